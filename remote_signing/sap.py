@@ -1,0 +1,436 @@
+"""The signature activation protocol (SAP): what the rssp asks of the SAM, and how it is framed.
+
+One JSON object a line, over a Unix socket or over TLS 1.3 with certificates on both sides:
+
+    → {"id": 7, "verb": "sign", "args": {...}}
+    ← {"id": 7, "ok": {...}}   or   {"id": 7, "error": {"name": "SadExpired", "public": {...}}}
+
+Bytes travel as standard base64. Errors are the classes of :mod:`remote_signing.errors`, by name.
+This module knows no key and takes no decision: each verb checks everything inside the SAM.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import queue
+import socket
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
+
+from remote_signing import strict_json
+from remote_signing.errors import InvalidInput, SamUnavailable, from_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from remote_signing.errors import PublicValue
+    from remote_signing.strict_json import JsonValue
+
+MAX_LINE = 4 * 1024 * 1024
+
+Arguments: TypeAlias = "Mapping[str, object]"
+
+
+class Evidence(TypedDict):
+    """What one factor of the signer says: a PIN or a one-time code, as typed."""
+
+    factor_id: str
+    kind: str
+    value: str
+
+
+class Order(TypedDict):
+    """A registration authority's order: base64 of canonical JSON, and its Ed25519 signature."""
+
+    payload: str
+    signature: str
+
+
+class NodeReport(TypedDict):
+    """One HSM node as the supervisor sees it."""
+
+    name: str
+    healthy: bool
+    workers: int
+    last_fault: NotRequired[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedCredential:
+    """``secrets`` is for the registration authority's one-time key (HPKE, RFC 9180)."""
+
+    sealed: bytes
+    version: int
+    public_key: bytes
+    csr: bytes
+    secrets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """A credential after a change of its factors or certificate."""
+
+    sealed: bytes
+    version: int
+    certificate: bytes | None = None
+    secrets: bytes | None = None
+    factor_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """``token`` comes back with the evidence; ``digest`` is what a bound factor signs."""
+
+    token: bytes
+    digest: bytes
+    verification_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """Signature activation data for exactly the challenged hashes.
+
+    ``totp_factor_id`` and ``totp_step`` name the one-time code that was used, so that the rssp
+    can refuse its second use across all SAM hosts.
+    """
+
+    sad: bytes
+    expires_at_ms: int
+    evidence_digest: bytes
+    totp_factor_id: str | None = None
+    totp_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """``signatures`` in the order of the hashes; ECDSA as DER, RSA as the raw block."""
+
+    signatures: tuple[bytes, ...]
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class SamStatus:
+    """What the SAM says of itself; ``revocations`` is its signed list for the other SAM hosts."""
+
+    cluster_id: str
+    nodes: tuple[NodeReport, ...]
+    revocation_number: int
+    revocations: bytes
+    chain: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignRequest:
+    """One use of a key: ``hashes`` are raw digests in the caller's order."""
+
+    sealed: bytes
+    sad: bytes
+    activation_id: str
+    client_id: str
+    hashes: tuple[bytes, ...]
+    sign_algo: str
+    hash_algorithm_oid: str | None = None
+    sign_algo_params: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeRequest:
+    """What the signer will be asked to consent to. ``hashes`` may be empty at SCAL1 only."""
+
+    credential_id: str
+    activation_id: str
+    client_id: str
+    hash_algorithm: str
+    hashes: tuple[bytes, ...]
+    count: int
+    display_text: str
+    expires_at_ms: int
+
+
+def b64(data: bytes) -> str:
+    """Standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def unb64(value: object, name: str) -> bytes:
+    """The bytes of a base64 string of the wire; ``InvalidInput`` for anything else."""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{name} is not a string", parameter=name)
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        raise InvalidInput(f"{name} is not base64", parameter=name) from None
+
+
+def encode_line(message: Mapping[str, object]) -> bytes:
+    """One frame."""
+    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A SAM on this host."""
+
+    path: Path
+
+    def connect(self, timeout: float) -> socket.socket:
+        """An open connection; ``OSError`` when there is none to be had."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout)
+        try:
+            connection.connect(str(self.path))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+
+@dataclass(frozen=True, slots=True)
+class TlsAddress:
+    """A SAM on another host: TLS 1.3, its certificate from ``ca``, ours in ``certificate``."""
+
+    host: str
+    port: int
+    ca: Path
+    certificate: Path
+    key: Path
+    context: ssl.SSLContext = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_verify_locations(self.ca)
+        context.load_cert_chain(self.certificate, self.key)
+        object.__setattr__(self, "context", context)
+
+    def connect(self, timeout: float) -> socket.socket:
+        """An open connection; ``OSError`` when there is none to be had."""
+        raw = socket.create_connection((self.host, self.port), timeout)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            return self.context.wrap_socket(raw, server_hostname=self.host)
+        except OSError:
+            raw.close()
+            raise
+
+
+class _Connection:
+    """One socket and the bytes read from it that are not yet a line."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._buffer = bytearray()
+        self.used = False
+
+    def exchange(self, line: bytes, deadline: float) -> bytes:
+        self._link.settimeout(max(deadline - time.monotonic(), 0.001))
+        self._link.sendall(line)
+        while (end := self._buffer.find(b"\n")) < 0:
+            self._link.settimeout(max(deadline - time.monotonic(), 0.001))
+            chunk = self._link.recv(262_144)
+            if not chunk:
+                raise ConnectionResetError("the SAM closed the connection")
+            self._buffer += chunk
+            if len(self._buffer) > MAX_LINE:
+                raise ConnectionAbortedError("the SAM's answer is too long")
+        answer = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self.used = True
+        return answer
+
+    def close(self) -> None:
+        self._link.close()
+
+
+class SapClient:
+    """Calls the SAM. Thread-safe: each call has a connection of its own from a pool.
+
+    ``timeout`` (seconds) bounds a whole call and must exceed the supervisor's own deadlines.
+    Every method raises the domain error the SAM names, or ``SamUnavailable``.
+    """
+
+    def __init__(self, address: UnixAddress | TlsAddress, timeout: float = 20.0) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._idle: queue.SimpleQueue[_Connection] = queue.SimpleQueue()
+        self._numbers = itertools.count(1)
+
+    def create_credential(self, order: Order) -> CreatedCredential:
+        """A new key, made in the HSM, sealed with the factors that the order names."""
+        ok = self._call("create_credential", {"order": order})
+        return CreatedCredential(
+            sealed=unb64(ok["sealed"], "sealed"),
+            version=cast("int", ok["version"]),
+            public_key=unb64(ok["public_key"], "public_key"),
+            csr=unb64(ok["csr"], "csr"),
+            secrets=unb64(ok["secrets"], "secrets"),
+        )
+
+    def certify(self, sealed: bytes, order: Order) -> Resealed:
+        """A certificate of the embedded CA for the sealed key, bound to it."""
+        return self._reseal("certify", {"sealed": b64(sealed), "order": order})
+
+    def install_certificate(self, sealed: bytes, certificate: bytes, order: Order) -> Resealed:
+        """Bind a certificate (DER) that another CA issued for the sealed key."""
+        arguments = {"sealed": b64(sealed), "certificate": b64(certificate), "order": order}
+        return self._reseal("install_certificate", arguments)
+
+    def bind_factor(
+        self,
+        sealed: bytes,
+        *,
+        order: Order | None = None,
+        evidence: Sequence[Evidence] = (),
+        new_pin: str | None = None,
+    ) -> Resealed:
+        """Add factors by an order, or change the PIN with evidence of the existing factors."""
+        arguments = {
+            "sealed": b64(sealed),
+            "order": order,
+            "evidence": list(evidence),
+            "new_pin": new_pin,
+        }
+        return self._reseal("bind_factor", arguments)
+
+    def drop_factor(self, sealed: bytes, order: Order) -> Resealed:
+        """Remove the factor that the order names, for ever."""
+        return self._reseal("drop_factor", {"sealed": b64(sealed), "order": order})
+
+    def challenge(self, request: ChallengeRequest) -> Challenge:
+        """The challenge over exactly what will be signed and shown."""
+        ok = self._call(
+            "challenge",
+            {
+                "credential_id": request.credential_id,
+                "activation_id": request.activation_id,
+                "client_id": request.client_id,
+                "hash_algorithm": request.hash_algorithm,
+                "hashes": [b64(value) for value in request.hashes],
+                "count": request.count,
+                "display_text": request.display_text,
+                "expires_at_ms": request.expires_at_ms,
+            },
+        )
+        return Challenge(
+            token=unb64(ok["challenge"], "challenge"),
+            digest=unb64(ok["digest"], "digest"),
+            verification_code=cast("str", ok["verification_code"]),
+        )
+
+    def activate(self, sealed: bytes, challenge: bytes, evidence: Sequence[Evidence]) -> Activated:
+        """The SAD, when the evidence satisfies the sealed credential's factors."""
+        arguments = {
+            "sealed": b64(sealed),
+            "challenge": b64(challenge),
+            "evidence": list(evidence),
+        }
+        ok = self._call("activate", arguments)
+        return Activated(
+            sad=unb64(ok["sad"], "sad"),
+            expires_at_ms=cast("int", ok["expires_at_ms"]),
+            evidence_digest=unb64(ok["evidence_digest"], "evidence_digest"),
+            totp_factor_id=cast("str | None", ok["totp_factor_id"]),
+            totp_step=cast("int | None", ok["totp_step"]),
+        )
+
+    def sign(self, request: SignRequest) -> Signed:
+        """Signatures over ``request.hashes``, each checked by the SAM before it answers."""
+        params = request.sign_algo_params
+        ok = self._call(
+            "sign",
+            {
+                "sealed": b64(request.sealed),
+                "sad": b64(request.sad),
+                "activation_id": request.activation_id,
+                "client_id": request.client_id,
+                "hashes": [b64(value) for value in request.hashes],
+                "sign_algo": request.sign_algo,
+                "hash_algorithm_oid": request.hash_algorithm_oid,
+                "sign_algo_params": None if params is None else b64(params),
+            },
+        )
+        values = cast("list[str]", ok["signatures"])
+        signatures = tuple(unb64(value, "signatures") for value in values)
+        return Signed(signatures, cast("str", ok["node"]))
+
+    def destroy(self, sealed: bytes, order: Order) -> int:
+        """Make the credential unusable for ever; the number of the new revocation list."""
+        return cast("int", self._call("destroy", {"sealed": b64(sealed), "order": order})["number"])
+
+    def merge_revocations(self, revocations: bytes) -> int:
+        """Hand over another SAM host's signed list; the number of the list that results."""
+        ok = self._call("merge_revocations", {"revocations": b64(revocations)})
+        return cast("int", ok["number"])
+
+    def status(self) -> SamStatus:
+        """Health of the nodes and the signed revocation list."""
+        ok = self._call("status", {})
+        return SamStatus(
+            cluster_id=cast("str", ok["cluster_id"]),
+            nodes=tuple(cast("list[NodeReport]", ok["nodes"])),
+            revocation_number=cast("int", ok["revocation_number"]),
+            revocations=unb64(ok["revocations"], "revocations"),
+            chain=tuple(unb64(value, "chain") for value in cast("list[str]", ok["chain"])),
+        )
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+    def _reseal(self, verb: str, arguments: Arguments) -> Resealed:
+        ok = self._call(verb, arguments)
+        certificate, secrets = ok.get("certificate"), ok.get("secrets")
+        return Resealed(
+            sealed=unb64(ok["sealed"], "sealed"),
+            version=cast("int", ok["version"]),
+            certificate=None if certificate is None else unb64(certificate, "certificate"),
+            secrets=None if secrets is None else unb64(secrets, "secrets"),
+            factor_ids=tuple(cast("list[str]", ok.get("factor_ids", []))),
+        )
+
+    def _call(self, verb: str, arguments: Arguments) -> dict[str, JsonValue]:
+        number = next(self._numbers)
+        line = encode_line({"id": number, "verb": verb, "args": arguments})
+        answer = self._exchange(line)
+        if answer.get("id") != number:
+            raise SamUnavailable("the SAM answered another request")
+        error = answer.get("error")
+        if isinstance(error, dict):
+            public = cast("dict[str, PublicValue]", error.get("public") or {})
+            raise from_wire(str(error.get("name")), public)
+        return cast("dict[str, JsonValue]", answer["ok"])
+
+    def _exchange(self, line: bytes) -> dict[str, JsonValue]:
+        """Send and receive. A pooled connection may be dead (the SAM restarted): then once more.
+
+        Sending twice is safe: every verb either changes nothing in the SAM or gives the same
+        answer to the same request (:mod:`remote_signing.sam.attempts`).
+        """
+        deadline = time.monotonic() + self._timeout
+        while True:
+            connection: _Connection | None = None
+            try:
+                connection = self._take(deadline)
+                answer = strict_json.loads_object(connection.exchange(line, deadline))
+            except (OSError, InvalidInput) as error:
+                stale = connection is not None and connection.used
+                if connection is not None:
+                    connection.close()
+                if stale and isinstance(error, ConnectionError):
+                    continue
+                raise SamUnavailable(f"SAP: {error}") from error
+            self._idle.put(connection)
+            return answer
+
+    def _take(self, deadline: float) -> _Connection:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return _Connection(self._address.connect(max(deadline - time.monotonic(), 0.001)))
