@@ -1,0 +1,1 @@
+"""Load scenarios: how the service behaves at national scale."""
