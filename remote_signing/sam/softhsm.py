@@ -110,7 +110,7 @@ def _write_secret(path: Path, value: str) -> None:
 
 def _initialise_in_process_of_its_own(token: DevelopmentToken, *, pin: str, so_pin: str) -> None:
     order = {"module": str(token.module), "label": token.label, "pin": pin, "so_pin": so_pin}
-    answer = subprocess.run(
+    answer = subprocess.run(  # noqa: S603 - our own interpreter and file
         [sys.executable, "-P", __file__],
         input=json.dumps(order),
         env={**os.environ, **token.environment},
