@@ -1,10 +1,7 @@
 """RSASSA-PSS-params (RFC 4055 cl. 3.1), read strictly: DER only, nothing left over.
 
-    RSASSA-PSS-params ::= SEQUENCE {
-       hashAlgorithm    [0] AlgorithmIdentifier DEFAULT sha1,
-       maskGenAlgorithm [1] AlgorithmIdentifier DEFAULT mgf1SHA1,
-       saltLength       [2] INTEGER DEFAULT 20,
-       trailerField     [3] INTEGER DEFAULT 1 }
+An ASN.1 SEQUENCE of four members, each with a default: ``[0]`` the digest (sha1), ``[1]`` the mask
+generation (mgf1SHA1), ``[2]`` the salt length in bytes (20), ``[3]`` the trailer field (1).
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from remote_signing.errors import AlgorithmParametersInvalid
 
 _SHA1 = "1.3.14.3.2.26"
 _MGF1 = "1.2.840.113549.1.1.8"
+_DIGEST, _MASK, _SALT, _TRAILER = range(4)
 _SEQUENCE, _INTEGER, _NULL, _OID = 0x30, 0x02, 0x05, 0x06
 _LONGEST = 256
 _SHORT_FORM = 0x80
@@ -42,12 +40,14 @@ def read_pss_parameters(der: bytes) -> PssParameters:
         if number not in range(4) or any(number <= seen for seen in fields):
             raise AlgorithmParametersInvalid("unknown, repeated or misplaced member")
         fields[number] = value
-    if 3 in fields and _integer(fields[3]) != 1:
+    if _TRAILER in fields and _integer(fields[_TRAILER]) != 1:
         raise AlgorithmParametersInvalid("trailer field is not 1")
     return PssParameters(
-        digest_oid=_hash_identifier(_whole(fields[0], _SEQUENCE)) if 0 in fields else _SHA1,
-        mgf_digest_oid=_mask_generation(fields[1]) if 1 in fields else _SHA1,
-        salt_length=_integer(fields[2]) if 2 in fields else 20,
+        digest_oid=_hash_identifier(_whole(fields[_DIGEST], _SEQUENCE))
+        if _DIGEST in fields
+        else _SHA1,
+        mgf_digest_oid=_mask_generation(fields[_MASK]) if _MASK in fields else _SHA1,
+        salt_length=_integer(fields[_SALT]) if _SALT in fields else 20,
     )
 
 

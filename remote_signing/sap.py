@@ -288,13 +288,15 @@ class SapClient:
         order: Order | None = None,
         evidence: Sequence[Evidence] = (),
         new_pin: str | None = None,
+        factor_id: str | None = None,
     ) -> Resealed:
-        """Add factors by an order, or change the PIN with evidence of the existing factors."""
+        """Add factors by an order; or a new PIN ``factor_id``, with evidence of the factors."""
         arguments = {
             "sealed": b64(sealed),
             "order": order,
             "evidence": list(evidence),
             "new_pin": new_pin,
+            "factor_id": factor_id,
         }
         return self._reseal("bind_factor", arguments)
 
@@ -362,6 +364,10 @@ class SapClient:
     def destroy(self, sealed: bytes, order: Order) -> int:
         """Make the credential unusable for ever; the number of the new revocation list."""
         return cast("int", self._call("destroy", {"sealed": b64(sealed), "order": order})["number"])
+
+    def unlock(self, order: Order) -> None:
+        """Forget the failed attempts that the SAM counted for the order's credential."""
+        self._call("unlock", {"order": order})
 
     def merge_revocations(self, revocations: bytes) -> int:
         """Hand over another SAM host's signed list; the number of the list that results."""

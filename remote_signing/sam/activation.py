@@ -1,0 +1,158 @@
+"""One signature: the challenge, the signer's consent, the use of the key. Nobody else can use it.
+
+Each verb checks everything it relies on: seals, evidence, the SAD, the revocation list. Nothing
+the rssp says about the signer is taken for true. The SAM keeps no state of a running activation:
+challenge, SAD and credential come sealed, with every request.
+
+Of the way of one signature (docs/sign-hash.md) steps 2c, 4c and 4d are here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remote_signing.algorithms import algorithm_named, check_digests, digest_named, resolve_scheme
+from remote_signing.errors import (
+    ChallengeInvalid,
+    InvalidInput,
+    RecordRevoked,
+    SadInvalid,
+    TooManySignatures,
+)
+from remote_signing.identifiers import is_id
+from remote_signing.sam import sad
+from remote_signing.sam.arguments import MOST_HASHES, binary, optional_text, raw_digests, text
+from remote_signing.sam.factors import EvidenceCheck, read_evidence
+from remote_signing.sam.sealed import Credential, open_sealed
+from remote_signing.sap import ChallengeRequest, b64
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from remote_signing.clock import Clock
+    from remote_signing.sam.arguments import Answer, Arguments
+    from remote_signing.sam.attempts import AttemptJournal
+    from remote_signing.sam.config import SamConfig
+    from remote_signing.sam.hsm import Node
+    from remote_signing.sam.revocation import RevocationList
+
+_LONGEST_TEXT = 4000
+
+
+class Activation:
+    """The verbs ``challenge``, ``activate`` and ``sign`` of one worker."""
+
+    def __init__(
+        self,
+        config: SamConfig,
+        node: Node,
+        journal: AttemptJournal,
+        revoked: RevocationList,
+        clock: Clock,
+    ) -> None:
+        self._sad_lifetime_ms = config.sad_lifetime_ms
+        self._node = node
+        self._revoked = revoked
+        self._clock = clock
+        self._evidence = EvidenceCheck(node, journal, revoked)
+        self.verbs: Mapping[str, Callable[[Arguments], Answer]] = {
+            "challenge": self._challenge,
+            "activate": self._activate,
+            "sign": self._sign,
+        }
+
+    def _challenge(self, arguments: Arguments) -> Answer:
+        request = _challenge_request(arguments)
+        digest = digest_named(request.hash_algorithm)
+        check_digests(digest, request.hashes)
+        bound = sad.Bound.from_request(request)
+        return {
+            "challenge": b64(sad.seal_challenge(self._node, bound)),
+            "digest": b64(bound.digest()),
+            "verification_code": bound.verification_code(),
+        }
+
+    def _activate(self, arguments: Arguments) -> Answer:
+        """Step 2c: the signer's evidence against the sealed factors; then the SAD."""
+        now_ms = self._clock.now_ms()
+        credential = open_live(self._node, self._revoked, arguments)
+        bound = sad.open_challenge(self._node, binary(arguments, "challenge"), now_ms)
+        if bound.credential_id != credential.credential_id:
+            raise ChallengeInvalid("made for another credential")
+        if bound.count > credential.multisign:
+            raise TooManySignatures(f"{bound.count} of {credential.multisign}")
+        if credential.scal == "2" and len(bound.hashes) != bound.count:
+            raise ChallengeInvalid("SCAL2 needs every hash before consent")
+        evidence = read_evidence(arguments.get("evidence"))
+        verified = self._evidence.verify(credential, evidence, bound.digest(), now_ms)
+        expires_at_ms = now_ms + self._sad_lifetime_ms
+        consent = sad.Sad(bound, verified.digest.hex(), expires_at_ms)
+        return {
+            "sad": b64(sad.seal_sad(self._node, consent)),
+            "expires_at_ms": expires_at_ms,
+            "evidence_digest": b64(verified.digest),
+            "totp_factor_id": verified.totp_factor_id,
+            "totp_step": verified.totp_step,
+        }
+
+    def _sign(self, arguments: Arguments) -> Answer:
+        """Steps 4c and 4d: only what the SAD covers reaches the key, for as long as it takes."""
+        credential = open_live(self._node, self._revoked, arguments)
+        consent = sad.open_sad(self._node, binary(arguments, "sad"), self._clock.now_ms())
+        _check_bound(consent.bound, credential, arguments)
+        algorithm = algorithm_named(credential.algorithm)
+        no_params = arguments.get("sign_algo_params") is None
+        scheme = resolve_scheme(
+            algorithm,
+            text(arguments, "sign_algo"),
+            optional_text(arguments, "hash_algorithm_oid"),
+            None if no_params else binary(arguments, "sign_algo_params"),
+        )
+        values = raw_digests(arguments)
+        sad.check_use(consent, values, scheme.digest.name)
+        check_digests(scheme.digest, values)
+        wrapped, public_key = credential.wrapped_key, credential.public_key
+        with self._node.activate(wrapped, algorithm, public_key) as key:
+            signatures = key.sign_many(scheme, values)
+        return {"signatures": [b64(value) for value in signatures], "node": self._node.name}
+
+
+def open_live(node: Node, revoked: RevocationList, arguments: Arguments) -> Credential:
+    """The credential sealed in ``arguments``; ``RecordRevoked`` when it was destroyed."""
+    credential = open_sealed(node, binary(arguments, "sealed"))
+    if credential.credential_id in revoked:
+        raise RecordRevoked("credential was destroyed")
+    return credential
+
+
+def _check_bound(bound: sad.Bound, credential: Credential, arguments: Arguments) -> None:
+    if (
+        bound.credential_id != credential.credential_id
+        or bound.activation_id != arguments.get("activation_id")
+        or bound.client_id != arguments.get("client_id")
+    ):
+        raise SadInvalid("for another credential, activation or client")
+
+
+def _challenge_request(arguments: Arguments) -> ChallengeRequest:
+    credential_id, activation_id = (
+        text(arguments, "credential_id"),
+        text(arguments, "activation_id"),
+    )
+    if not (is_id(credential_id) and is_id(activation_id)):
+        raise InvalidInput("not an id", parameter="credential_id")
+    count, expires_at_ms = arguments.get("count"), arguments.get("expires_at_ms")
+    if type(count) is not int or not 1 <= count <= MOST_HASHES:
+        raise InvalidInput("count", parameter="count")
+    if type(expires_at_ms) is not int:
+        raise InvalidInput("expires_at_ms", parameter="expires_at_ms")
+    return ChallengeRequest(
+        credential_id=credential_id,
+        activation_id=activation_id,
+        client_id=text(arguments, "client_id"),
+        hash_algorithm=text(arguments, "hash_algorithm"),
+        hashes=raw_digests(arguments),
+        count=count,
+        display_text=text(arguments, "display_text", _LONGEST_TEXT),
+        expires_at_ms=expires_at_ms,
+    )

@@ -1,0 +1,42 @@
+"""Reading a verb's arguments: nothing that came over the SAP has a type until it is looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remote_signing.errors import InvalidInput
+from remote_signing.sap import unb64
+
+if TYPE_CHECKING:
+    from remote_signing.strict_json import JsonValue
+
+Arguments = dict[str, "JsonValue"]
+Answer = dict[str, object]
+
+MOST_HASHES = 1000
+
+
+def text(arguments: Arguments, name: str, longest: int = 200) -> str:
+    """A string argument of at most ``longest`` characters; ``InvalidInput`` otherwise."""
+    value = arguments.get(name)
+    if not isinstance(value, str) or len(value) > longest:
+        raise InvalidInput(f"{name} is not a string of bounded length", parameter=name)
+    return value
+
+
+def optional_text(arguments: Arguments, name: str) -> str | None:
+    """Like :func:`text`; None when the argument is absent or null."""
+    return None if arguments.get(name) is None else text(arguments, name)
+
+
+def binary(arguments: Arguments, name: str) -> bytes:
+    """A base64 argument; ``InvalidInput`` otherwise."""
+    return unb64(arguments.get(name), name)
+
+
+def raw_digests(arguments: Arguments) -> tuple[bytes, ...]:
+    """The argument ``hashes``: at most :data:`MOST_HASHES` base64 strings."""
+    values = arguments.get("hashes")
+    if not isinstance(values, list) or len(values) > MOST_HASHES:
+        raise InvalidInput("hashes is not a list of bounded length", parameter="hashes")
+    return tuple(unb64(value, "hashes") for value in values)

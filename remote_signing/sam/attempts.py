@@ -1,0 +1,161 @@
+"""The SAM's own count of guesses, and the one-time codes it has seen.
+
+The rssp counts failed attempts in its database; whoever can write there could reset them. So every
+worker also keeps to this journal in the SAM's state folder: one line per guess, success and used
+TOTP step, appended under a lock that all workers of the host share. It survives restarts.
+
+A guess is known by a keyed digest, so a request that is sent again because a worker died is the
+same guess, not another one; for the same reason a TOTP step may be used again by the same
+challenge, and by no other. The signer never pays for a fault of ours with a second code.
+
+    G <credential id> <guess>         a guess, before it is checked
+    C <credential id>                 it was right, or the registration authority unlocked
+    T <factor id> <step> <binding>    a TOTP step, used for one challenge
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from remote_signing.errors import CredentialLocked, EvidenceReplayed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_COMPACT_ABOVE = 4 * 1024 * 1024
+_STEPS_KEPT = 20  # ten minutes; a code is accepted for at most a minute and a half
+
+
+class AttemptJournal:
+    """``limit`` wrong guesses in a row lock a credential until the registration authority acts."""
+
+    def __init__(self, folder: Path, limit: int, compact_above: int = _COMPACT_ABOVE) -> None:
+        self._path = folder / "attempts"
+        self._lock_path = folder / "attempts.lock"
+        self._limit = limit
+        self._compact_above = compact_above
+        self._identity: tuple[int, int] | None = None
+        self._position = 0
+        self._guesses: dict[str, set[str]] = {}
+        self._steps: dict[str, dict[int, str]] = {}
+
+    def charge(self, credential_id: str, guess: bytes) -> None:
+        """Count ``guess`` (a keyed digest) before it is checked; ``CredentialLocked`` at the limit.
+
+        The same guess is counted once.
+        """
+        name = guess[:16].hex()
+        with self._current() as journal:
+            seen = self._guesses.get(credential_id, set())
+            if name in seen:
+                return
+            if len(seen) >= self._limit:
+                raise CredentialLocked("limit of the SAM's own journal")
+            self._append(journal, f"G {credential_id} {name}")
+
+    def remaining(self, credential_id: str) -> int:
+        """How many wrong guesses are left."""
+        with self._current():
+            return self._limit - len(self._guesses.get(credential_id, set()))
+
+    def clear(self, credential_id: str) -> None:
+        """Forget the guesses of ``credential_id``."""
+        with self._current() as journal:
+            if credential_id in self._guesses:
+                self._append(journal, f"C {credential_id}")
+
+    def use_step(self, factor_id: str, step: int, binding: bytes) -> None:
+        """Use a TOTP step up for the challenge ``binding``; ``EvidenceReplayed`` for another."""
+        name = binding[:16].hex()
+        with self._current() as journal:
+            used_for = self._steps.get(factor_id, {}).get(step)
+            if used_for is None:
+                self._append(journal, f"T {factor_id} {step} {name}")
+            elif used_for != name:
+                raise EvidenceReplayed("TOTP step was used")
+
+    @contextmanager
+    def _current(self) -> Iterator[int]:
+        """The journal, locked against the other workers and read up to its end."""
+        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            journal = self._open_and_read()
+            if self._position > self._compact_above:
+                os.close(journal)
+                self._compact()
+                journal = self._open_and_read()
+                self._compact_above = max(self._compact_above, 2 * self._position)
+            try:
+                yield journal
+            finally:
+                os.close(journal)
+        finally:
+            os.close(lock)
+
+    def _open_and_read(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        journal = os.open(self._path, flags, 0o600)
+        status = os.fstat(journal)
+        if (status.st_dev, status.st_ino) != self._identity:
+            self._identity = (status.st_dev, status.st_ino)
+            self._position = 0
+            self._guesses.clear()
+            self._steps.clear()
+        if status.st_size > self._position:
+            self._take_in(os.pread(journal, status.st_size - self._position, self._position))
+            self._position = status.st_size
+        return journal
+
+    def _append(self, journal: int, line: str) -> None:
+        # The leading newline ends a line that a killed worker may have left half written.
+        data = f"\n{line}\n".encode("ascii")
+        os.write(journal, data)
+        self._take_in(data)
+        self._position += len(data)
+
+    def _take_in(self, data: bytes) -> None:
+        for line in data.decode("ascii", "replace").split("\n"):
+            match line.split(" "):
+                case ["G", credential_id, guess]:
+                    self._guesses.setdefault(credential_id, set()).add(guess)
+                case ["C", credential_id]:
+                    self._guesses.pop(credential_id, None)
+                case ["T", factor_id, step, binding] if step.isdecimal():
+                    self._remember_step(factor_id, int(step), binding)
+
+    def _remember_step(self, factor_id: str, step: int, binding: str) -> None:
+        steps = self._steps.setdefault(factor_id, {})
+        steps[step] = binding
+        newest = max(steps)
+        for old in [known for known in steps if known < newest - _STEPS_KEPT]:
+            del steps[old]
+
+    def _compact(self) -> None:
+        """Write what still counts into a new file. The other workers notice the new inode."""
+        newest = max((max(steps) for steps in self._steps.values()), default=0)
+        lines = [
+            f"G {credential_id} {guess}"
+            for credential_id, guesses in self._guesses.items()
+            for guess in sorted(guesses)
+        ]
+        lines += [
+            f"T {factor_id} {step} {binding}"
+            for factor_id, steps in self._steps.items()
+            for step, binding in steps.items()
+            if step >= newest - _STEPS_KEPT
+        ]
+        fresh = self._path.with_suffix(".new")
+        with open(fresh, "w", encoding="ascii", opener=_private) as file:
+            file.writelines(f"{line}\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,258 @@
+"""Credentials and their factors: made, certified, changed and destroyed by order only.
+
+The orders are the registration authority's (:mod:`.orders`). The one thing a signer does here
+alone is to choose another PIN, with evidence of the factors there are. What is removed goes on the
+revocation list before the new record is handed out: a crash in between leaves a record whose
+factor is refused, never a factor that lives on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, hpke, serialization
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+from remote_signing import strict_json
+from remote_signing.algorithms import algorithm_named
+from remote_signing.errors import InvalidInput, OrderInvalid, RecordRevoked
+from remote_signing.identifiers import is_id
+from remote_signing.sam import authority, orders
+from remote_signing.sam.activation import open_live
+from remote_signing.sam.arguments import MOST_HASHES, binary, text
+from remote_signing.sam.factors import (
+    EvidenceCheck,
+    check_pin_rules,
+    new_pin,
+    new_totp_secret,
+    pin_factor,
+    read_evidence,
+)
+from remote_signing.sam.sealed import Credential, Factor, TotpFactor
+from remote_signing.sap import b64
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from remote_signing.clock import Clock
+    from remote_signing.sam.arguments import Answer, Arguments
+    from remote_signing.sam.attempts import AttemptJournal
+    from remote_signing.sam.config import SamConfig
+    from remote_signing.sam.hsm import Node
+    from remote_signing.sam.orders import Members
+    from remote_signing.sam.revocation import RevocationList
+
+_SECRETS_INFO = b"remote-signing/factor-secrets/v1|"
+_SECRETS_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+_SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+_MOST_FACTORS = 4
+
+
+class Enrolment:
+    """The verbs of one worker that change what a credential is."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the worker is the composition root
+        self,
+        config: SamConfig,
+        node: Node,
+        journal: AttemptJournal,
+        revoked: RevocationList,
+        issuer: x509.Certificate,
+        clock: Clock,
+    ) -> None:
+        self._authority = config.authority
+        self._orders = orders.OrderBook(config.registration_keys)
+        self._node = node
+        self._journal = journal
+        self._revoked = revoked
+        self._issuer = issuer
+        self._clock = clock
+        self.verbs: Mapping[str, Callable[[Arguments], Answer]] = {
+            "create_credential": self._create_credential,
+            "certify": self._certify,
+            "install_certificate": self._install_certificate,
+            "bind_factor": self._bind_factor,
+            "drop_factor": self._drop_factor,
+            "destroy": self._destroy,
+            "unlock": self._unlock,
+            "merge_revocations": self._merge_revocations,
+        }
+
+    def _create_credential(self, arguments: Arguments) -> Answer:
+        order = self._order(arguments, "create_credential")
+        credential_id = orders.text(order, "credential_id")
+        if credential_id in self._revoked:
+            raise RecordRevoked("a destroyed credential's id is not used again")
+        algorithm = algorithm_named(orders.text(order, "algorithm"))
+        scal = orders.text(order, "scal")
+        if scal not in {"1", "2"}:
+            raise OrderInvalid("scal is neither 1 nor 2")
+        multisign = orders.integer(order, "multisign", 1, MOST_HASHES)
+        factors, secrets = self._new_factors(order, credential_id)
+        key = self._node.generate(algorithm)
+        credential = Credential(
+            credential_id=credential_id,
+            version=1,
+            owner=orders.text(order, "owner"),
+            algorithm=algorithm.name,
+            wrapped_key=key.wrapped,
+            public_key=key.public_key,
+            certificate_sha256=None,
+            scal=scal,
+            multisign=multisign,
+            factors=factors,
+        )
+        return {
+            "sealed": b64(credential.seal(self._node)),
+            "version": credential.version,
+            "public_key": b64(key.public_key),
+            "csr": b64(self._certification_request(credential)),
+            "secrets": b64(secrets),
+        }
+
+    def _certification_request(self, credential: Credential) -> bytes:
+        """PKCS#10: proof that the key is here. The subject is the certificate order's matter."""
+        algorithm = algorithm_named(credential.algorithm)
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, credential.credential_id)])
+        builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+        wrapped, public_key = credential.wrapped_key, credential.public_key
+        with self._node.activate(wrapped, algorithm, public_key) as key:
+            request = builder.sign(key.private_key_for_csr(), hashes.SHA256())
+        return request.public_bytes(serialization.Encoding.DER)
+
+    def _certify(self, arguments: Arguments) -> Answer:
+        credential, order = self._ordered(arguments, "certify")
+        self._check_key(order, credential)
+        certificate = authority.issue(
+            self._node, self._authority, self._issuer, order, credential.public_key
+        )
+        return self._certified(credential, certificate)
+
+    def _install_certificate(self, arguments: Arguments) -> Answer:
+        credential, order = self._ordered(arguments, "install_certificate")
+        certificate = binary(arguments, "certificate")
+        if order.get("certificate_sha256") != hashlib.sha256(certificate).hexdigest():
+            raise OrderInvalid("the order is for another certificate")
+        try:
+            public_key = x509.load_der_x509_certificate(certificate).public_key()
+        except ValueError:
+            raise InvalidInput("certificate is not DER", parameter="certificate") from None
+        if public_key.public_bytes(*_SPKI) != credential.public_key:
+            raise OrderInvalid("the certificate is for another key")
+        return self._certified(credential, certificate)
+
+    def _certified(self, credential: Credential, certificate: bytes) -> Answer:
+        fingerprint = hashlib.sha256(certificate).hexdigest()
+        successor = credential.successor(certificate_sha256=fingerprint)
+        return self._resealed(successor) | {"certificate": b64(certificate)}
+
+    def _bind_factor(self, arguments: Arguments) -> Answer:
+        if arguments.get("order") is None:
+            return self._change_pin(arguments)
+        credential, order = self._ordered(arguments, "bind_factor")
+        if order.get("if_version") != credential.version:
+            raise OrderInvalid("the order is for another version of the record")
+        factors, secrets = self._new_factors(order, credential.credential_id)
+        if any(credential.factor(factor.id) for factor in factors):
+            raise OrderInvalid("a factor with this id exists")
+        successor = credential.successor(factors=credential.factors + factors)
+        return self._resealed(successor, factors) | {"secrets": b64(secrets)}
+
+    def _change_pin(self, arguments: Arguments) -> Answer:
+        """The signer chooses a PIN, with evidence of the existing factors; the old one is gone."""
+        credential = open_live(self._node, self._revoked, arguments)
+        pin, factor_id = text(arguments, "new_pin"), text(arguments, "factor_id")
+        check_pin_rules(pin)
+        if not is_id(factor_id) or credential.factor(factor_id) or factor_id in self._revoked:
+            raise InvalidInput("factor_id is not a new id", parameter="factor_id")
+        purpose = ["change-pin", credential.credential_id, credential.version, factor_id]
+        digest = hashlib.sha256(strict_json.canonical(purpose)).digest()
+        check = EvidenceCheck(self._node, self._journal, self._revoked)
+        evidence = read_evidence(arguments.get("evidence"))
+        check.verify(credential, evidence, digest, self._clock.now_ms())
+        kept = tuple(factor for factor in credential.factors if factor.kind != "pin")
+        gone = [factor.id for factor in credential.factors if factor.kind == "pin"]
+        fresh = pin_factor(self._node, credential.credential_id, factor_id, pin)
+        self._revoked.add(gone)
+        return self._resealed(credential.successor(factors=(fresh, *kept)), (fresh,))
+
+    def _drop_factor(self, arguments: Arguments) -> Answer:
+        credential, order = self._ordered(arguments, "drop_factor")
+        gone = orders.text(order, "factor_id")
+        if credential.factor(gone) is None:
+            raise OrderInvalid("no such factor")
+        kept = tuple(factor for factor in credential.factors if factor.id != gone)
+        # On the list first: a crash in between leaves a record whose factor is refused.
+        self._revoked.add([gone])
+        return self._resealed(credential.successor(factors=kept))
+
+    def _destroy(self, arguments: Arguments) -> Answer:
+        credential, _ = self._ordered(arguments, "destroy")
+        return {"number": self._revoked.add([credential.credential_id])}
+
+    def _unlock(self, arguments: Arguments) -> Answer:
+        order = self._order(arguments, "unlock")
+        self._journal.clear(orders.text(order, "credential_id"))
+        return {}
+
+    def _merge_revocations(self, arguments: Arguments) -> Answer:
+        return {"number": self._revoked.merge(binary(arguments, "revocations"))}
+
+    def _order(self, arguments: Arguments, kind: str) -> Members:
+        return self._orders.verified(arguments.get("order"), kind, self._clock.now_ms())
+
+    def _ordered(self, arguments: Arguments, kind: str) -> tuple[Credential, Members]:
+        order = self._order(arguments, kind)
+        credential = open_live(self._node, self._revoked, arguments)
+        if order["credential_id"] != credential.credential_id:
+            raise OrderInvalid("the order is for another credential")
+        return credential, order
+
+    def _check_key(self, order: Members, credential: Credential) -> None:
+        if order.get("public_key_sha256") != hashlib.sha256(credential.public_key).hexdigest():
+            raise OrderInvalid("the order is for another key")
+
+    def _new_factors(self, order: Members, credential_id: str) -> tuple[tuple[Factor, ...], bytes]:
+        """Factors that ``order`` names, with fresh secrets only its ``recipient`` can read."""
+        named = order.get("factors")
+        if not isinstance(named, list) or not 0 < len(named) <= _MOST_FACTORS:
+            raise OrderInvalid("factors is not a short list")
+        factors: list[Factor] = []
+        secrets: dict[str, dict[str, str]] = {"pins": {}, "totp": {}}
+        for item in named:
+            factor_id, kind = _named_factor(item)
+            if factor_id in self._revoked or any(factor_id == known.id for known in factors):
+                raise OrderInvalid("this factor id was used")
+            if kind == "pin":
+                secrets["pins"][factor_id] = new_pin()
+                pin = secrets["pins"][factor_id]
+                factors.append(pin_factor(self._node, credential_id, factor_id, pin))
+            else:
+                secrets["totp"][factor_id] = new_totp_secret()
+                factors.append(TotpFactor(factor_id, secrets["totp"][factor_id]))
+        recipient = orders.binary(order, "recipient")
+        if len(recipient) != 32:  # noqa: PLR2004 - an X25519 public key
+            raise OrderInvalid("recipient is not an X25519 public key")
+        info = _SECRETS_INFO + credential_id.encode("ascii")
+        key = X25519PublicKey.from_public_bytes(recipient)
+        return tuple(factors), _SECRETS_SUITE.encrypt(
+            strict_json.canonical(secrets), key, info=info
+        )
+
+    def _resealed(self, credential: Credential, new: tuple[Factor, ...] = ()) -> Answer:
+        return {
+            "sealed": b64(credential.seal(self._node)),
+            "version": credential.version,
+            "factor_ids": [factor.id for factor in new],
+        }
+
+
+def _named_factor(item: strict_json.JsonValue) -> tuple[str, str]:
+    if not isinstance(item, dict):
+        raise OrderInvalid("a factor is not an object")
+    factor_id, kind = orders.text(item, "id"), orders.text(item, "kind")
+    if not is_id(factor_id) or kind not in {"pin", "totp"}:
+        raise OrderInvalid("no such kind of factor")
+    return factor_id, kind

@@ -1,0 +1,153 @@
+"""Challenges and signature activation data (SAD): what the signer is asked, and said yes to.
+
+Both are sealed by a key in the HSM and carried by the rssp, so the SAM keeps no state of its own
+for a running activation and any SAM host can take the next step. EN 419 241-2 asks that the SAD
+binds the data to be signed, the authenticated signer and the signing key: here the ordered hash
+list with its algorithm, the evidence digest, and the credential.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, cast
+
+from remote_signing import strict_json
+from remote_signing.errors import (
+    ChallengeExpired,
+    ChallengeInvalid,
+    HashNotAuthorised,
+    SadExpired,
+    SadInvalid,
+    SealBroken,
+    TooManySignatures,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remote_signing.sam.hsm import Node
+    from remote_signing.sap import ChallengeRequest
+
+_CHALLENGE = b"challenge"
+_SAD = b"sad"
+_DIGEST_DOMAIN = b"remote-signing/challenge/v1\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What an activation is about. ``hashes`` (hex) is empty only at SCAL1; times are ms."""
+
+    activation_id: str
+    credential_id: str
+    client_id: str
+    hash_algorithm: str
+    hashes: tuple[str, ...]
+    count: int
+    display_sha256: str
+    nonce: str
+    expires_at_ms: int
+
+    @classmethod
+    def from_request(cls, request: ChallengeRequest) -> Bound:
+        """Bind what ``request`` names to a fresh 256-bit nonce."""
+        return cls(
+            activation_id=request.activation_id,
+            credential_id=request.credential_id,
+            client_id=request.client_id,
+            hash_algorithm=request.hash_algorithm,
+            hashes=tuple(value.hex() for value in request.hashes),
+            count=request.count,
+            display_sha256=hashlib.sha256(request.display_text.encode()).hexdigest(),
+            nonce=secrets.token_hex(32),
+            expires_at_ms=request.expires_at_ms,
+        )
+
+    def digest(self) -> bytes:
+        """SHA-256 that a bound factor (passkey, SIM) signs. Its nonce makes it unpredictable."""
+        return hashlib.sha256(_DIGEST_DOMAIN + strict_json.canonical(asdict(self))).digest()
+
+    def verification_code(self) -> str:
+        """Four digits that portal and phone show side by side."""
+        return f"{int.from_bytes(hashlib.sha256(self.digest()).digest()[-2:]) % 10_000:04d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sad:
+    """The signer's consent to ``bound``, valid until ``expires_at_ms``."""
+
+    bound: Bound
+    evidence_digest: str
+    expires_at_ms: int
+
+
+def seal_challenge(node: Node, bound: Bound) -> bytes:
+    """The challenge token that comes back with the evidence."""
+    return node.seal(_CHALLENGE, strict_json.canonical(asdict(bound)), b"")
+
+
+def open_challenge(node: Node, token: bytes, now_ms: int) -> Bound:
+    """The challenge in ``token``; ``ChallengeInvalid``, ``ChallengeExpired``."""
+    try:
+        bound = _bound(strict_json.loads_object(node.unseal(_CHALLENGE, token, b"")))
+    except SealBroken as error:
+        raise ChallengeInvalid("not sealed by this cluster") from error
+    if bound.expires_at_ms <= now_ms:
+        raise ChallengeExpired("challenge")
+    return bound
+
+
+def seal_sad(node: Node, sad: Sad) -> bytes:
+    """The SAD as the rssp keeps it."""
+    return node.seal(_SAD, strict_json.canonical(asdict(sad)), b"")
+
+
+def open_sad(node: Node, token: bytes, now_ms: int) -> Sad:
+    """The SAD in ``token``; ``SadInvalid``, ``SadExpired``."""
+    try:
+        members = strict_json.loads_object(node.unseal(_SAD, token, b""))
+    except SealBroken as error:
+        raise SadInvalid("not sealed by this cluster") from error
+    sad = Sad(
+        bound=_bound(cast("dict[str, strict_json.JsonValue]", members["bound"])),
+        evidence_digest=cast("str", members["evidence_digest"]),
+        expires_at_ms=cast("int", members["expires_at_ms"]),
+    )
+    if sad.expires_at_ms <= now_ms:
+        raise SadExpired("SAD")
+    return sad
+
+
+def check_use(sad: Sad, hashes: Sequence[bytes], hash_algorithm: str) -> None:
+    """Refuse hashes that ``sad`` does not cover, each occurrence counted.
+
+    Without authorised hashes (SCAL1) only the count binds. Which occurrences an earlier call has
+    used is the rssp's record; here one call can never exceed what was consented to.
+    """
+    bound = sad.bound
+    if not hashes or len(hashes) > bound.count:
+        raise TooManySignatures(f"{len(hashes)} of {bound.count}")
+    if not bound.hashes:
+        return
+    if hash_algorithm != bound.hash_algorithm:
+        raise HashNotAuthorised("authorised under another digest algorithm")
+    remaining = list(bound.hashes)
+    for value in hashes:
+        if value.hex() not in remaining:
+            raise HashNotAuthorised("not among the authorised hashes")
+        remaining.remove(value.hex())
+
+
+def _bound(members: dict[str, strict_json.JsonValue]) -> Bound:
+    return Bound(
+        activation_id=cast("str", members["activation_id"]),
+        credential_id=cast("str", members["credential_id"]),
+        client_id=cast("str", members["client_id"]),
+        hash_algorithm=cast("str", members["hash_algorithm"]),
+        hashes=tuple(cast("list[str]", members["hashes"])),
+        count=cast("int", members["count"]),
+        display_sha256=cast("str", members["display_sha256"]),
+        nonce=cast("str", members["nonce"]),
+        expires_at_ms=cast("int", members["expires_at_ms"]),
+    )

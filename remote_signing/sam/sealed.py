@@ -1,0 +1,135 @@
+"""Sealed credentials: a wrapped key with what may activate it, unreadable outside the HSM cluster.
+
+The rssp stores the sealed bytes and can neither read nor alter them. Layout:
+
+    b"RSC1" | credential id (26 ASCII) | version (4, big-endian) | Node.seal(JSON)
+
+The first three are the associated data of the seal, so that a record put into another row, or
+beside another version number, does not open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from remote_signing import strict_json
+from remote_signing.errors import SealBroken
+from remote_signing.identifiers import is_id
+from remote_signing.sap import b64, unb64
+
+if TYPE_CHECKING:
+    from remote_signing.sam.hsm import Node
+    from remote_signing.strict_json import JsonValue
+
+_MAGIC = b"RSC1"
+_ID = slice(4, 30)
+_VERSION = slice(30, 34)
+_HEADER = slice(0, 34)
+_DOMAIN = b"credential"
+
+
+@dataclass(frozen=True, slots=True)
+class PinFactor:
+    """A signing PIN; ``verifier`` is an HMAC under a key of the HSM (32 bytes)."""
+
+    id: str
+    verifier: bytes
+    kind: str = "pin"
+
+
+@dataclass(frozen=True, slots=True)
+class TotpFactor:
+    """A time-based one-time code (RFC 6238); ``secret`` is base32 of 160 bits."""
+
+    id: str
+    secret: str
+    kind: str = "totp"
+
+
+Factor = PinFactor | TotpFactor
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential as only the SAM sees it.
+
+    ``wrapped_key`` opens in any HSM node of the cluster; ``public_key`` is SPKI DER; ``scal`` is
+    "1" or "2"; ``multisign`` the most signatures of one authorisation.
+    """
+
+    credential_id: str
+    version: int
+    owner: str
+    algorithm: str
+    wrapped_key: bytes
+    public_key: bytes
+    certificate_sha256: str | None
+    scal: str
+    multisign: int
+    factors: tuple[Factor, ...]
+
+    def seal(self, node: Node) -> bytes:
+        """The sealed record of this version."""
+        header = _MAGIC + self.credential_id.encode("ascii") + self.version.to_bytes(4)
+        members = {
+            "owner": self.owner,
+            "algorithm": self.algorithm,
+            "wrapped_key": b64(self.wrapped_key),
+            "public_key": b64(self.public_key),
+            "certificate_sha256": self.certificate_sha256,
+            "scal": self.scal,
+            "multisign": self.multisign,
+            "factors": [_written(factor) for factor in self.factors],
+        }
+        return header + node.seal(_DOMAIN, strict_json.canonical(members), header)
+
+    def successor(
+        self, *, factors: tuple[Factor, ...] | None = None, certificate_sha256: str | None = None
+    ) -> Credential:
+        """The next version, with other factors or another certificate."""
+        return replace(
+            self,
+            version=self.version + 1,
+            factors=self.factors if factors is None else factors,
+            certificate_sha256=certificate_sha256 or self.certificate_sha256,
+        )
+
+    def factor(self, factor_id: object) -> Factor | None:
+        """The factor with that id."""
+        return next((factor for factor in self.factors if factor.id == factor_id), None)
+
+
+def open_sealed(node: Node, sealed: bytes) -> Credential:
+    """The credential in ``sealed``; ``SealBroken`` when any bit is not as the SAM wrote it."""
+    header = sealed[_HEADER]
+    identifier = header[_ID].decode("ascii", "replace")
+    if header[: len(_MAGIC)] != _MAGIC or not is_id(identifier):
+        raise SealBroken("not a sealed credential")
+    plaintext = node.unseal(_DOMAIN, sealed[_HEADER.stop :], header)
+    members = strict_json.loads_object(plaintext)
+    return Credential(
+        credential_id=identifier,
+        version=int.from_bytes(header[_VERSION]),
+        owner=cast("str", members["owner"]),
+        algorithm=cast("str", members["algorithm"]),
+        wrapped_key=unb64(members["wrapped_key"], "wrapped_key"),
+        public_key=unb64(members["public_key"], "public_key"),
+        certificate_sha256=cast("str | None", members["certificate_sha256"]),
+        scal=cast("str", members["scal"]),
+        multisign=cast("int", members["multisign"]),
+        factors=tuple(_read(factor) for factor in cast("list[JsonValue]", members["factors"])),
+    )
+
+
+def _written(factor: Factor) -> dict[str, str]:
+    if isinstance(factor, PinFactor):
+        return {"id": factor.id, "kind": factor.kind, "verifier": b64(factor.verifier)}
+    return {"id": factor.id, "kind": factor.kind, "secret": factor.secret}
+
+
+def _read(value: JsonValue) -> Factor:
+    members = cast("dict[str, str]", value)
+    if members["kind"] == "pin":
+        return PinFactor(members["id"], unb64(members["verifier"], "verifier"))
+    return TotpFactor(members["id"], members["secret"])

@@ -1,0 +1,240 @@
+"""The supervisor: takes requests off the SAP, gives each to an idle worker, watches the clock.
+
+It holds no key and reads no argument: a request's line goes to the worker as it came. A worker
+that does not answer in time is killed, one that dies is replaced, and the request is tried once
+more on another node. When a worker fails, the other idle workers of its node must pass a canary
+signature before they are used again, so a lost node costs one deadline, not one per worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from remote_signing.errors import HsmUnavailable, InvalidInput, RemoteSigningError
+from remote_signing.sam.worker_process import WorkerProcess, WorkerUnusable
+from remote_signing.sap import encode_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remote_signing.sam.config import NodeConfig, SamConfig
+    from remote_signing.sap import NodeReport
+
+log = logging.getLogger(__name__)
+
+# The frame's first two members, in this order (docs/sap.md): all the supervisor reads of it.
+_FRAME = re.compile(rb'\{"id":(\d{1,15}),"verb":"([a-z_]{1,32})",')
+_ACTIVATION_VERBS = frozenset({"challenge", "activate", "sign"})
+_ENROLMENT_VERBS = frozenset(
+    {
+        "create_credential",
+        "certify",
+        "install_certificate",
+        "bind_factor",
+        "drop_factor",
+        "destroy",
+        "unlock",
+        "merge_revocations",
+    }
+)
+_CANARY = encode_line({"id": 0, "verb": "canary", "args": {}})
+_BACK_OFF = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class _NodePool:
+    """The workers of one node."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self.config = config
+        self.workers: set[WorkerProcess] = set()
+        self.failures = 0
+        self.last_fault: str | None = None
+
+    @property
+    def healthy(self) -> bool:
+        return any(worker.ready for worker in self.workers)
+
+
+class Supervisor:
+    """``start``, then ``handle`` for each line; ``close`` ends the workers."""
+
+    def __init__(self, config: SamConfig, config_file: Path) -> None:
+        self._config = config
+        self._config_file = config_file
+        self._nodes = {node.name: _NodePool(node) for node in config.nodes}
+        self._idle: deque[WorkerProcess] = deque()
+        self._changed = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def start(self) -> None:
+        """Begin to start every worker. A request that comes earlier waits for the first of them."""
+        for node in self._nodes.values():
+            for _ in range(node.config.workers):
+                self._spawn_task(node)
+        self._keep(asyncio.create_task(self._probe_for_ever()))
+
+    async def handle(self, line: bytes) -> bytes:
+        """The answer to one request line. Never raises: a fault of ours is an error on the wire."""
+        frame = _FRAME.match(line)
+        if frame is None:
+            return _refusal(None, InvalidInput("not a SAP frame"))
+        number, verb = int(frame[1]), frame[2].decode("ascii")
+        if verb in _ACTIVATION_VERBS:
+            seconds = self._config.deadlines.activation
+        elif verb in _ENROLMENT_VERBS:
+            seconds = self._config.deadlines.enrolment
+        else:
+            return _refusal(number, InvalidInput("no such verb", parameter="verb"))
+        try:
+            return await self._dispatch(line, seconds)
+        except HsmUnavailable as error:
+            return _refusal(number, error)
+
+    def report(self) -> list[NodeReport]:
+        """Each node's health, for ``status`` and ``/readyz``."""
+        return [
+            {
+                "name": name,
+                "healthy": pool.healthy,
+                "workers": sum(worker.ready for worker in pool.workers),
+                "last_fault": pool.last_fault,
+            }
+            for name, pool in self._nodes.items()
+        ]
+
+    async def close(self) -> None:
+        """End all workers. Requests in flight must have been answered before."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for pool in self._nodes.values():
+            for worker in list(pool.workers):
+                await worker.stop()
+
+    # One request
+
+    async def _dispatch(self, line: bytes, seconds: float) -> bytes:
+        failed: set[str] = set()
+        for _ in range(2):
+            worker = await self._take(failed)
+            try:
+                answer = await worker.exchange(line, seconds)
+            except WorkerUnusable as error:
+                failed.add(worker.node)
+                await self._failed(worker, str(error))
+                continue
+            except asyncio.CancelledError:
+                # Its answer would reach the next request: such a worker is of no more use.
+                await self._failed(worker, "caller went away")
+                raise
+            await self._give_back(worker)
+            return answer
+        raise HsmUnavailable("two workers failed")
+
+    async def _take(self, failed: set[str]) -> WorkerProcess:
+        """An idle worker, of a node that has not just failed if there is any other alive."""
+        deadline = time.monotonic() + self._config.deadlines.wait
+        async with self._changed:
+            while True:
+                others = {name for name, pool in self._nodes.items() if pool.healthy} - failed
+                for worker in self._idle:
+                    if worker.node in others or not others:
+                        self._idle.remove(worker)
+                        return worker
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise HsmUnavailable("no idle worker in time")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), remaining)
+
+    async def _give_back(self, worker: WorkerProcess) -> None:
+        if worker.operations >= self._config.recycle_after:
+            pool = self._nodes[worker.node]
+            self._spawn_task(pool)
+            await self._remove(worker)
+            return
+        await self._make_idle(worker)
+
+    async def _make_idle(self, worker: WorkerProcess) -> None:
+        async with self._changed:
+            self._idle.append(worker)
+            self._changed.notify()
+
+    # Workers come and go
+
+    async def _failed(self, worker: WorkerProcess, fault: str) -> None:
+        pool = self._nodes[worker.node]
+        pool.last_fault = fault
+        log.warning("worker failed", extra={"node": worker.node, "pid": worker.pid, "fault": fault})
+        await self._remove(worker)
+        self._spawn_task(pool)
+        suspects = [idle for idle in self._idle if idle.node == worker.node]
+        for suspect in suspects:
+            self._idle.remove(suspect)
+            self._keep(asyncio.create_task(self._probe(suspect)))
+
+    async def _probe(self, worker: WorkerProcess) -> None:
+        """A canary signature by a worker that was taken off the idle list."""
+        try:
+            await worker.exchange(_CANARY, self._config.deadlines.canary)
+        except WorkerUnusable as error:
+            await self._failed(worker, str(error))
+        else:
+            await self._make_idle(worker)
+
+    async def _probe_for_ever(self) -> None:
+        """One idle worker of each node proves itself now and then, traffic or not."""
+        while True:
+            await asyncio.sleep(self._config.probe_every)
+            for name in self._nodes:
+                worker = next((idle for idle in self._idle if idle.node == name), None)
+                if worker is not None:
+                    self._idle.remove(worker)
+                    await self._probe(worker)
+
+    async def _remove(self, worker: WorkerProcess) -> None:
+        self._nodes[worker.node].workers.discard(worker)
+        await worker.kill()
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _spawn_task(self, pool: _NodePool) -> asyncio.Task[None]:
+        return self._keep(asyncio.create_task(self._spawn(pool)))
+
+    async def _spawn(self, pool: _NodePool) -> None:
+        """Start one worker, again and again with growing pauses until its node can be used."""
+        while not self._closing:
+            await asyncio.sleep(_BACK_OFF[min(pool.failures, len(_BACK_OFF) - 1)])
+            worker = WorkerProcess(self._config_file, pool.config.name)
+            pool.workers.add(worker)
+            try:
+                await worker.start(self._config.deadlines.start)
+            except WorkerUnusable as error:
+                pool.failures += 1
+                pool.last_fault = str(error)
+                log.warning("worker did not start", extra={"node": pool.config.name})
+                await self._remove(worker)
+                continue
+            pool.failures = 0
+            pool.last_fault = None
+            await self._make_idle(worker)
+            return
+
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _refusal(number: int | None, error: RemoteSigningError) -> bytes:
+    return encode_line(
+        {"id": number, "error": {"name": type(error).__name__, "public": error.public}}
+    )

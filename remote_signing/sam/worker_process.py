@@ -1,0 +1,96 @@
+"""The supervisor's end of a worker: its process, the socket to it, and how it is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from remote_signing.sap import MAX_LINE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class WorkerUnusable(Exception):
+    """The worker died, hung or never came up. What it was asked may be asked of another."""
+
+
+class WorkerProcess:
+    """One worker. After any ``WorkerUnusable`` it must be killed, never used again."""
+
+    def __init__(self, config_file: Path, node: str) -> None:
+        self.node = node
+        self.operations = 0
+        self.ready = False
+        self._config_file = config_file
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, once started."""
+        return self._process.pid if self._process else None
+
+    async def start(self, seconds: float) -> None:
+        """Start the process and wait until it has logged in and passed its canary."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # No secret on the command line: the worker reads the PIN file itself.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "remote_signing.sam.worker",
+                str(self._config_file),
+                self.node,
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
+        await self._line(seconds, "start")
+        self.ready = True
+
+    async def exchange(self, line: bytes, seconds: float) -> bytes:
+        """Send one request and await its answer."""
+        if self._writer is None:
+            raise WorkerUnusable("not started")
+        self.operations += 1
+        self._writer.write(line)
+        return await self._line(seconds, "answer")
+
+    async def stop(self) -> None:
+        """Let an idle worker end by itself; kill it when it does not."""
+        self.ready = False
+        if self._writer is not None:
+            self._writer.close()
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), 2.0)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """SIGKILL: it also ends a worker that is stopped or stuck inside its module."""
+        self.ready = False
+        if self._writer is not None:
+            self._writer.close()
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def _line(self, seconds: float, what: str) -> bytes:
+        if self._reader is None:
+            raise WorkerUnusable("not started")
+        try:
+            line = await asyncio.wait_for(self._reader.readline(), seconds)
+        except TimeoutError:
+            raise WorkerUnusable(f"no {what} in {seconds} s") from None
+        except (OSError, ValueError) as error:
+            raise WorkerUnusable(f"broken {what}: {error}") from error
+        if not line.endswith(b"\n"):
+            raise WorkerUnusable(f"ended instead of its {what}")
+        return line
