@@ -231,17 +231,17 @@ def ensure_uv() -> str:
 def install_locked(lock: str) -> None:
     """Bring the environment to exactly what ``lock`` names, and the project itself into it."""
     uv, path = ensure_uv(), lock_file(lock)
-    itself: Command = ["--no-deps", "--no-build-isolation", "-e", ROOT]
     with step(f"packages of requirements/{lock}.lock"):
         try:
             run([uv, "pip", "sync", "--python", PYTHON, "--require-hashes", path])
-            run([uv, "pip", "install", "--python", PYTHON, *itself])
         except StepFailed as fault:
             # uv reads other settings than pip; where only pip's lead to packages, take pip.
             print(f"(uv: {str(fault).splitlines()[-2]}; trying pip) ", end="", flush=True)
             ensure_pip()
             run([PYTHON, "-m", "pip", "install", "--require-hashes", "-r", path])
-            run([PYTHON, "-m", "pip", "install", *itself])
+    with step("the project itself"):
+        options = ("--no-deps", "--no-build-isolation", "--editable")
+        run([uv, "pip", "install", "--python", PYTHON, *options, ROOT])
 
 
 def supply_browser() -> None:
