@@ -14,6 +14,7 @@ _SHA1 = "1.3.14.3.2.26"
 _MGF1 = "1.2.840.113549.1.1.8"
 _DIGEST, _MASK, _SALT, _TRAILER = range(4)
 _SEQUENCE, _INTEGER, _NULL, _OID = 0x30, 0x02, 0x05, 0x06
+_DEFAULT_SALT = 20
 _LONGEST = 256
 _SHORT_FORM = 0x80
 _CONTINUED = 0x80
@@ -42,13 +43,10 @@ def read_pss_parameters(der: bytes) -> PssParameters:
         fields[number] = value
     if _TRAILER in fields and _integer(fields[_TRAILER]) != 1:
         raise AlgorithmParametersInvalid("trailer field is not 1")
-    return PssParameters(
-        digest_oid=_hash_identifier(_whole(fields[_DIGEST], _SEQUENCE))
-        if _DIGEST in fields
-        else _SHA1,
-        mgf_digest_oid=_mask_generation(fields[_MASK]) if _MASK in fields else _SHA1,
-        salt_length=_integer(fields[_SALT]) if _SALT in fields else 20,
-    )
+    digest = _hash_identifier(_whole(fields[_DIGEST], _SEQUENCE)) if _DIGEST in fields else _SHA1
+    mask = _mask_generation(fields[_MASK]) if _MASK in fields else _SHA1
+    salt_length = _integer(fields[_SALT]) if _SALT in fields else _DEFAULT_SALT
+    return PssParameters(digest, mask, salt_length)
 
 
 def _element(data: bytes) -> tuple[int, bytes, bytes]:
