@@ -1,0 +1,208 @@
+"""The values of the state machine of :mod:`remote_signing.rssp.activation`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remote_signing.identifiers import Ticket
+    from remote_signing.strict_json import JsonValue
+
+
+class State(StrEnum):
+    """Where a signature activation stands.
+
+    PENDING → AUTHORIZED → (SIGNING ⇄ AUTHORIZED while hashes remain) → SIGNED, and
+    PENDING → DENIED | EXPIRED | REVOKED, AUTHORIZED → EXPIRED | REVOKED, SIGNING → FAILED.
+    """
+
+    PENDING = "PENDING"
+    AUTHORIZED = "AUTHORIZED"
+    SIGNING = "SIGNING"
+    SIGNED = "SIGNED"
+    DENIED = "DENIED"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+    FAILED = "FAILED"
+
+
+class Channel(StrEnum):
+    """How the request came and how its outcome goes back.
+
+    OAUTH: pushed authorization request; the outcome is an authorization code in a redirect.
+    DECOUPLED: ``credentials/authorize`` answered 202; the portal asks with its handle.
+    INLINE: ``credentials/authorize`` with the signer's code in ``authData`` (SCAL1 only).
+    """
+
+    OAUTH = "oauth"
+    DECOUPLED = "decoupled"
+    INLINE = "inline"
+
+
+@dataclass(frozen=True, slots=True)
+class NewActivation:
+    """What a client asks the signer of ``credential_id`` to consent to.
+
+    ``hash_algorithm`` is a name of ``algorithms.DIGESTS``; ``hashes`` are raw digests, one for
+    each signature, empty only at SCAL1; ``labels`` go with the hashes. ``code_challenge`` is S256.
+    ``authorization_details`` is kept as received and given back with the token (RFC 9396 cl. 7).
+    ``subscriber_id`` or ``agencies`` say whose credentials the caller may name at all
+    (``agencies`` may hold ``"*"``); both None for a pushed request, where the signer decides.
+    """
+
+    credential_id: str
+    client_id: str
+    channel: Channel
+    hash_algorithm: str | None
+    hashes: tuple[bytes, ...]
+    num_signatures: int
+    labels: tuple[str | None, ...] = ()
+    description: str | None = None
+    client_data: str | None = None
+    lang: str | None = None
+    redirect_uri: str | None = None
+    oauth_state: str | None = None
+    code_challenge: str | None = None
+    dpop_jkt: str | None = None
+    authorization_details: JsonValue = None
+    subscriber_id: str | None = None
+    agencies: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """``ticket`` is the secret of the request_uri (oauth) or of the handle (decoupled).
+
+    ``expires_at_ms`` is the end of the request_uri or of the whole activation, likewise.
+    """
+
+    activation_id: str
+    ticket: Ticket
+    verification_code: str
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One thing to be signed, as the signer sees it. ``digest`` is hexadecimal."""
+
+    label: str | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationSummary:
+    """A line in the signer's list of waiting requests."""
+
+    activation_id: str
+    client_name: str
+    description: str | None
+    num_signatures: int
+    verification_code: str
+    created_at_ms: int
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationDetails:
+    """Everything the consent page shows.
+
+    ``certificate`` is DER; ``redirect_origin`` is where the browser goes next (for a CSP
+    form-action), None when it stays.
+    """
+
+    activation_id: str
+    state: State
+    channel: Channel
+    client_id: str
+    client_name: str
+    client_logo_uri: str | None
+    description: str | None
+    documents: tuple[Document, ...]
+    hash_algorithm: str | None
+    num_signatures: int
+    verification_code: str
+    credential_id: str
+    credential_description: str | None
+    certificate: bytes
+    signer_name: str
+    lang: str | None
+    created_at_ms: int
+    expires_at_ms: int
+    redirect_origin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """``redirect_to`` carries the code back to the client; None where no browser waits."""
+
+    redirect_to: str | None
+    state: State = State.AUTHORIZED
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """``redirect_to`` carries ``access_denied`` back to the client; None as in ``Approved``."""
+
+    redirect_to: str | None
+    state: State = State.DENIED
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialToken:
+    """An access token of scope ``credential``. ``expires_in`` in seconds."""
+
+    ticket: Ticket
+    expires_in: int
+    credential_id: str
+    subscriber_id: str
+    authorization_details: JsonValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The signer has not answered yet; ask again with the same handle."""
+
+    verification_code: str
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SadIssued:
+    """Signature activation data in the hands of the portal. ``expires_in`` in seconds."""
+
+    ticket: Ticket
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One ``signHash`` call.
+
+    ``ticket`` is the credential token or the SAD. With ``service_token`` None it is itself the
+    bearer of the request and must be a credential token; otherwise the service token is the
+    bearer, and both must belong to the same client and signer. ``jkt`` and ``x5t`` are the
+    thumbprints that the request proved (DPoP proof, client certificate). ``client_id`` narrows
+    further where the caller is known. ``hashes`` are raw digests; ``sign_algo_params`` is DER.
+    """
+
+    ticket: Ticket
+    credential_id: str
+    hashes: tuple[bytes, ...]
+    sign_algo: str
+    hash_algorithm_oid: str | None = None
+    sign_algo_params: bytes | None = None
+    service_token: Ticket | None = None
+    client_id: str | None = None
+    jkt: str | None = None
+    x5t: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthData:
+    """One member of CSC ``authData``: ``id`` is a factor's id from ``credentials/info``."""
+
+    id: str
+    value: str = field(repr=False)

@@ -1,0 +1,236 @@
+"""The rssp's configuration: one TOML file, read once, refused when anything is missing or unknown.
+
+Secrets are files named by the configuration (the database password), never values in it, in the
+environment or on the command line. Durations are seconds. Every key that has a safe value for all
+installations has a default here; a key that depends on the place (addresses, names, policy OIDs)
+has none, so that nobody runs with somebody else's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ConfigInvalid(Exception):
+    """The configuration cannot be used; the text names the key and says what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """Who runs the service: the answer of CSC ``info``, and the issuer in an otpauth URI."""
+
+    name: str
+    logo: str  # URI of a PNG, JPEG or SVG image
+    region: str  # ISO 3166-1 alpha-2 code of the country
+    description: str
+    lang: str = "vi"  # RFC 5646; of texts that the client chose no language for
+
+
+@dataclass(frozen=True, slots=True)
+class UrlConfig:
+    """How the world reaches the service. Nothing is derived from a request's Host header."""
+
+    issuer: str  # https; OAuth issuer (RFC 8414) and base of /oauth2, /csc and /consent
+    consent: str  # https; the consent page, to which /oauth2/authorize sends the signer
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """Where uvicorn listens, behind the TLS-terminating proxy. ``workers`` are processes."""
+
+    host: str = "127.0.0.1"
+    port: int = 8400
+    workers: int = 1
+    drain: int = 20  # seconds between SIGTERM and cutting off what is still running
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """``sqlite:////path`` or ``postgresql+psycopg://role@host/name``; no password in the URL."""
+
+    url: str
+    password_file: Path | None = None
+
+    def password(self) -> str | None:
+        """The password in ``password_file``, without the final newline."""
+        if self.password_file is None:
+            return None
+        return self.password_file.read_text(encoding="utf-8").rstrip("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class SamConfig:
+    """The SAM: a Unix socket on this host, or TLS with certificates on both sides."""
+
+    socket: Path | None = None
+    host: str | None = None
+    port: int = 8500
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    timeout: float = 20.0  # of a whole call; longer than the SAM's own deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyConfig:
+    """The TLS-terminating proxy. Headers below count only from a ``trusted`` address (CIDR).
+
+    The proxy must remove these headers from what clients send.
+    """
+
+    trusted: tuple[str, ...] = ()
+    certificate_header: str = "X-Client-Certificate"  # URL-escaped PEM of a verified certificate
+    address_header: str = "X-Forwarded-For"
+
+    def trusts(self, address: str | None) -> bool:
+        """Whether a peer at ``address`` is the proxy."""
+        try:
+            peer = ipaddress.ip_address(address or "")
+        except ValueError:
+            return False
+        return any(peer in ipaddress.ip_network(network) for network in self.trusted)
+
+
+@dataclass(frozen=True, slots=True)
+class LifetimeConfig:
+    """How long things live, in seconds, with the bound that must not be passed."""
+
+    request_uri: int = 90  # RFC 9126 asks for 5 to 600; FAPI 2.0 for less than 600
+    activation: int = 300  # how long the signer has to answer
+    code: int = 60  # FAPI 2.0: at most 60
+    service_token: int = 3600
+    refresh_token: int = 30 * 86400
+    session_idle: int = 30 * 60
+    session: int = 12 * 3600
+    signing: int = 60  # a signature that takes longer is of unknown outcome; > 2 * sam.timeout
+    retention: int = 30 * 86400  # finished activations are kept; the audit table for ever
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyConfig:
+    """What the installation allows."""
+
+    certificate_policies: tuple[str, ...]  # OIDs put into certificates and told by credentials/info
+    attempt_limit: int = 5  # wrong PIN or code in a row until a credential is locked
+    sign_in_limit: int = 10  # wrong passwords in a row until sign-in pauses
+    sign_in_pause: int = 900  # seconds
+    max_signatures: int = 100  # of one authorisation, whatever a credential's multisign says
+
+
+@dataclass(frozen=True, slots=True)
+class RsspConfig:
+    """The whole file. A table of TOML is a member here."""
+
+    service: ServiceConfig
+    urls: UrlConfig
+    database: DatabaseConfig
+    sam: SamConfig
+    policy: PolicyConfig
+    listen: ListenConfig = field(default_factory=ListenConfig)
+    proxy: ProxyConfig = field(default_factory=ProxyConfig)
+    lifetimes: LifetimeConfig = field(default_factory=LifetimeConfig)
+
+    def __post_init__(self) -> None:
+        _check_urls(self.urls)
+        _check_sam(self.sam)
+        _check_lifetimes(self.lifetimes)
+        _check_networks(self.proxy)
+        if ":" in (urlsplit(self.database.url).netloc.rpartition("@")[0]):
+            raise ConfigInvalid("database.url holds a password: name a database.password_file")
+
+
+def load(path: Path) -> RsspConfig:
+    """The configuration in the TOML file ``path``; relative paths in it start at its folder."""
+    try:
+        members = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigInvalid(f"{path}: {error}") from error
+    return read(members, path.parent)
+
+
+def read(members: Mapping[str, Any], folder: Path) -> RsspConfig:
+    """The configuration of parsed TOML; ``ConfigInvalid`` names the first wrong key."""
+    return typing.cast("RsspConfig", _table(RsspConfig, members, folder, ""))
+
+
+def _table(kind: type[Any], members: Mapping[str, Any], folder: Path, name: str) -> object:
+    hints = typing.get_type_hints(kind)
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    for key in members:
+        if key not in known:
+            raise ConfigInvalid(f"{name}{key}: there is no such key")
+    values = {}
+    for key, item in known.items():
+        if key in members:
+            values[key] = _value(hints[key], members[key], folder, f"{name}{key}")
+        elif not _has_default(item):
+            raise ConfigInvalid(f"{name}{key}: is missing")
+    return kind(**values)
+
+
+def _has_default(item: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return item.default is not missing or item.default_factory is not missing
+
+
+def _value(hint: Any, value: object, folder: Path, name: str) -> object:  # noqa: ANN401 - a type
+    if isinstance(hint, types.UnionType):
+        hint = next(choice for choice in typing.get_args(hint) if choice is not types.NoneType)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return _table(typing.cast("type[Any]", hint), value, folder, f"{name}.")
+    if hint is Path and isinstance(value, str):
+        return folder / value
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_value(str, item, folder, name) for item in value)
+    if hint in {str, int} and type(value) is hint:
+        return value
+    raise ConfigInvalid(f"{name}: {value!r} is not of type {getattr(hint, '__name__', hint)}")
+
+
+def _check_urls(urls: UrlConfig) -> None:
+    for name, url in (("urls.issuer", urls.issuer), ("urls.consent", urls.consent)):
+        parts = urlsplit(url)
+        local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
+        if not (parts.scheme == "https" or local) or not parts.hostname:
+            raise ConfigInvalid(f"{name}: {url!r} is not an https URL (http only for loopback)")
+        if parts.query or parts.fragment or url.endswith("/"):
+            raise ConfigInvalid(f"{name}: {url!r} has a query, a fragment or a final slash")
+
+
+def _check_sam(sam: SamConfig) -> None:
+    if (sam.socket is None) == (sam.host is None):
+        raise ConfigInvalid("sam: name either socket or host")
+    if sam.host is not None and None in {sam.ca, sam.certificate, sam.key}:
+        raise ConfigInvalid("sam: ca, certificate and key are needed beside host")
+
+
+_LONGEST = {"request_uri": 599, "activation": 3600, "code": 60, "service_token": 3600}
+
+
+def _check_lifetimes(lifetimes: LifetimeConfig) -> None:
+    for item in dataclasses.fields(lifetimes):
+        value = getattr(lifetimes, item.name)
+        longest = _LONGEST.get(item.name)
+        if value <= 0 or (longest is not None and value > longest):
+            raise ConfigInvalid(f"lifetimes.{item.name}: {value} is not within 1 and {longest}")
+
+
+def _check_networks(proxy: ProxyConfig) -> None:
+    for network in proxy.trusted:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigInvalid(f"proxy.trusted: {error}") from None

@@ -1,0 +1,80 @@
+"""What a handler needs, put together once at start-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, Request
+
+from remote_signing.clock import Clock, SystemClock
+from remote_signing.rssp.clients import ClientDirectory
+from remote_signing.rssp.db import Database
+from remote_signing.sap import SapClient, TlsAddress, UnixAddress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remote_signing.rssp.config import RsspConfig, SamConfig
+
+
+@dataclass
+class Drain:
+    """Whether the process is on its way out: then ``/readyz`` says so and no new work comes."""
+
+    started: bool = False
+
+
+@dataclass(frozen=True)
+class Services:
+    """The outside world of the rssp. Thread-safe; one for each process."""
+
+    config: RsspConfig
+    database: Database
+    sam: SapClient
+    clock: Clock
+    clients: ClientDirectory
+    drain: Drain = field(default_factory=Drain)
+
+    def now_ms(self) -> int:
+        """The clock's time in milliseconds since the epoch."""
+        return self.clock.now_ms()
+
+    def close(self) -> None:
+        """Close the connections to the database and to the SAM."""
+        self.database.close()
+        self.sam.close()
+
+
+def open_services(config: RsspConfig, clock: Clock | None = None) -> Services:
+    """The services that ``config`` describes. Connects to nothing yet."""
+    clock = clock or SystemClock()
+    database = Database(config.database.url, config.database.password())
+    return Services(
+        config=config,
+        database=database,
+        sam=SapClient(_address(config.sam), config.sam.timeout),
+        clock=clock,
+        clients=ClientDirectory(database, clock),
+    )
+
+
+def services(request: Request) -> Services:
+    """The services of the application that answers ``request``."""
+    return cast("Services", request.app.state.services)
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+
+
+def _address(sam: SamConfig) -> UnixAddress | TlsAddress:
+    if sam.socket is not None:
+        return UnixAddress(sam.socket)
+    # RsspConfig has checked that these are there.
+    return TlsAddress(
+        cast("str", sam.host),
+        sam.port,
+        cast("Path", sam.ca),
+        cast("Path", sam.certificate),
+        cast("Path", sam.key),
+    )
