@@ -1,0 +1,106 @@
+"""The outermost layer: request id, security headers, and one answer to everything unforeseen."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from remote_signing.errors import RemoteSigningError
+from remote_signing.rssp.edge import problem, request_id
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger(__name__)
+
+# For an API that serves no page: nothing may be loaded, framed, cached or guessed.
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+}
+SERVER_ERROR = (
+    "The authorization server encountered an unexpected condition that prevented it from"
+    " fulfilling the request."
+)
+
+
+def install(app: Starlette) -> None:
+    """Put the edge around ``app`` and give its errors a body."""
+    app.add_middleware(Edge)
+    app.add_exception_handler(RemoteSigningError, problem.on_domain_error)
+    app.add_exception_handler(HTTPException, problem.on_http_error)
+
+
+class Edge:
+    """ASGI middleware. Nothing a handler raises gets past it, and nothing of it reaches a client.
+
+    An exception that no table knows is 500 ``server_error`` with the request id, whatever was
+    asked; the log has the rest under the same id.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        _single_slash(scope)
+        name = request_id.accept(_header(scope, b"x-request-id"))
+        started = False
+
+        async def dressed(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers[request_id.HEADER] = name
+                for header, value in SECURITY_HEADERS.items():
+                    headers.setdefault(header, value)
+            await send(message)
+
+        token = request_id.current.set(name)
+        try:
+            await self._app(scope, receive, dressed)
+        except ClientDisconnect:
+            _log.info("the client went away")
+        except Exception:
+            _log.exception("unforeseen", extra={"path": scope["path"]})
+            if started:  # half an answer is out: only cutting the connection tells the client
+                raise
+            await _server_error(name)(scope, receive, dressed)
+        finally:
+            request_id.current.reset(token)
+
+
+def _server_error(name: str) -> Response:
+    members = {"error": "server_error", "error_description": SERVER_ERROR, "request_id": name}
+    return Response(json.dumps(members), 500, media_type="application/json")
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    found: list[bytes] = [value for key, value in scope["headers"] if key == name]
+    return found[0] if len(found) == 1 else None
+
+
+def _single_slash(scope: Scope) -> None:
+    """``//oauth2/token`` is ``/oauth2/token``.
+
+    CSC joins ``oauth2`` of ``info`` and ``oauth2/token`` literally, so that the base ends with a
+    slash; known clients put a slash of their own between them (docs/csc-divergences.md).
+    """
+    path: str = scope["path"]
+    if path.startswith("//oauth2/"):
+        scope["path"] = path[1:]
+        scope["raw_path"] = path[1:].encode("utf-8")
