@@ -1,0 +1,87 @@
+"""What all tests share: databases, tokens, and a kind for each test from the folder it is in.
+
+Everything is private to its xdist worker, so the tests run in any number of processes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from remote_signing.sam.softhsm import DevelopmentToken, make_token
+from tests.support.postgres import PostgresServer, running_server
+from tests.support.sqlite import SqliteFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_TESTS = Path(__file__).parent
+_KINDS = ("unit", "integration", "fault", "conformance", "architecture", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its folder's name (``-m unit``); tests have no other place."""
+    for item in items:
+        kind = item.path.relative_to(_TESTS).parts[0]
+        if kind not in _KINDS:
+            message = f"{item.path}: tests live in one of tests/{{{','.join(_KINDS)}}}"
+            raise pytest.UsageError(message)
+        item.add_marker(kind)
+
+
+class Databases(Protocol):
+    """Where fresh databases come from."""
+
+    def fresh(self, prepare: Callable[[str], None] | None = None) -> str:
+        """The URL of a new database: empty, or a copy of one that ``prepare(url)`` filled."""
+        ...
+
+    def drop(self, url: str) -> None:
+        """Remove it."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A private PostgreSQL, started when the first test asks for it."""
+    yield from running_server()
+
+
+@pytest.fixture(scope="session")
+def sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> SqliteFolder:
+    """A folder for SQLite files."""
+    return SqliteFolder(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Each database in turn: what uses this runs on both."""
+    name = {"sqlite": "sqlite_folder", "postgresql": "postgres_server"}[request.param]
+    found: Databases = request.getfixturevalue(name)
+    return found
+
+
+@pytest.fixture
+def database_url(databases: Databases) -> Iterator[str]:
+    """The URL of a new, empty database, on each kind."""
+    url = databases.fresh()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def make_tokens(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[int], list[DevelopmentToken]]:
+    """``make_tokens(2)``: two new SoftHSM tokens ``node-1``, ``node-2``, each in its own folder."""
+    rounds = itertools.count(1)
+
+    def make(count: int) -> list[DevelopmentToken]:
+        folder = tmp_path_factory.mktemp(f"tokens-{next(rounds)}-")
+        labels = [f"node-{number}" for number in range(1, count + 1)]
+        return [make_token(folder / label, label) for label in labels]
+
+    return make
