@@ -72,11 +72,14 @@ class AttemptJournal:
         """Use a TOTP step up for the challenge ``binding``; ``EvidenceReplayed`` for another."""
         name = binding[:16].hex()
         with self._current() as journal:
-            used_for = self._steps.get(factor_id, {}).get(step)
-            if used_for is None:
+            steps = self._steps.get(factor_id, {})
+            if step in steps:
+                if steps[step] != name:
+                    raise EvidenceReplayed("TOTP step was used")
+            elif step < max(steps, default=0) - _STEPS_KEPT:
+                raise EvidenceReplayed("TOTP step is older than what is remembered")
+            else:
                 self._append(journal, f"T {factor_id} {step} {name}")
-            elif used_for != name:
-                raise EvidenceReplayed("TOTP step was used")
 
     @contextmanager
     def _current(self) -> Iterator[int]:

@@ -21,7 +21,7 @@ values = st.recursive(
             max_size=4,
         )
     ),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
@@ -75,12 +75,7 @@ def test_object_is_demanded_where_one_is_needed() -> None:
 
 @given(values)
 def test_every_ordinary_value_comes_back(value: object) -> None:
-    try:
-        read = strict_json.loads(json.dumps(value).encode())
-    except InvalidInput as error:
-        assert "nested" in error.cause
-    else:
-        assert read == value
+    assert strict_json.loads(json.dumps([value]).encode()) == [value]
 
 
 @given(values)

@@ -1,0 +1,144 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from remote_signing.errors import CredentialLocked, EvidenceReplayed
+from remote_signing.sam.attempts import AttemptJournal
+
+CREDENTIAL = "01mcc5rm00mratbh8wk05wn2gg"
+FACTOR = "01mcc5rm00mratbh8wk05wn2gh"
+
+
+def guesses(count: int, prefix: int = 0) -> Iterator[bytes]:
+    return (bytes([prefix, number]) * 16 for number in range(count))
+
+
+def test_guesses_up_to_the_limit_are_counted_and_the_next_is_refused(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=3)
+    for guess in guesses(3):
+        journal.charge(CREDENTIAL, guess)
+    assert journal.remaining(CREDENTIAL) == 0
+    with pytest.raises(CredentialLocked):
+        journal.charge(CREDENTIAL, b"another" * 8)
+    journal.charge(FACTOR, b"another" * 8)
+
+
+def test_the_same_guess_sent_again_is_counted_once(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=1)
+    for _ in range(5):
+        journal.charge(CREDENTIAL, b"same" * 8)
+    assert journal.remaining(CREDENTIAL) == 0
+
+
+def test_success_forgets_the_guesses(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=2)
+    journal.charge(CREDENTIAL, b"one" * 8)
+    journal.clear(CREDENTIAL)
+    journal.clear(CREDENTIAL)
+    assert journal.remaining(CREDENTIAL) == 2
+
+
+def test_lock_survives_a_restart_and_is_seen_by_every_worker(tmp_path: Path) -> None:
+    first, second = AttemptJournal(tmp_path, limit=2), AttemptJournal(tmp_path, limit=2)
+    first.charge(CREDENTIAL, b"one" * 8)
+    second.charge(CREDENTIAL, b"two" * 8)
+    for journal in (first, second, AttemptJournal(tmp_path, limit=2)):
+        with pytest.raises(CredentialLocked):
+            journal.charge(CREDENTIAL, b"three" * 8)
+
+
+def test_time_step_is_used_once_but_again_by_the_same_challenge(tmp_path: Path) -> None:
+    first, second = AttemptJournal(tmp_path, limit=9), AttemptJournal(tmp_path, limit=9)
+    first.use_step(FACTOR, 60_000_000, b"challenge" * 8)
+    second.use_step(FACTOR, 60_000_000, b"challenge" * 8)
+    for journal in (first, second):
+        with pytest.raises(EvidenceReplayed):
+            journal.use_step(FACTOR, 60_000_000, b"other one" * 8)
+    first.use_step(FACTOR, 60_000_001, b"other one" * 8)
+
+
+def test_compaction_keeps_locks_and_recent_steps_and_the_others_follow(tmp_path: Path) -> None:
+    other = AttemptJournal(tmp_path, limit=3)
+    other.charge(CREDENTIAL, b"one" * 8)
+    journal = AttemptJournal(tmp_path, limit=3, compact_above=2_000)
+    for step in range(100):
+        journal.use_step(FACTOR, 60_000_000 + step, b"challenge" * 8)
+        journal.charge(FACTOR, b"right" * 8)
+        journal.clear(FACTOR)
+    assert (tmp_path / "attempts").stat().st_size < 4_000
+    assert (tmp_path / "attempts").stat().st_mode & 0o777 == 0o600
+    assert other.remaining(CREDENTIAL) == 2
+    with pytest.raises(EvidenceReplayed):
+        other.use_step(FACTOR, 60_000_099, b"other one" * 8)
+
+
+def test_line_torn_by_a_kill_does_not_swallow_the_next(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=2)
+    journal.charge(CREDENTIAL, b"one" * 8)
+    with (tmp_path / "attempts").open("ab") as file:
+        file.write(b"G 01mcc5rm00mr")
+    journal.charge(CREDENTIAL, b"two" * 8)
+    assert AttemptJournal(tmp_path, limit=2).remaining(CREDENTIAL) == 0
+
+
+RACER = """
+import sys
+from pathlib import Path
+from remote_signing.errors import CredentialLocked, EvidenceReplayed
+from remote_signing.sam.attempts import AttemptJournal
+folder, mark = Path(sys.argv[1]), sys.argv[2]
+journal = AttemptJournal(folder, limit=10)
+won = 0
+for step in range(200):
+    try:
+        journal.use_step("factor", 60_000_000 + step, (mark * 40).encode())
+        won += 1
+    except EvidenceReplayed:
+        pass
+charged = 0
+for number in range(20):
+    try:
+        journal.charge("credential", f"{mark}{number:02d}".ljust(32).encode())
+        charged += 1
+    except CredentialLocked:
+        pass
+print(won, charged)
+"""
+
+
+def test_racing_processes_share_one_step_and_one_limit(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACER, str(tmp_path), mark], stdout=subprocess.PIPE, text=True
+        )
+        for mark in "abcd"
+    ]
+    results = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert sum(int(won) for won, _ in results) == 200
+    assert sum(int(charged) for _, charged in results) == 10
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from remote_signing.sam.attempts import AttemptJournal
+with AttemptJournal(Path(sys.argv[1]), 3)._current():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_worker_killed_while_it_holds_the_lock_blocks_nobody(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    AttemptJournal(tmp_path, 3).charge(CREDENTIAL, b"one" * 8)

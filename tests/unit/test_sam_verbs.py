@@ -1,0 +1,790 @@
+"""The verbs of a worker on a node in software: every refusal, one sentence each."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+import pyotp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.x509.oid import NameOID
+
+from remote_signing import errors, strict_json
+from remote_signing.clock import FixedClock, as_datetime
+from remote_signing.identifiers import new_id
+from remote_signing.sam.activation import Activation
+from remote_signing.sam.attempts import AttemptJournal
+from remote_signing.sam.config import AuthorityConfig, NodeConfig, SamConfig
+from remote_signing.sam.enrolment import Enrolment
+from remote_signing.sam.revocation import RevocationList
+from remote_signing.sap import b64
+from tests.support.registration import TestAuthority
+from tests.support.soft_node import SoftNode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remote_signing.sam.hsm import Node
+
+    from remote_signing.strict_json import JsonValue
+
+ECDSA_SHA256 = "1.2.840.10045.4.3.2"
+Values = dict[str, "JsonValue"]
+
+
+def unb64(value: object) -> bytes:
+    return base64.b64decode(cast("str", value))
+
+
+@dataclass
+class Sam:
+    """One worker's verbs, and what a registration authority and a signer hold."""
+
+    folder: Path
+    node: SoftNode = field(default_factory=SoftNode)
+    clock: FixedClock = field(default_factory=FixedClock)
+    ra: TestAuthority = field(default_factory=TestAuthority)
+
+    def __post_init__(self) -> None:
+        self.config = SamConfig(
+            nodes=(
+                NodeConfig(
+                    name="soft",
+                    module=self.folder,
+                    token_label="soft",
+                    pin_file=self.folder,
+                ),
+            ),
+            cluster_file=self.folder,
+            state_folder=self.folder,
+            socket=self.folder,
+            allowed_uids=frozenset(),
+            registration_keys=self.ra.pinned,
+            authority=AuthorityConfig(
+                policy_oid="1.3.6.1.4.1.55555.1",
+                practice_statement_url="http://pki.example/cps",
+                crl_url="http://pki.example/ca.crl",
+                ocsp_url="http://pki.example/ocsp",
+                issuer_url="http://pki.example/ca.crt",
+            ),
+            attempt_limit=3,
+        )
+        node = cast("Node", self.node)
+        self.journal = AttemptJournal(self.folder, self.config.attempt_limit)
+        self.revoked = RevocationList(self.folder, node)
+        activation = Activation(self.config, node, self.journal, self.revoked, self.clock)
+        enrolment = Enrolment(
+            self.config, node, self.journal, self.revoked, self._issuer(), self.clock
+        )
+        self._verbs = {**activation.verbs, **enrolment.verbs}
+
+    def _issuer(self) -> x509.Certificate:
+        key = self.node.issuing_key
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA thử nghiệm")])
+        now = as_datetime(self.clock.now_ms())
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now.replace(year=now.year - 1))
+            .not_valid_after(now.replace(year=now.year + 9))
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .sign(key, hashes.SHA384())
+        )
+
+    def call(self, verb: str, **arguments: object) -> dict[str, object]:
+        return self._verbs[verb](cast("Values", arguments))
+
+    def order(self, kind: str, credential_id: str, **members: object) -> object:
+        return self.ra.order(kind, credential_id, self.clock.now_ms(), **members)
+
+    def otp(self, credential: Enrolled, steps: int = 0) -> str:
+        moment = self.clock.now_ms() // 1000 + 30 * steps
+        return pyotp.TOTP(credential.totp_secret).at(moment)
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    credential_id: str
+    sealed: str
+    pin_id: str
+    totp_id: str
+    pin: str
+    totp_secret: str
+    public_key: bytes
+
+    def evidence(self, otp: str, pin: str | None = None) -> list[dict[str, str]]:
+        return [
+            {"factor_id": self.pin_id, "kind": "pin", "value": pin or self.pin},
+            {"factor_id": self.totp_id, "kind": "totp", "value": otp},
+        ]
+
+
+@pytest.fixture
+def sam(tmp_path: Path) -> Sam:
+    return Sam(tmp_path)
+
+
+def enrol(sam: Sam, scal: str = "2", multisign: int = 10) -> Enrolled:
+    credential_id, pin_id, totp_id = (new_id(sam.clock.now_ms()) for _ in range(3))
+    factors = [{"id": pin_id, "kind": "pin"}, {"id": totp_id, "kind": "totp"}]
+    order = sam.order(
+        "create_credential",
+        credential_id,
+        owner="subscriber",
+        algorithm="p256",
+        scal=scal,
+        multisign=multisign,
+        factors=factors,
+    )
+    made = sam.call("create_credential", order=order)
+    secrets = sam.ra.open(unb64(made["secrets"]), credential_id)
+    return Enrolled(
+        credential_id,
+        cast("str", made["sealed"]),
+        pin_id,
+        totp_id,
+        secrets["pins"][pin_id],
+        secrets["totp"][totp_id],
+        unb64(made["public_key"]),
+    )
+
+
+@pytest.fixture
+def official(sam: Sam) -> Enrolled:
+    return enrol(sam)
+
+
+DIGESTS = [hashlib.sha256(bytes([number])).digest() for number in range(3)]
+
+
+def challenge(sam: Sam, official: Enrolled, **changes: object) -> dict[str, object]:
+    arguments: dict[str, object] = {
+        "credential_id": official.credential_id,
+        "activation_id": new_id(sam.clock.now_ms()),
+        "client_id": "portal",
+        "hash_algorithm": "sha256",
+        "hashes": [b64(value) for value in DIGESTS],
+        "count": len(DIGESTS),
+        "display_text": "Quyết định số 12/QĐ-BNV",
+        "expires_at_ms": sam.clock.now_ms() + 300_000,
+        **changes,
+    }
+    return {"activation_id": arguments["activation_id"], **sam.call("challenge", **arguments)}
+
+
+def activate(sam: Sam, official: Enrolled, asked: dict[str, object], otp: str = "") -> str:
+    answer = sam.call(
+        "activate",
+        sealed=official.sealed,
+        challenge=asked["challenge"],
+        evidence=official.evidence(otp or sam.otp(official)),
+    )
+    return cast("str", answer["sad"])
+
+
+def sign(
+    sam: Sam, official: Enrolled, asked: dict[str, object], sad: str, **changes: object
+) -> list[bytes]:
+    arguments: dict[str, object] = {
+        "sealed": official.sealed,
+        "sad": sad,
+        "activation_id": asked["activation_id"],
+        "client_id": "portal",
+        "hashes": [b64(value) for value in DIGESTS],
+        "sign_algo": ECDSA_SHA256,
+        "hash_algorithm_oid": None,
+        "sign_algo_params": None,
+        **changes,
+    }
+    answer = sam.call("sign", **arguments)
+    return [unb64(value) for value in cast("list[str]", answer["signatures"])]
+
+
+def test_consent_with_pin_and_code_signs_exactly_the_challenged_hashes(
+    sam: Sam, official: Enrolled
+) -> None:
+    asked = challenge(sam, official)
+    signatures = sign(sam, official, asked, activate(sam, official, asked))
+    key = cast("ec.EllipticCurvePublicKey", serialization.load_der_public_key(official.public_key))
+    for value, signature in zip(DIGESTS, signatures, strict=True):
+        key.verify(signature, value, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+
+
+def test_verification_code_follows_from_the_challenge_and_differs(
+    sam: Sam, official: Enrolled
+) -> None:
+    codes = {cast("str", challenge(sam, official)["verification_code"]) for _ in range(50)}
+    assert all(len(code) == 4 and code.isdecimal() for code in codes)
+    assert len(codes) > 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"activation_id": "01mcc5rm00mratbh8wk05wn2gg"}, errors.SadInvalid),
+        ({"client_id": "another"}, errors.SadInvalid),
+        ({"hashes": [b64(hashlib.sha256(b"x").digest())]}, errors.HashNotAuthorised),
+        ({"hashes": [b64(DIGESTS[0]), b64(DIGESTS[0])]}, errors.HashNotAuthorised),
+        ({"hashes": [b64(value) for value in DIGESTS * 2]}, errors.TooManySignatures),
+        ({"hashes": []}, errors.TooManySignatures),
+        (
+            {"hashes": [b64(DIGESTS[0])], "sign_algo": "1.2.840.10045.4.3.3"},
+            errors.HashNotAuthorised,
+        ),
+        ({"sign_algo": "1.2.840.113549.1.1.11"}, errors.AlgorithmUnsupported),
+        ({"sign_algo": 7}, errors.InvalidInput),
+        ({"hashes": "x"}, errors.InvalidInput),
+        ({"hashes": ["!"]}, errors.InvalidInput),
+        ({"sign_algo_params": "!"}, errors.InvalidInput),
+        ({"sealed": None}, errors.InvalidInput),
+        ({"sealed": b64(b"RSC1" + bytes(100))}, errors.SealBroken),
+    ],
+)
+def test_use_beyond_the_sad_is_refused(
+    sam: Sam, official: Enrolled, changes: dict[str, object], error: type[Exception]
+) -> None:
+    asked = challenge(sam, official)
+    sad = activate(sam, official, asked)
+    with pytest.raises(error):
+        sign(sam, official, asked, sad, **changes)
+
+
+def test_sad_made_elsewhere_is_refused(sam: Sam, official: Enrolled) -> None:
+    with pytest.raises(errors.SadInvalid):
+        sign(sam, official, challenge(sam, official), b64(bytes(100)))
+
+
+def test_sad_for_other_credential_is_refused(sam: Sam, official: Enrolled) -> None:
+    asked = challenge(sam, official)
+    sad = activate(sam, official, asked)
+    with pytest.raises(errors.SadInvalid):
+        sign(sam, official, asked, sad, sealed=enrol(sam).sealed)
+
+
+def test_sad_past_its_time_is_refused(sam: Sam, official: Enrolled) -> None:
+    asked = challenge(sam, official)
+    sad = activate(sam, official, asked)
+    sam.clock.advance(300)
+    with pytest.raises(errors.SadExpired):
+        sign(sam, official, asked, sad)
+
+
+def test_every_changed_bit_of_a_sealed_credential_is_refused(sam: Sam, official: Enrolled) -> None:
+    asked = challenge(sam, official)
+    sad = activate(sam, official, asked)
+    sealed = unb64(official.sealed)
+    for position in range(0, len(sealed), 7):
+        changed = bytearray(sealed)
+        changed[position] ^= 1 << position % 8
+        with pytest.raises((errors.SealBroken, errors.InvalidInput)):
+            sign(sam, official, asked, sad, sealed=b64(bytes(changed)))
+
+
+@pytest.mark.parametrize("wrong", ["pin", "otp", "both"])
+def test_wrong_factor_is_refused_without_telling_which(
+    sam: Sam, official: Enrolled, wrong: str
+) -> None:
+    asked = challenge(sam, official)
+    otp = "000000" if wrong != "pin" else sam.otp(official)
+    evidence = official.evidence(otp, "99999999" if wrong != "otp" else None)
+    with pytest.raises(errors.EvidenceInvalid) as refusal:
+        sam.call(
+            "activate", sealed=official.sealed, challenge=asked["challenge"], evidence=evidence
+        )
+    assert refusal.value.cause == "a factor does not match"
+    assert refusal.value.public == {"attempts_left": 2}
+
+
+def test_wrong_guesses_lock_and_only_the_registration_authority_unlocks(
+    sam: Sam, official: Enrolled
+) -> None:
+    for _ in range(3):
+        with pytest.raises(errors.EvidenceInvalid):
+            activate(sam, official, challenge(sam, official), "000000")
+    with pytest.raises(errors.CredentialLocked):
+        activate(sam, official, challenge(sam, official))
+    sam.call("unlock", order=sam.order("unlock", official.credential_id))
+    assert activate(sam, official, challenge(sam, official))
+
+
+def test_time_step_is_used_once_even_with_the_right_pin(sam: Sam, official: Enrolled) -> None:
+    otp = sam.otp(official)
+    asked = challenge(sam, official)
+    activate(sam, official, asked, otp)
+    with pytest.raises(errors.EvidenceReplayed):
+        activate(sam, official, challenge(sam, official), otp)
+    assert activate(sam, official, asked, otp), "the same request sent again is not a replay"
+
+
+@pytest.mark.parametrize(("steps", "accepted"), [(-2, False), (-1, True), (1, True), (2, False)])
+def test_code_of_the_neighbouring_step_is_accepted_and_no_other(
+    sam: Sam, official: Enrolled, steps: int, *, accepted: bool
+) -> None:
+    asked = challenge(sam, official)
+    otp = sam.otp(official, steps)
+    if accepted:
+        assert activate(sam, official, asked, otp)
+    else:
+        with pytest.raises(errors.EvidenceInvalid):
+            activate(sam, official, asked, otp)
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        [],
+        [{"factor_id": "", "kind": "pin", "value": ""}],
+        "pin only",
+        "pin twice",
+        "wrong kind",
+    ],
+)
+def test_fewer_than_two_kinds_of_factor_is_refused_at_scal2(
+    sam: Sam, official: Enrolled, evidence: object
+) -> None:
+    whole = official.evidence(sam.otp(official))
+    evidence = {
+        "pin only": whole[:1],
+        "pin twice": whole[:1] * 2,
+        "wrong kind": [whole[0], {**whole[1], "kind": "pin"}],
+    }.get(str(evidence), evidence)
+    asked = challenge(sam, official)
+    with pytest.raises(errors.EvidenceInsufficient):
+        sam.call(
+            "activate", sealed=official.sealed, challenge=asked["challenge"], evidence=evidence
+        )
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        None,
+        "x",
+        [1],
+        [{"factor_id": "a", "kind": "pin"}],
+        [{"factor_id": "a", "kind": "pin", "value": 1}],
+        [{"factor_id": "a", "kind": "pin", "value": "1" * 65}],
+        [{"factor_id": "a", "kind": "pin", "value": "1"}] * 5,
+    ],
+)
+def test_malformed_evidence_is_bad_input(sam: Sam, official: Enrolled, evidence: object) -> None:
+    asked = challenge(sam, official)
+    with pytest.raises(errors.InvalidInput):
+        sam.call(
+            "activate", sealed=official.sealed, challenge=asked["challenge"], evidence=evidence
+        )
+
+
+def test_challenge_for_another_credential_is_refused(sam: Sam, official: Enrolled) -> None:
+    other = enrol(sam)
+    asked = challenge(sam, other)
+    with pytest.raises(errors.ChallengeInvalid):
+        activate(sam, official, asked)
+
+
+def test_challenge_made_elsewhere_or_too_old_is_refused(sam: Sam, official: Enrolled) -> None:
+    asked = challenge(sam, official)
+    with pytest.raises(errors.ChallengeInvalid):
+        activate(sam, official, {**asked, "challenge": b64(bytes(200))})
+    sam.clock.advance(300)
+    with pytest.raises(errors.ChallengeExpired):
+        activate(sam, official, asked)
+
+
+def test_more_signatures_than_multisign_are_refused(sam: Sam) -> None:
+    official = enrol(sam, multisign=2)
+    with pytest.raises(errors.TooManySignatures):
+        activate(sam, official, challenge(sam, official))
+
+
+def test_scal2_needs_every_hash_before_consent_and_scal1_does_not(
+    sam: Sam, official: Enrolled
+) -> None:
+    asked = challenge(sam, official, hashes=[], count=2)
+    with pytest.raises(errors.ChallengeInvalid):
+        activate(sam, official, asked)
+    seal = enrol(sam, scal="1")
+    asked = challenge(sam, seal, hashes=[], count=2)
+    sad = activate(sam, seal, asked)
+    assert len(sign(sam, seal, asked, sad, hashes=[b64(DIGESTS[0])] * 2)) == 2
+    with pytest.raises(errors.TooManySignatures):
+        sign(sam, seal, asked, sad)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"credential_id": "x"}, errors.InvalidInput),
+        ({"activation_id": "x"}, errors.InvalidInput),
+        ({"count": True}, errors.InvalidInput),
+        ({"count": 0}, errors.InvalidInput),
+        ({"expires_at_ms": "soon"}, errors.InvalidInput),
+        ({"display_text": "x" * 4001}, errors.InvalidInput),
+        ({"hash_algorithm": "md5"}, errors.AlgorithmUnsupported),
+        ({"hashes": [b64(bytes(31))]}, errors.DigestLengthInvalid),
+    ],
+)
+def test_challenge_over_nonsense_is_bad_input(
+    sam: Sam, official: Enrolled, changes: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        challenge(sam, official, **changes)
+
+
+# Enrolment
+
+
+def certify(sam: Sam, official: Enrolled, **changes: object) -> dict[str, object]:
+    members: dict[str, object] = {
+        "profile": "official",
+        "subject": {
+            "common_name": "Nguyễn Văn An",
+            "organization": "Bộ Nội vụ",
+            "organizational_units": ["Vụ Tổ chức", "Phòng 1"],
+            "locality": "Hà Nội",
+            "title": "Vụ trưởng",
+            "email": "annv@moha.gov.vn",
+        },
+        "validity_days": 365,
+        "public_key_sha256": hashlib.sha256(official.public_key).hexdigest(),
+        **changes,
+    }
+    order = sam.order("certify", official.credential_id, **members)
+    return sam.call("certify", sealed=official.sealed, order=order)
+
+
+def test_certificate_names_the_official_in_vietnamese_and_is_for_commitment_alone(
+    sam: Sam, official: Enrolled
+) -> None:
+    answer = certify(sam, official)
+    certificate = x509.load_der_x509_certificate(unb64(answer["certificate"]))
+    assert certificate.subject.rfc4514_string() == (
+        "1.2.840.113549.1.9.1=annv@moha.gov.vn,2.5.4.12=Vụ trưởng,CN=Nguyễn Văn An,"
+        "OU=Phòng 1,OU=Vụ Tổ chức,O=Bộ Nội vụ,L=Hà Nội,C=VN"
+    )
+    usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
+    assert usage.critical
+    assert usage.value.content_commitment
+    assert not usage.value.digital_signature
+    assert answer["version"] == 2
+    changed = replace(official, sealed=cast("str", answer["sealed"]))
+    asked = challenge(sam, changed)
+    assert sign(sam, changed, asked, activate(sam, changed, asked))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"profile": "root"},
+        {"validity_days": 5000},
+        {"validity_days": "long"},
+        {"subject": None},
+        {"subject": {}},
+        {"subject": {"common_name": "x" * 201}},
+        {"subject": {"common_name": "x" * 65}},
+        {"subject": {"common_name": "A", "email": "ă@gov.vn"}},
+        {"subject": {"common_name": "A", "organizational_units": ["x"] * 9}},
+        {"public_key_sha256": "00"},
+    ],
+)
+def test_certificate_order_with_a_flaw_is_refused(
+    sam: Sam, official: Enrolled, changes: dict[str, object]
+) -> None:
+    with pytest.raises(errors.OrderInvalid):
+        certify(sam, official, **changes)
+
+
+def test_certificate_of_another_authority_is_bound_when_it_is_for_this_key(
+    sam: Sam, official: Enrolled
+) -> None:
+    certificate = unb64(certify(sam, official)["certificate"])
+    fingerprint = hashlib.sha256(certificate).hexdigest()
+    order = sam.order("install_certificate", official.credential_id, certificate_sha256=fingerprint)
+    answer = sam.call(
+        "install_certificate", sealed=official.sealed, certificate=b64(certificate), order=order
+    )
+    assert answer["version"] == 2
+    other = enrol(sam)
+    order = sam.order("install_certificate", other.credential_id, certificate_sha256=fingerprint)
+    with pytest.raises(errors.OrderInvalid):
+        sam.call(
+            "install_certificate", sealed=other.sealed, certificate=b64(certificate), order=order
+        )
+    with pytest.raises(errors.OrderInvalid):
+        sam.call("install_certificate", sealed=other.sealed, certificate=b64(b"x"), order=order)
+    rubbish = sam.order(
+        "install_certificate",
+        other.credential_id,
+        certificate_sha256=hashlib.sha256(b"x").hexdigest(),
+    )
+    with pytest.raises(errors.InvalidInput):
+        sam.call("install_certificate", sealed=other.sealed, certificate=b64(b"x"), order=rubbish)
+
+
+def test_certification_request_proves_possession_of_the_key(sam: Sam) -> None:
+    credential_id = new_id(sam.clock.now_ms())
+    order = sam.order(
+        "create_credential",
+        credential_id,
+        owner="o",
+        algorithm="rsa2048",
+        scal="2",
+        multisign=1,
+        factors=[{"id": new_id(1), "kind": "totp"}],
+    )
+    made = sam.call("create_credential", order=order)
+    request = x509.load_der_x509_csr(unb64(made["csr"]))
+    assert request.is_signature_valid
+    assert request.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    ) == unb64(made["public_key"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scal": "3"},
+        {"multisign": 0},
+        {"multisign": True},
+        {"owner": ""},
+        {"owner": 5},
+        {"factors": []},
+        {"factors": "pin"},
+        {"factors": ["pin"]},
+        {"factors": [{"id": "x", "kind": "pin"}]},
+        {"factors": [{"id": "01mcc5rm00mratbh8wk05wn2gg", "kind": "sms"}]},
+        {"factors": [{"id": "01mcc5rm00mratbh8wk05wn2gg", "kind": "pin"}] * 2},
+        {"recipient": "!"},
+        {"recipient": ""},
+        {"expires_at_ms": 9_999_999_999_999},
+        {"kind": "destroy"},
+        {"ra_key": "unknown"},
+        {"ra_key": 7},
+        {"credential_id": "x"},
+    ],
+)
+def test_creation_order_with_a_flaw_is_refused(sam: Sam, changes: dict[str, object]) -> None:
+    members: dict[str, object] = {
+        "owner": "o",
+        "algorithm": "p256",
+        "scal": "2",
+        "multisign": 1,
+        "factors": [{"id": new_id(1), "kind": "pin"}],
+        **changes,
+    }
+    now_ms = sam.clock.now_ms()
+    payload = strict_json.loads_object(
+        unb64(sam.ra.order("create_credential", new_id(1), now_ms)["payload"])
+    )
+    order = sam.ra.sign(strict_json.canonical({**payload, **members}))
+    with pytest.raises(errors.OrderInvalid):
+        sam.call("create_credential", order=order)
+
+
+def test_order_outside_its_time_is_refused(sam: Sam, official: Enrolled) -> None:
+    order = sam.order("destroy", official.credential_id)
+    for seconds in (600, -3_000):
+        sam.clock.advance(seconds)
+        with pytest.raises(errors.OrderExpired):
+            sam.call("destroy", sealed=official.sealed, order=order)
+
+
+def test_order_not_signed_by_a_pinned_authority_is_refused(sam: Sam, official: Enrolled) -> None:
+    stranger = TestAuthority()
+    forged = stranger.order("destroy", official.credential_id, sam.clock.now_ms())
+    own = cast("dict[str, str]", sam.order("destroy", official.credential_id))
+    for order in (
+        None,
+        "x",
+        {},
+        forged,
+        {**own, "signature": forged["signature"]},
+        {**own, "payload": b64(b"[]")},
+    ):
+        with pytest.raises(errors.OrderInvalid):
+            sam.call("destroy", sealed=official.sealed, order=order)
+
+
+def test_order_for_another_credential_is_refused(sam: Sam, official: Enrolled) -> None:
+    order = sam.order("destroy", enrol(sam).credential_id)
+    with pytest.raises(errors.OrderInvalid):
+        sam.call("destroy", sealed=official.sealed, order=order)
+
+
+def test_destroyed_credential_stays_destroyed(sam: Sam, official: Enrolled) -> None:
+    asked = challenge(sam, official)
+    sad = activate(sam, official, asked)
+    sam.call("destroy", sealed=official.sealed, order=sam.order("destroy", official.credential_id))
+    with pytest.raises(errors.RecordRevoked):
+        sign(sam, official, asked, sad)
+    again = sam.order(
+        "create_credential",
+        official.credential_id,
+        owner="o",
+        algorithm="p256",
+        scal="2",
+        multisign=1,
+        factors=[{"id": new_id(1), "kind": "pin"}],
+    )
+    with pytest.raises(errors.RecordRevoked):
+        sam.call("create_credential", order=again)
+
+
+def test_record_from_before_a_factor_was_removed_does_not_bring_it_back(
+    sam: Sam, official: Enrolled
+) -> None:
+    order = sam.order("drop_factor", official.credential_id, factor_id=official.totp_id)
+    sam.call("drop_factor", sealed=official.sealed, order=order)
+    with pytest.raises(errors.FactorRevoked):
+        activate(sam, official, challenge(sam, official))
+
+
+def test_factor_that_is_not_there_cannot_be_removed(sam: Sam, official: Enrolled) -> None:
+    order = sam.order("drop_factor", official.credential_id, factor_id=new_id(1))
+    with pytest.raises(errors.OrderInvalid):
+        sam.call("drop_factor", sealed=official.sealed, order=order)
+
+
+def test_new_phone_is_bound_by_order_for_this_version_only(sam: Sam, official: Enrolled) -> None:
+    fresh = new_id(sam.clock.now_ms())
+    members = {"factors": [{"id": fresh, "kind": "totp"}], "if_version": 1}
+    order = sam.order("bind_factor", official.credential_id, **members)
+    answer = sam.call("bind_factor", sealed=official.sealed, order=order)
+    assert answer["factor_ids"] == [fresh]
+    for sealed, renamed in ((answer["sealed"], fresh), (official.sealed, official.totp_id)):
+        members = {"factors": [{"id": renamed, "kind": "totp"}], "if_version": 1}
+        order = sam.order("bind_factor", official.credential_id, **members)
+        with pytest.raises(errors.OrderInvalid):
+            sam.call("bind_factor", sealed=sealed, order=order)
+
+
+def test_replayed_order_does_not_bring_a_removed_phone_back(sam: Sam, official: Enrolled) -> None:
+    fresh = new_id(sam.clock.now_ms())
+    members = {"factors": [{"id": fresh, "kind": "totp"}], "if_version": 1}
+    bind = sam.order("bind_factor", official.credential_id, **members)
+    bound = sam.call("bind_factor", sealed=official.sealed, order=bind)
+    drop = sam.order("drop_factor", official.credential_id, factor_id=fresh)
+    sam.call("drop_factor", sealed=bound["sealed"], order=drop)
+    with pytest.raises(errors.OrderInvalid):
+        sam.call("bind_factor", sealed=official.sealed, order=bind)
+
+
+def change_pin(sam: Sam, official: Enrolled, **changes: object) -> dict[str, object]:
+    arguments = {
+        "sealed": official.sealed,
+        "new_pin": "73519482",
+        "factor_id": new_id(sam.clock.now_ms()),
+        "evidence": official.evidence(sam.otp(official)),
+        **changes,
+    }
+    return sam.call("bind_factor", **arguments)
+
+
+def test_signer_changes_the_pin_and_the_old_one_is_gone_for_ever(
+    sam: Sam, official: Enrolled
+) -> None:
+    answer = change_pin(sam, official)
+    sam.clock.advance(30)
+    with pytest.raises(errors.FactorRevoked):
+        activate(sam, official, challenge(sam, official))
+    changed = replace(
+        official,
+        sealed=cast("str", answer["sealed"]),
+        pin="73519482",
+        pin_id=cast("list[str]", answer["factor_ids"])[0],
+    )
+    assert activate(sam, changed, challenge(sam, changed))
+
+
+@pytest.mark.parametrize(
+    "pin", ["", "12345", "1" * 13, "12345a", "١٢٣٤٥٦", "111111", "123456", "98765432"]
+)
+def test_weak_pin_is_refused_before_anything_is_used_up(
+    sam: Sam, official: Enrolled, pin: str
+) -> None:
+    with pytest.raises(errors.InvalidInput):
+        change_pin(sam, official, new_pin=pin)
+    assert change_pin(sam, official)
+
+
+def test_pin_change_needs_evidence_and_a_fresh_id(sam: Sam, official: Enrolled) -> None:
+    with pytest.raises(errors.EvidenceInvalid):
+        change_pin(sam, official, evidence=official.evidence("000000"))
+    for factor_id in ("x", official.pin_id, None):
+        with pytest.raises(errors.InvalidInput):
+            change_pin(sam, official, factor_id=factor_id)
+
+
+# The revocation list
+
+
+def test_list_put_back_from_before_is_noticed(sam: Sam, official: Enrolled) -> None:
+    path = sam.folder / "revocations.json"
+    sam.revoked.add(["first"])
+    older = path.read_bytes()
+    sam.revoked.add(["second"])
+    path.write_bytes(older)
+    with pytest.raises(errors.RevocationListInvalid):
+        activate(sam, official, challenge(sam, official))
+    path.unlink()
+    with pytest.raises(errors.RevocationListInvalid):
+        assert "second" in sam.revoked
+
+
+def test_list_put_back_while_the_sam_was_down_is_noticed_by_the_counter_in_the_token(
+    sam: Sam,
+) -> None:
+    path = sam.folder / "revocations.json"
+    sam.revoked.add(["first"])
+    older = path.read_bytes()
+    sam.revoked.add(["second"])
+    path.write_bytes(older)
+    restarted = RevocationList(sam.folder, cast("Node", sam.node))
+    with pytest.raises(errors.RevocationListInvalid):
+        assert "second" in restarted
+
+
+@pytest.mark.parametrize("document", [b"", b"{}", b'{"payload":"e30=","signature":"AAAA"}'])
+def test_list_without_the_clusters_signature_is_refused(sam: Sam, document: bytes) -> None:
+    (sam.folder / "revocations.json").write_bytes(document)
+    with pytest.raises(errors.RevocationListInvalid):
+        assert "anything" in sam.revoked
+    with pytest.raises(errors.RevocationListInvalid):
+        sam.call("merge_revocations", revocations=b64(document))
+
+
+def test_lists_of_two_hosts_become_one(sam: Sam, tmp_path: Path) -> None:
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    other = RevocationList(other_folder, cast("Node", sam.node))
+    other.add(["theirs"])
+    sam.node.count = 0
+    sam.revoked.add(["ours"])
+    document = b64((other_folder / "revocations.json").read_bytes())
+    number = cast("int", sam.call("merge_revocations", revocations=document)["number"])
+    assert "ours" in sam.revoked
+    assert "theirs" in sam.revoked
+    assert sam.call("merge_revocations", revocations=document)["number"] == number
+
+
+def test_newer_list_of_another_host_mends_a_list_that_was_put_back(sam: Sam) -> None:
+    path = sam.folder / "revocations.json"
+    sam.revoked.add(["first"])
+    older = path.read_bytes()
+    sam.revoked.add(["second"])
+    newer = path.read_bytes()
+    path.write_bytes(older)
+    with pytest.raises(errors.RevocationListInvalid):
+        sam.call("merge_revocations", revocations=b64(older))
+    sam.call("merge_revocations", revocations=b64(newer))
+    assert "second" in sam.revoked
