@@ -1,0 +1,122 @@
+"""What is imported is declared, what is declared is locked, and a lock says what, never where."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from functools import cache
+from importlib.metadata import packages_distributions
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.support.repository import PRODUCT, ROOT, name, python_files, settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROJECT = settings()["project"]
+GROUPS = settings()["dependency-groups"]
+DEMO = PROJECT["optional-dependencies"]["demo"]
+
+LOCKED = {
+    "bootstrap": GROUPS["bootstrap"],
+    "run": [*PROJECT["dependencies"], *DEMO, *GROUPS["build"]],
+    "test": [*PROJECT["dependencies"], *DEMO, *GROUPS["build"], *GROUPS["test"]],
+    "load": [*PROJECT["dependencies"], *GROUPS["load"]],
+}
+PIN = re.compile(r"(?P<name>[a-z0-9.-]+)==(?P<version>[\w.+!]+)(?: ; [\w\s'.<>=!()]+)? \\")
+HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
+
+# Who may import what: folder, and the declarations that count there. The first that fits.
+DECLARED = (
+    ("remote_signing/demo", [*PROJECT["dependencies"], *DEMO]),
+    ("loadtests", [*PROJECT["dependencies"], *GROUPS["load"]]),
+    ("tests", LOCKED["test"]),
+    ("", PROJECT["dependencies"]),
+)
+# Packages that a declared one brings and whose names are its interface.
+PART_OF = {
+    "starlette": "fastapi",
+    "packaging": "pytest",
+    "click": "typer",
+    "asn1crypto": "pyhanko",
+    "pyhanko-certvalidator": "pyhanko",
+}
+
+
+class Pinned(NamedTuple):
+    """One line of a lock."""
+
+    name: str
+    version: str
+
+
+@cache
+def _lock(lock: str) -> frozenset[Pinned]:
+    lines = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="ascii").splitlines()
+    strange = [line for line in lines if not PIN.fullmatch(line) and not HASH.fullmatch(line)]
+    assert strange == []
+    return frozenset(Pinned(pin["name"], pin["version"]) for pin in map(PIN.match, lines) if pin)
+
+
+@pytest.mark.parametrize("lock", LOCKED)
+def test_lock_holds_names_versions_and_hashes_only(lock: str) -> None:
+    assert _lock(lock)
+
+
+@pytest.mark.parametrize("lock", LOCKED)
+def test_lock_satisfies_each_declared_dependency(lock: str) -> None:
+    versions = dict(_lock(lock))
+    wanted = [Requirement(line) for line in LOCKED[lock]]
+    unmet = [
+        str(requirement)
+        for requirement in wanted
+        if not requirement.specifier.contains(
+            versions.get(canonicalize_name(requirement.name), "0")
+        )
+    ]
+    assert unmet == []
+
+
+def test_what_is_tested_is_what_serves() -> None:
+    assert _lock("run") <= _lock("test")
+
+
+def test_each_dependency_has_a_lower_bound_and_no_upper_one() -> None:
+    lines = [*LOCKED["test"], *LOCKED["load"], *LOCKED["bootstrap"]]
+    assert [line for line in lines if not re.fullmatch(r"[\w.\[\]-]+>=[\d.]+", line)] == []
+
+
+def test_pyhanko_is_never_asked_for_its_pkcs11_extra() -> None:
+    """Its pin of python-pkcs11 would make the resolver choose pyhanko 0.8.0."""
+    extras = [Requirement(line).extras for line in LOCKED["test"] if line.startswith("pyhanko")]
+    assert extras == [set()]
+
+
+def _imported(path: Path) -> set[str]:
+    """Top-level names of what ``path`` imports from elsewhere."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module or "")
+    tops = {dotted.partition(".")[0] for dotted in names}
+    return tops - sys.stdlib_module_names - {*PRODUCT, "tests"}
+
+
+@pytest.mark.parametrize("path", python_files(), ids=name)
+def test_each_import_is_declared(path: Path) -> None:
+    lines = next(lines for folder, lines in DECLARED if name(path).startswith(folder))
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
+    brought_by = packages_distributions()
+    undeclared = []
+    for top in _imported(path):
+        owners = {canonicalize_name(owner) for owner in brought_by.get(top, [top])}
+        if not declared & {PART_OF.get(owner, owner) for owner in owners}:
+            undeclared.append(top)
+    assert undeclared == []
