@@ -1,0 +1,1 @@
+"""The CSC API (Cloud Signature Consortium): what portals and signature programs speak."""

@@ -1,0 +1,208 @@
+"""Errors of the CSC API: one table from the facts of :mod:`remote_signing.errors` to the wire.
+
+Status, code and text are those of the standard's table for each method (CSC API v2 cl. 11); where
+it has no row for a fact, the text follows its pattern. The private cause goes to the log only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from remote_signing import errors
+from remote_signing.rssp.csc.wire import answer
+from remote_signing.rssp.edge import request_id
+from remote_signing.rssp.edge.body import MAX_BODY, BodyTooLarge, MediaTypeUnsupported
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from remote_signing.errors import RemoteSigningError
+
+_log = logging.getLogger(__name__)
+
+Kind: TypeAlias = Literal["string", "integer", "array", "boolean"]
+
+
+class CscError(Exception):
+    """An error as the wire has it. ``description`` is public."""
+
+    def __init__(
+        self,
+        description: str,
+        *,
+        error: str = "invalid_request",
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(description)
+        self.description = description
+        self.error = error
+        self.status = status
+        self.headers = headers or {}
+
+    def response(self) -> Response:
+        """The answer; a fault of ours carries the request id, so that it can be reported."""
+        members: dict[str, object] = {"error": self.error, "error_description": self.description}
+        if self.status == INTERNAL:
+            members["request_id"] = request_id.current.get()
+        return answer(members, self.status, self.headers)
+
+
+INTERNAL = 500
+MALFORMED_BODY = (
+    "The request body is not a JSON object in UTF-8, names a member twice, is nested too deeply,"
+    " or holds NaN, NUL, half a surrogate pair or a number out of range"
+)
+ACCESS_DENIED = "The user, authorization server or remote service denied the request."
+TEMPORARILY_UNAVAILABLE = (
+    "The authorization server is currently unable to handle the request due to a temporary"
+    " overloading or maintenance of the server."
+)
+SERVER_ERROR = (
+    "The authorization server encountered an unexpected condition that prevented it from"
+    " fulfilling the request."
+)
+INVALID_TOKEN = "The token provided is not a valid OAuth access or refresh token."  # noqa: S105 - the standard's text for a bad token
+EXPIRED_TOKEN = "The access or refresh token is expired or has been revoked."  # noqa: S105 - as above
+_AUTHENTICATE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+def missing(kind: Kind, name: str) -> CscError:
+    """A parameter is absent or not of its JSON type."""
+    return CscError(f"Missing (or invalid type) {kind} parameter {name}")
+
+
+def invalid(name: str) -> CscError:
+    """A parameter has its type and a bad value."""
+    return CscError(f"Invalid parameter {name}")
+
+
+def invalid_authentication_data() -> CscError:
+    """A factor is wrong, missing or one too many. Which one is not told."""
+    return CscError("The authentication data is invalid", error="invalid_authentication_data")
+
+
+def malformed_authorization() -> CscError:
+    """The ``Authorization`` header is absent or not ``Bearer [token]``."""
+    return CscError("Malformed authorization header")
+
+
+def invalid_token(headers: Mapping[str, str] | None = None) -> CscError:
+    """The bearer token is not one of ours, or not for this."""
+    return CscError(
+        INVALID_TOKEN, error="invalid_token", status=401, headers=headers or _AUTHENTICATE
+    )
+
+
+def expired_token(headers: Mapping[str, str] | None = None) -> CscError:
+    """The bearer token was good once."""
+    return CscError(
+        EXPIRED_TOKEN, error="expired_token", status=401, headers=headers or _AUTHENTICATE
+    )
+
+
+def access_denied() -> CscError:
+    """The answer is no, and the standard has no text of its own for why."""
+    return CscError(ACCESS_DENIED, error="access_denied")
+
+
+def unavailable() -> CscError:
+    """Nothing was consumed; the same request may work in a moment."""
+    return CscError(
+        TEMPORARILY_UNAVAILABLE,
+        error="temporarily_unavailable",
+        status=503,
+        headers={"Retry-After": "1"},
+    )
+
+
+def _server_error() -> CscError:
+    return CscError(SERVER_ERROR, error="server_error", status=INTERNAL)
+
+
+def _text(description: str) -> Callable[[], CscError]:
+    return lambda: CscError(description)
+
+
+_CREDENTIAL_ID = _text("Invalid parameter credentialID")
+_SAD = _text("Invalid parameter SAD")
+_SAD_EXPIRED = _text("SAD expired")
+_HANDLE = _text("Invalid parameter handle")
+
+Rows: TypeAlias = Mapping[type[errors.RemoteSigningError], Callable[[], CscError]]
+
+# The most exact class on the way up the tree counts, and for one class the method's own row.
+COMMON: Rows = {
+    BodyTooLarge: _text(f"The request body is longer than {MAX_BODY} bytes"),
+    MediaTypeUnsupported: _text("The request body is not declared as application/json in UTF-8"),
+    errors.InvalidInput: _text(MALFORMED_BODY),
+    errors.DigestLengthInvalid: _text("Invalid digest value length"),
+    errors.Refusal: access_denied,
+    errors.AccessRefused: access_denied,
+    errors.CredentialUnknown: _CREDENTIAL_ID,
+    errors.RecordRevoked: _CREDENTIAL_ID,
+    errors.CredentialDisabled: _text("The credential identified by credentialID is disabled"),
+    errors.CredentialLocked: _text("Credential locked"),
+    errors.CertificateExpired: _text("Signing certificate is expired"),
+    errors.EvidenceInvalid: invalid_authentication_data,
+    errors.TooManySignatures: _text("Numbers of signatures is too high"),
+    errors.Unavailable: unavailable,
+    errors.RemoteSigningError: _server_error,
+}
+METHODS: Mapping[str, Rows] = {
+    "credentials/authorizeCheck": {
+        errors.ActivationUnknown: _HANDLE,
+        errors.ActivationConflict: _HANDLE,
+        errors.ActivationDenied: invalid_authentication_data,
+        errors.ActivationExpired: invalid_authentication_data,
+    },
+    "signatures/signHash": {
+        errors.SadInvalid: _SAD,
+        errors.SadExpired: _SAD_EXPIRED,
+        errors.ActivationUnknown: _SAD,
+        errors.ActivationConflict: _SAD,
+        errors.ActivationExpired: _SAD_EXPIRED,
+        errors.TooManySignatures: _SAD,  # used up
+        errors.HashNotAuthorised: _text("Hash is not authorized by the SAD"),
+        errors.EvidenceInvalid: lambda: CscError("The OTP is invalid", error="invalid_otp"),
+    },
+}
+
+
+def translate(method: str, error: RemoteSigningError) -> CscError:
+    """What ``method`` answers to ``error``."""
+    named = _named_parameter(error)
+    if named is not None:
+        return named
+    own = METHODS.get(method, {})
+    for kind in type(error).__mro__:
+        row = own.get(kind) or COMMON.get(kind)
+        if row is not None:
+            return row()
+    return _server_error()
+
+
+def refuse(method: str, error: RemoteSigningError) -> CscError:
+    """:func:`translate`, and the cause into the log."""
+    told = translate(method, error)
+    log = _log.error if told.status == INTERNAL else _log.info
+    log(
+        "refused",
+        extra={"method": method, "error": type(error).__name__, "cause": error.cause},
+        exc_info=error if told.status == INTERNAL else None,
+    )
+    return told
+
+
+def _named_parameter(error: RemoteSigningError) -> CscError | None:
+    """The text for an input error that names its parameter, or that is about ``signAlgoParams``."""
+    name = error.public.get("parameter")
+    if isinstance(error, errors.AlgorithmParametersInvalid):
+        name = "signAlgoParams"
+    if not isinstance(error, errors.InvalidInput) or not isinstance(name, str):
+        return None
+    if error.public.get("missing"):
+        return missing("array" if name == "hashes" else "string", name)
+    return invalid(name)

@@ -1,0 +1,61 @@
+"""``info``: what this service is and can do. Every member is true of what the methods do."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from remote_signing.algorithms import ALGORITHMS, RSASSA_PSS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from remote_signing.rssp.config import RsspConfig
+
+SPECS = "2.2.0.0"
+
+# RSASSA-PSS-params (RFC 4055 cl. 3.1): SHA-256, MGF1 with SHA-256, salt of 32 bytes. What PSS
+# without signAlgoParams and with hashAlgorithmOID SHA-256 means here too.
+_SHA256 = "300d06096086480165030402010500"
+_PSS_SHA256 = base64.b64encode(
+    bytes.fromhex(
+        f"3034a00f{_SHA256}a11c301a06092a864886f70d010108{_SHA256}a203020120",
+    )
+).decode("ascii")
+
+
+def info(config: RsspConfig, methods: Iterable[str]) -> dict[str, object]:
+    """The answer of CSC API v2.2 cl. 11.1.
+
+    Texts come from the configuration in one language, whatever ``lang`` asks for; ``lang`` of the
+    answer says which. Members about signDoc are there because the standard demands them; they are
+    empty, as long as ``methods`` doesn't name it.
+    """
+    algos = _sign_algorithms()
+    return {
+        "specs": SPECS,
+        "name": config.service.name,
+        "logo": config.service.logo,
+        "region": config.service.region,
+        "lang": config.service.lang,
+        "description": config.service.description,
+        "authType": ["oauth2code", "oauth2client"],
+        # The standard joins this and "oauth2/token" literally, hence the final slash.
+        "oauth2": config.urls.issuer + "/",
+        "supportsRar": True,
+        "asynchronousOperationMode": False,
+        "methods": list(methods),
+        "validationInfo": False,
+        "supportedHashTypes": ["dtbsr"],
+        "signAlgorithms": {
+            "algos": algos,
+            "algoParams": [_PSS_SHA256 if oid == RSASSA_PSS else None for oid in algos],
+        },
+        "signature_formats": {"formats": [], "envelope_properties": []},
+        "conformance_levels": [],
+    }
+
+
+def _sign_algorithms() -> list[str]:
+    """Every ``signAlgo`` that some key type takes, in a stable order."""
+    return list(dict.fromkeys(oid for a in ALGORITHMS.values() for oid in a.sign_oids))

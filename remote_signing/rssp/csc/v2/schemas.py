@@ -1,0 +1,277 @@
+"""What each method of CSC API v2 takes, read into values of our own.
+
+Names on the wire are the standard's, names here are ours. Each reader checks in the order of the
+method's error table and raises :class:`~remote_signing.rssp.csc.errors.CscError`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from remote_signing.algorithms import ALGORITHMS, check_digests, digest_by_oid, resolve_scheme
+from remote_signing.errors import RemoteSigningError
+from remote_signing.identifiers import Ticket, is_id
+from remote_signing.rssp.csc.errors import (
+    CscError,
+    invalid,
+    invalid_authentication_data,
+    missing,
+    translate,
+)
+
+if TYPE_CHECKING:
+    from remote_signing.algorithms import Algorithm, Digest, SignatureScheme
+    from remote_signing.rssp.csc.v2.parameters import Parameters
+    from remote_signing.strict_json import JsonValue
+
+CERTIFICATES = ("single", "none", "chain")  # the default first
+_LONGEST_DESCRIPTION = 500
+_LONGEST_LANG = 35  # RFC 5646 cl. 4.4.1
+_LONGEST_VALIDITY_MS = 24 * 3600 * 1000
+_MOST_AUTH_DATA = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How much of a credential is asked for."""
+
+    certificates: str = "single"
+    cert_info: bool = False
+    auth_info: bool = False
+    lang: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """``credentials/list``; ``shown`` is None when only the ids are wanted."""
+
+    user_id: str | None
+    only_valid: bool
+    shown: Shown | None
+
+
+@dataclass(frozen=True, slots=True)
+class InfoRequest:
+    """``credentials/info``."""
+
+    credential_id: str
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class AuthDatum:
+    """A member of ``authData``; ``value`` is None for a factor that answers on another channel."""
+
+    id: str
+    value: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeRequest:
+    """``credentials/authorize``. ``digest`` is None when no hashes were named."""
+
+    credential_id: str
+    num_signatures: int
+    hashes: tuple[bytes, ...]
+    digest: Digest | None
+    auth_data: tuple[AuthDatum, ...]
+    description: str | None
+    client_data: str | None
+    lang: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignHashRequest:
+    """``signatures/signHash``. ``sad`` is None when the bearer token authorises by itself."""
+
+    sad: str | None = field(repr=False)
+    credential_id: str
+    hashes: tuple[bytes, ...]
+    sign_algo: str
+    hash_algorithm_oid: str | None
+    sign_algo_params: bytes | None
+
+
+def read_list(parameters: Parameters) -> ListRequest:
+    """CSC API v2.2 cl. 11.6. What belongs to credentialInfo=true is not looked at without it."""
+    user_id = parameters.value("userID")
+    if user_id is not None and not isinstance(user_id, str):
+        raise invalid("userID")
+    with_info = parameters.flag("credentialInfo")
+    shown = _shown(parameters) if with_info else None
+    only_valid = parameters.flag("onlyValid")
+    parameters.client_data()
+    return ListRequest(user_id, only_valid, shown)
+
+
+def read_info(parameters: Parameters) -> InfoRequest:
+    """CSC API v2.2 cl. 11.7."""
+    credential_id = _credential_id(parameters)
+    shown = _shown(parameters)
+    parameters.client_data()
+    return InfoRequest(credential_id, shown)
+
+
+def read_authorize(parameters: Parameters) -> AuthorizeRequest:
+    """CSC API v2.2 cl. 11.8."""
+    credential_id = _credential_id(parameters)
+    num_signatures = parameters.integer("numSignatures")
+    if num_signatures < 1:
+        raise CscError("Invalid value for parameter numSignatures")
+    hashes = parameters.digests()
+    digest = _named_digest(parameters, hashes)
+    return AuthorizeRequest(
+        credential_id=credential_id,
+        num_signatures=num_signatures,
+        hashes=hashes,
+        digest=digest,
+        auth_data=_auth_data(parameters),
+        description=parameters.optional_text("description", _LONGEST_DESCRIPTION),
+        client_data=parameters.client_data(),
+        lang=_lang(parameters),
+    )
+
+
+def read_authorize_check(parameters: Parameters) -> Ticket:
+    """CSC API v2.2 cl. 11.9: the handle. The table has one text for every way it can be wrong."""
+    value = parameters.value("handle")
+    handle = Ticket.parse(value) if isinstance(value, str) else None
+    if handle is None:
+        raise invalid("handle")
+    parameters.client_data()
+    return handle
+
+
+def read_sign_hash(parameters: Parameters) -> SignHashRequest:
+    """CSC API v2.2 cl. 11.13. Digests have the length of their algorithm when this returns.
+
+    The key is not known here, so the scheme is resolved for the largest key of the kind that
+    ``signAlgo`` names; the SAM resolves it again for the key itself.
+    """
+    request = SignHashRequest(
+        sad=parameters.optional_text("SAD"),
+        credential_id=_credential_id(parameters),
+        hashes=parameters.digests(required_as="hash"),
+        sign_algo=parameters.text("signAlgo"),
+        sign_algo_params=parameters.binary("signAlgoParams"),
+        hash_algorithm_oid=parameters.optional_text("hashAlgorithmOID"),
+    )
+    scheme = _scheme(request)
+    _check_synchronous(parameters)
+    parameters.client_data()
+    _check_lengths(scheme.digest, request.hashes)
+    return request
+
+
+def _credential_id(parameters: Parameters) -> str:
+    credential_id = parameters.text("credentialID")
+    if not is_id(credential_id):
+        raise invalid("credentialID")
+    return credential_id
+
+
+def _shown(parameters: Parameters) -> Shown:
+    return Shown(
+        certificates=parameters.choice("certificates", CERTIFICATES),
+        cert_info=parameters.flag("certInfo"),
+        auth_info=parameters.flag("authInfo"),
+        lang=_lang(parameters),
+    )
+
+
+def _lang(parameters: Parameters) -> str | None:
+    """``lang``; an unknown or overlong one falls back to the service's own (cl. 10.3)."""
+    lang = parameters.optional_text("lang")
+    return lang if lang is not None and len(lang) <= _LONGEST_LANG else None
+
+
+def _named_digest(parameters: Parameters, hashes: tuple[bytes, ...]) -> Digest | None:
+    oid = parameters.optional_text("hashAlgorithmOID")
+    if not hashes:
+        return None
+    if oid is None:
+        raise missing("string", "hashAlgorithmOID")
+    try:
+        digest = digest_by_oid(oid)
+    except RemoteSigningError as error:
+        raise translate("credentials/authorize", error) from error
+    _check_lengths(digest, hashes)
+    return digest
+
+
+def _auth_data(parameters: Parameters) -> tuple[AuthDatum, ...]:
+    values = parameters.array("authData") or []
+    if len(values) > _MOST_AUTH_DATA:
+        raise invalid_authentication_data()
+    return tuple(_auth_datum(value) for value in values)
+
+
+def _auth_datum(member: JsonValue) -> AuthDatum:
+    name = member.get("id") if isinstance(member, dict) else None
+    value = member.get("value") if isinstance(member, dict) else None
+    if not isinstance(name, str) or not (value is None or isinstance(value, str)):
+        raise invalid_authentication_data()
+    return AuthDatum(name, value)
+
+
+_LARGEST: dict[str, Algorithm] = {
+    algorithm.kind: algorithm
+    for algorithm in sorted(ALGORITHMS.values(), key=lambda algorithm: algorithm.bits)
+}
+_BY_SIGN_ALGO = {oid: algorithm for algorithm in _LARGEST.values() for oid in algorithm.sign_oids}
+
+
+def _scheme(request: SignHashRequest) -> SignatureScheme:
+    algorithm = _BY_SIGN_ALGO.get(request.sign_algo)
+    if algorithm is None:
+        raise invalid("signAlgo")
+    try:
+        return resolve_scheme(
+            algorithm, request.sign_algo, request.hash_algorithm_oid, request.sign_algo_params
+        )
+    except RemoteSigningError as error:
+        raise translate("signatures/signHash", error) from error
+
+
+def _check_lengths(digest: Digest, hashes: tuple[bytes, ...]) -> None:
+    try:
+        check_digests(digest, hashes)
+    except RemoteSigningError as error:
+        raise translate("signatures/signHash", error) from error
+
+
+def _check_synchronous(parameters: Parameters) -> None:
+    """Refuse ``operationMode`` "A", which ``info`` does not offer.
+
+    Its companions count in that mode only; what is wrong with them is said first, so that a client
+    learns of its own mistake and not just of our limit.
+    """
+    mode = parameters.value("operationMode")
+    if mode is None or mode == "S":
+        return
+    if mode == "A":
+        _check_validity_period(parameters.value("validity_period"))
+        _check_response_uri(parameters.value("response_uri"))
+    raise invalid("operationMode")
+
+
+def _check_validity_period(value: JsonValue) -> None:
+    if value is None:
+        return
+    if type(value) is not int or value < 1:
+        raise invalid("validity_period")
+    if value > _LONGEST_VALIDITY_MS:
+        raise CscError("Out of bounds parameter validity_period")
+
+
+def _check_response_uri(value: JsonValue) -> None:
+    if value is None:
+        return
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme != "https" or not parts.hostname:
+        raise invalid("response_uri")

@@ -1,0 +1,24 @@
+"""One request to an ASGI application, without a server or a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+BASE = "https://rssp.test"
+
+
+def call(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - whatever httpx takes
+    """The answer; an exception that the application lets out is raised here."""
+
+    async def exchange() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+            return await client.request(method, path, **options)
+
+    return asyncio.run(exchange())
