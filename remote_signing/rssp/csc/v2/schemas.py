@@ -95,15 +95,15 @@ class SignHashRequest:
 
 
 def read_list(parameters: Parameters) -> ListRequest:
-    """CSC API v2.2 cl. 11.6. What belongs to credentialInfo=true is not looked at without it."""
+    """CSC API v2.2 cl. 11.6."""
     user_id = parameters.value("userID")
     if user_id is not None and not isinstance(user_id, str):
         raise invalid("userID")
     with_info = parameters.flag("credentialInfo")
-    shown = _shown(parameters) if with_info else None
+    shown = _shown(parameters)
     only_valid = parameters.flag("onlyValid")
     parameters.client_data()
-    return ListRequest(user_id, only_valid, shown)
+    return ListRequest(user_id, only_valid, shown if with_info else None)
 
 
 def read_info(parameters: Parameters) -> InfoRequest:
