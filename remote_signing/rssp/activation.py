@@ -129,14 +129,12 @@ def redeem_code(  # noqa: PLR0913 - each is a parameter of the token request
     raise NotImplementedError
 
 
-def check_handle(  # noqa: PLR0913 - each narrows who may ask
+def check_handle(
     services: Services,
     handle: Ticket,
     client_id: str,
     *,
     subscriber_id: str | None = None,
-    jkt: str | None = None,
-    x5t: str | None = None,
 ) -> Pending | SadIssued:
     """How a decoupled request stands; gives the SAD once, then the handle is spent.
 

@@ -1,0 +1,97 @@
+"""Schema migrations (Alembic), run by the program itself: no ``alembic.ini``, no working folder.
+
+Expand and contract: a revision may only add what the running version can live with; what it no
+longer needs is removed by a later release.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from remote_signing.errors import InvalidInput, Unavailable
+from remote_signing.rssp.db import Database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_FOLDER = Path(__file__).parent
+_LOCK = 0x5245_4D4F_5445  # any number that nothing else in the database locks
+_ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+# What the service's own role may do. It may never change or remove a line of the audit table.
+_CHANGES = ("agency", "subscriber", "credential", "oauth_client")
+_PRUNES = (
+    "signature_activation",
+    "service_authorization",
+    "access_token",
+    "refresh_token",
+    "login_session",
+    "replay",
+)
+
+
+def upgrade(
+    database_url: str,
+    service_role: str | None = None,
+    *,
+    password: str | None = None,
+    revision: str = "head",
+) -> None:
+    """Bring the schema to ``revision`` in one transaction; a second caller waits, then is done.
+
+    ``service_role`` (PostgreSQL) is granted what the service needs: run the upgrade as the owner
+    of the schema, the service as that role.
+    """
+    database = Database(database_url, password)
+    try:
+        with database.transaction() as connection:
+            if database.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            if service_role is not None:
+                _grant(connection, service_role)
+    finally:
+        database.close()
+
+
+def at_head(database: Database) -> bool:
+    """Whether the schema is the one this program was written for."""
+    with database.engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_heads()
+    return set(current) == set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def check(database: Database) -> None:
+    """``Unavailable`` unless :func:`at_head`."""
+    if not at_head(database):
+        raise Unavailable("database schema is of another version: run `remote-signing db upgrade`")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    return config
+
+
+def _grant(connection: Connection, role: str) -> None:
+    if connection.dialect.name != "postgresql" or _ROLE.fullmatch(role) is None:
+        raise InvalidInput(f"no role for a grant: {role!r}", parameter="service_role")
+    for statement in (
+        f'REVOKE ALL ON ALL TABLES IN SCHEMA public FROM "{role}"',
+        f'GRANT USAGE ON SCHEMA public TO "{role}"',
+        f'GRANT SELECT ON alembic_version TO "{role}"',
+        f'GRANT SELECT, INSERT, UPDATE ON {", ".join(_CHANGES)} TO "{role}"',
+        f'GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(_PRUNES)} TO "{role}"',
+        f'GRANT SELECT, INSERT ON audit_event TO "{role}"',
+        f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{role}"',
+    ):
+        connection.exec_driver_sql(statement)
