@@ -41,7 +41,11 @@ _LARGEST_CACHE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class NewClient:
-    """What a client registers with (RFC 7591 names). ``agencies`` is for client_credentials."""
+    """What a client registers with (RFC 7591 names). ``agencies`` is for client_credentials.
+
+    ``endpoint_audience`` lets its assertions name the endpoint instead of the issuer, for clients
+    older than FAPI 2.0.
+    """
 
     client_id: str
     name: str
@@ -55,6 +59,7 @@ class NewClient:
     tls_thumbprint: str | None = None
     dpop_required: bool = False
     par_required: bool = True
+    endpoint_audience: bool = False
     agencies: tuple[str, ...] = ()
 
 
@@ -75,6 +80,7 @@ class Client:
     scopes: tuple[str, ...]
     dpop_required: bool
     par_required: bool
+    endpoint_audience: bool
     agencies: tuple[str, ...]
 
     def secret_matches(self, secret: str) -> bool:
@@ -177,6 +183,7 @@ def _values(new: NewClient, secret: str | None, now: int) -> dict[str, Any]:
         "scopes": json.dumps(new.scopes),
         "dpop_required": new.dpop_required,
         "par_required": new.par_required,
+        "endpoint_audience": new.endpoint_audience,
         "agencies": json.dumps(new.agencies),
         "state": "active",
         "created_at": now,
@@ -198,6 +205,7 @@ def _client(row: Row[Any]) -> Client:
         scopes=tuple(json.loads(row.scopes)),
         dpop_required=row.dpop_required,
         par_required=row.par_required,
+        endpoint_audience=row.endpoint_audience,
         agencies=tuple(json.loads(row.agencies)),
     )
 

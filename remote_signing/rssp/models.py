@@ -119,6 +119,8 @@ oauth_client = Table(
     Column("scopes", Text, nullable=False),
     Column("dpop_required", Boolean, nullable=False, server_default=false()),
     Column("par_required", Boolean, nullable=False, server_default=true()),
+    # Its assertions may name the endpoint as audience instead of the issuer (FAPI 2.0 forbids it).
+    Column("endpoint_audience", Boolean, nullable=False, server_default=false()),
     # Whom it may act for with client_credentials: agency ids, or ["*"].
     Column("agencies", Text, nullable=False, server_default="[]"),
     Column("state", Text, nullable=False, server_default="active"),

@@ -94,6 +94,7 @@ def _oauth_client() -> None:
         sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("dpop_required", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("par_required", sa.Boolean(), server_default=sa.true(), nullable=False),
+        sa.Column("endpoint_audience", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("agencies", sa.Text(), server_default="[]", nullable=False),
         sa.Column("state", sa.Text(), server_default="active", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
