@@ -14,12 +14,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, RevocationListInvalid
+from remote_signing.sam.cluster import verify_attestation
 from remote_signing.sap import b64, unb64
 
 if TYPE_CHECKING:
@@ -128,17 +126,6 @@ class RevocationList:
             yield
         finally:
             os.close(lock)
-
-
-def verify_attestation(public_key: bytes, domain: bytes, data: bytes, signature: bytes) -> None:
-    """Check an ``rs-attest`` signature (``Node.attest``); raises ``InvalidSignature``."""
-    key = cast("ec.EllipticCurvePublicKey", load_der_public_key(public_key))
-    key.verify(signature, attested(domain, data), ec.ECDSA(hashes.SHA256()))
-
-
-def attested(domain: bytes, data: bytes) -> bytes:
-    """The bytes that ``rs-attest`` signs: no two domains can give the same."""
-    return len(domain).to_bytes(2) + domain + data
 
 
 def read_published(folder: Path) -> tuple[int, bytes]:

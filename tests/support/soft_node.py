@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from remote_signing.errors import HsmUnavailable, SealBroken
-from remote_signing.sam.revocation import attested
+from remote_signing.sam.cluster import attested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

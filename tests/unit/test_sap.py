@@ -1,0 +1,190 @@
+"""The client of the SAP against a peer that answers what a test tells it to."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from remote_signing.errors import EvidenceInvalid, InvalidInput, SamUnavailable
+from remote_signing.sap import (
+    ChallengeRequest,
+    SapClient,
+    SignRequest,
+    UnixAddress,
+    b64,
+    encode_line,
+    unb64,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from remote_signing.sap import Order
+
+ORDER: Order = {"payload": "AA==", "signature": "AA=="}
+
+
+class Peer:
+    """Answers each line with ``reply(request)``: bytes as they are, None closes the connection."""
+
+    def __init__(self, path: Path) -> None:
+        self.address = UnixAddress(path)
+        self.requests: list[dict[str, object]] = []
+        self.connections = 0
+        self.reply: Callable[[dict[str, object]], bytes | None] = lambda _: None
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server.bind(str(path))
+        self._server.listen()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def ok(self, **members: object) -> None:
+        self.reply = lambda request: encode_line({"id": request["id"], "ok": members})
+
+    def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                link, _ = self._server.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+
+    def _serve(self, link: socket.socket) -> None:
+        with suppress(OSError), link, link.makefile("rb") as lines:
+            for line in lines:
+                request = json.loads(line)
+                self.requests.append(request)
+                answer = self.reply(request)
+                if answer is None:
+                    link.shutdown(socket.SHUT_RDWR)
+                    return
+                link.sendall(answer)
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[Peer]:
+    found = Peer(tmp_path / "sap.sock")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def client(peer: Peer) -> Iterator[SapClient]:
+    found = SapClient(peer.address, timeout=5.0)
+    yield found
+    found.close()
+
+
+def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: SapClient) -> None:
+    peer.ok(sealed="AQ==", version=3, public_key="Ag==", csr="Aw==", secrets="BA==")
+    made = client.create_credential(ORDER)
+    assert (made.sealed, made.version, made.public_key) == (b"\1", 3, b"\2")
+    assert (made.csr, made.secrets) == (b"\3", b"\4")
+    peer.ok(sealed="AQ==", version=4, certificate="BQ==")
+    assert client.certify(b"s", ORDER).certificate == b"\5"
+    assert client.install_certificate(b"s", b"c", ORDER).secrets is None
+    peer.ok(sealed="AQ==", version=5, secrets="Bg==", factor_ids=["f"])
+    bound = client.bind_factor(b"s", new_pin="123", factor_id="f", evidence=[])
+    assert (bound.secrets, bound.factor_ids) == (b"\6", ("f",))
+    assert client.drop_factor(b"s", ORDER).version == 5
+    peer.ok(challenge="AQ==", digest="Ag==", verification_code="0042")
+    asked = client.challenge(ChallengeRequest("c", "a", "p", "sha256", (b"h",), 1, "text", 9))
+    assert (asked.token, asked.digest, asked.verification_code) == (b"\1", b"\2", "0042")
+    peer.ok(sad="AQ==", expires_at_ms=7, evidence_digest="Ag==", totp_factor_id="t", totp_step=4)
+    assert client.activate(b"s", b"c", []).totp_step == 4
+    peer.ok(signatures=["AQ==", "Ag=="], node="node-1")
+    signed = client.sign(SignRequest(b"s", b"sad", "a", "p", (b"h",), "1.2", None, b"params"))
+    assert (signed.signatures, signed.node) == ((b"\1", b"\2"), "node-1")
+    peer.ok(number=8)
+    assert client.destroy(b"s", ORDER) == 8
+    assert client.merge_revocations(b"list") == 8
+    client.unlock(ORDER)
+    peer.ok(cluster_id="c", nodes=[], revocation_number=1, revocations="", chain=["AQ=="])
+    assert client.status().chain == (b"\1",)
+    assert [request["verb"] for request in peer.requests] == [
+        "create_credential",
+        "certify",
+        "install_certificate",
+        "bind_factor",
+        "drop_factor",
+        "challenge",
+        "activate",
+        "sign",
+        "destroy",
+        "merge_revocations",
+        "unlock",
+        "status",
+    ]
+    assert peer.connections == 1
+
+
+def test_error_of_the_sam_arrives_as_the_same_fact(peer: Peer, client: SapClient) -> None:
+    error = {"name": "EvidenceInvalid", "public": {"attempts_left": 2}}
+    peer.reply = lambda request: encode_line({"id": request["id"], "error": error})
+    with pytest.raises(EvidenceInvalid) as refusal:
+        client.activate(b"s", b"c", [])
+    assert refusal.value.public == {"attempts_left": 2}
+
+
+def test_connection_that_died_in_the_pool_is_replaced_once(peer: Peer, client: SapClient) -> None:
+    peer.ok(number=1)
+    client.merge_revocations(b"")
+    answers = iter([None, encode_line({"id": 2, "ok": {"number": 2}})])
+    peer.reply = lambda _: next(answers)
+    assert client.merge_revocations(b"") == 2
+    assert peer.connections == 2
+
+
+def test_fresh_connection_that_dies_is_an_unavailable_sam(peer: Peer, client: SapClient) -> None:
+    peer.reply = lambda _: None
+    with pytest.raises(SamUnavailable):
+        client.merge_revocations(b"")
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"id":77,"ok":{"number":1}}\n',
+        b"not json\n",
+        b"[]\n",
+        b'{"id":1,"id":1,"ok":{}}\n',
+        b"x" * (4 * 1024 * 1024 + 300_000),
+    ],
+)
+def test_answer_that_is_none_is_an_unavailable_sam(
+    peer: Peer, client: SapClient, answer: bytes
+) -> None:
+    peer.reply = lambda _: answer
+    with pytest.raises(SamUnavailable):
+        client.merge_revocations(b"")
+
+
+def test_silence_ends_at_the_deadline(peer: Peer) -> None:
+    peer.reply = lambda _: b""
+    with pytest.raises(SamUnavailable):
+        SapClient(peer.address, timeout=0.2).merge_revocations(b"")
+
+
+def test_nobody_listening_is_an_unavailable_sam(tmp_path: Path) -> None:
+    with pytest.raises(SamUnavailable):
+        SapClient(UnixAddress(tmp_path / "nothing.sock"), timeout=0.2).status()
+
+
+def test_base64_of_the_wire_is_strict() -> None:
+    assert unb64(b64(b"\0\xff"), "x") == b"\0\xff"
+    for wrong in ("A", "A-_=", "AA==\n", "AA", 5, None):
+        with pytest.raises(InvalidInput):
+            unb64(wrong, "x")
