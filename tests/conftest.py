@@ -6,17 +6,22 @@ Everything is private to its xdist worker, so the tests run in any number of pro
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from remote_signing.bootstrap import find_chromium
 from remote_signing.sam.softhsm import DevelopmentToken, make_token
 from tests.support.postgres import PostgresServer, running_server
 from tests.support.sqlite import SqliteFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
 
 _TESTS = Path(__file__).parent
 _KINDS = ("unit", "integration", "fault", "conformance", "architecture", "e2e")
@@ -85,3 +90,14 @@ def make_tokens(
         return [make_token(folder / label, label) for label in labels]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window. For one module only: its event loop would be in others' way."""
+    # Chromium's own sandbox does not work as root; the pages are ours.
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find_chromium(), args=flags)
+        yield chromium
+        chromium.close()
