@@ -1,0 +1,125 @@
+"""What nobody will finish any more is brought to an end. See :mod:`.activation`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, bindparam, delete, select
+
+from remote_signing.identifiers import new_id
+from remote_signing.rssp.activation_model import State
+from remote_signing.rssp.activation_sql import ACTIVATION, SYSTEM, TIME_PREFIX, now, step, steps
+from remote_signing.rssp.models import (
+    access_token,
+    login_session,
+    refresh_token,
+    replay,
+    service_authorization,
+    signature_activation,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import CTE, ColumnElement, Executable
+
+    from remote_signing.rssp.deps import Services
+
+_BATCH = 500
+_DAY_MS = 86_400_000
+
+
+def recover(services: Services) -> int:
+    """Fail the activations whose signature's outcome is unknown; how many.
+
+    They have been SIGNING for longer than any signature takes: their process died between intent
+    and outcome. No signature has left, and none will: the hashes stay used, and the signer must
+    consent anew. One statement for each 500.
+    """
+    at = services.now_ms()
+    overdue = at - services.config.lifetimes.signing * 1000
+    parameters = {"now": at, "overdue": overdue, "event": '{"reason":"outcome unknown"}'}
+    return _in_batches(services, _GIVE_UP_ALL, parameters)
+
+
+def give_up(services: Services, activation_id: str) -> None:
+    """:func:`recover` for one activation. One statement."""
+    at = services.now_ms()
+    parameters = {
+        "the_id": activation_id,
+        "now": at,
+        "overdue": at - services.config.lifetimes.signing * 1000,
+        "event": '{"reason":"outcome unknown"}',
+    }
+    services.database.one(_GIVE_UP, parameters)
+
+
+def expire(services: Services) -> int:
+    """Expire what was not answered or not used in time; how many. One statement for each 500."""
+    return _in_batches(services, _EXPIRE, {"now": services.now_ms(), "event": "{}"})
+
+
+def prune(services: Services) -> int:
+    """Remove what has been over for long; how many rows. The audit table keeps its records."""
+    at = services.now_ms()
+    kept = services.config.lifetimes.retention * 1000
+    ends = {
+        replay: at,
+        access_token: at - _DAY_MS,
+        refresh_token: at - kept,  # a replay of an old one is still to be recognised
+        login_session: at - _DAY_MS,
+        service_authorization: at - _DAY_MS,
+    }
+    count = 0
+    for table, end in ends.items():
+        count += services.database.run(delete(table).where(table.c.expires_at < end))
+    old = delete(signature_activation).where(
+        ACTIVATION.id < new_id(at - kept)[:TIME_PREFIX], ACTIVATION.state.in_(_FINISHED)
+    )
+    return count + services.database.run(old)
+
+
+def _in_batches(services: Services, statement: Executable, parameters: dict[str, object]) -> int:
+    count = 0
+    while True:
+        done = len(services.database.all(statement, parameters))
+        count += done
+        if done < _BATCH:
+            return count
+
+
+def _due(*conditions: ColumnElement[bool]) -> CTE:
+    """The next batch; rows that another process has locked at this moment are its business."""
+    query = select(ACTIVATION.id).where(*conditions).order_by(ACTIVATION.expires_at).limit(_BATCH)
+    return query.with_for_update(skip_locked=True).cte("due")
+
+
+_FINISHED = [
+    state.value
+    for state in (State.SIGNED, State.DENIED, State.EXPIRED, State.REVOKED, State.FAILED)
+]
+_WITHOUT_OUTCOME = (
+    ACTIVATION.state == State.SIGNING.value,
+    ACTIVATION.signing_since <= bindparam("overdue", type_=BigInteger()),
+)
+_FAILED = {"state": State.FAILED.value, "sad": None, "signing_since": None, "signing_key": None}
+_GIVE_UP = (
+    step("signing.unknown", SYSTEM)
+    .where(*_WITHOUT_OUTCOME)
+    .values(_FAILED)
+    .returning(ACTIVATION.id)
+)
+_GIVE_UP_ALL = (
+    steps("signing.unknown", SYSTEM)
+    .where(ACTIVATION.id.in_(select(_due(*_WITHOUT_OUTCOME).c.id)), *_WITHOUT_OUTCOME)
+    .values(_FAILED)
+    .returning(ACTIVATION.id)
+)
+_OVER = (
+    ACTIVATION.state.in_([State.PENDING.value, State.AUTHORIZED.value]),
+    ACTIVATION.expires_at <= now,
+)
+_EXPIRE = (
+    steps("activation.expired", SYSTEM)
+    .where(ACTIVATION.id.in_(select(_due(*_OVER).c.id)), *_OVER)
+    .values(state=State.EXPIRED.value, sad=None, challenge=None)
+    .returning(ACTIVATION.id)
+)

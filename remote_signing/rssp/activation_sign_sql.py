@@ -1,0 +1,145 @@
+"""The statements of :mod:`.activation_sign`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, exists, or_, select
+from sqlalchemy import func as sql
+
+from remote_signing.rssp.activation_model import Channel, State, Use
+from remote_signing.rssp.activation_sql import (
+    ACTIVATION,
+    CLIENT,
+    CREDENTIAL,
+    TOKEN,
+    credential_is_usable,
+    now,
+    of_credential,
+    step,
+    the_client,
+    the_id,
+    the_secret,
+    valid_service_token,
+)
+from remote_signing.rssp.models import signature_activation
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Update
+
+
+def bearer_parameters(use: Use, at: int) -> dict[str, object]:
+    """The parameters of every statement here that checks the bearer."""
+    parameters: dict[str, object] = {
+        "the_id": use.ticket.row_id,
+        "the_secret": use.ticket.secret_hash,
+        "the_client": use.client_id,
+        "now": at,
+        "jkt": use.jkt or "",
+        "x5t": use.x5t,
+    }
+    if use.service_token is not None:
+        parameters["service_id"] = use.service_token.row_id
+        parameters["service_secret"] = use.service_token.secret_hash
+    return parameters
+
+
+def _bearer(*, service: bool) -> list[ColumnElement[bool]]:
+    """That the caller holds the token or SAD of the activation ``the_id``, bound to its key."""
+    jkt, x5t = bindparam("jkt", type_=Text()), bindparam("x5t", type_=Text())
+    held = [
+        ACTIVATION.id == the_id,
+        ACTIVATION.token_secret == the_secret,
+        ACTIVATION.client_id == sql.coalesce(the_client, ACTIVATION.client_id),
+        or_(ACTIVATION.token_x5t.is_(None), ACTIVATION.token_x5t == x5t),
+    ]
+    if not service:
+        # A bound token is refused without its proof, and an unbound one with a proof (RFC 9449).
+        bound = sql.coalesce(ACTIVATION.token_jkt, "") == jkt
+        return [*held, bound, ACTIVATION.channel == Channel.OAUTH.value]
+    token = select(TOKEN.id).where(
+        *valid_service_token(),
+        TOKEN.client_id == ACTIVATION.client_id,
+        or_(TOKEN.subscriber_id.is_(None), TOKEN.subscriber_id == ACTIVATION.subscriber_id),
+    )
+    bound = or_(ACTIVATION.token_jkt.is_(None), ACTIVATION.token_jkt == jkt)
+    return [*held, bound, exists(token.correlate(signature_activation))]
+
+
+def _reserve_statement(*, service: bool, whole: bool) -> Any:  # noqa: ANN401 - an Update with RETURNING
+    used_before = bindparam("used_before", type_=Text())
+    statement = step("signing.started", CLIENT).where(
+        *_bearer(service=service),
+        ACTIVATION.credential_id == bindparam("the_credential", type_=ACTIVATION.id.type),
+        ACTIVATION.state == State.AUTHORIZED.value,
+        ACTIVATION.expires_at > now,
+        ACTIVATION.used == used_before,
+        credential_is_usable(),
+    )
+    if whole:
+        hashes = bindparam("the_hashes", type_=LargeBinary())
+        named = or_(ACTIVATION.hashes_key == hashes, ACTIVATION.hashes_key == b"")
+        statement = statement.where(named)
+    return statement.values(
+        state=State.SIGNING.value,
+        used=bindparam("used_after", type_=Text()),
+        signing_since=now,
+        signing_key=bindparam("the_key", type_=LargeBinary()),
+    ).returning(
+        ACTIVATION.client_id, ACTIVATION.sad, ACTIVATION.outcomes, of_credential(CREDENTIAL.sealed)
+    )
+
+
+def _look_statement(*, service: bool) -> Any:  # noqa: ANN401 - a Select of columns of any type
+    return select(
+        *(ACTIVATION.id, ACTIVATION.credential_id, ACTIVATION.client_id, ACTIVATION.state),
+        *(ACTIVATION.expires_at, ACTIVATION.request, ACTIVATION.used, ACTIVATION.outcomes),
+        ACTIVATION.signing_since,
+        of_credential(CREDENTIAL.state).label("credential_state"),
+        credential_is_usable().label("usable"),
+    ).where(*_bearer(service=service))
+
+
+def _mine_only(kind: str) -> Update:
+    return step(kind, CLIENT).where(
+        ACTIVATION.state == State.SIGNING.value,
+        ACTIVATION.signing_key == bindparam("the_key", type_=LargeBinary()),
+        ACTIVATION.signing_since == bindparam("since", type_=BigInteger()),
+    )
+
+
+def _finish_statement(*, remain: bool) -> Any:  # noqa: ANN401 - an Update with RETURNING
+    ended = {} if remain else {"sad": None}
+    state = State.AUTHORIZED if remain else State.SIGNED
+    return (
+        _mine_only("signing.done")
+        .values(
+            state=state.value,
+            outcomes=bindparam("new_outcomes", type_=Text()),
+            signing_since=None,
+            signing_key=None,
+            **ended,
+        )
+        .returning(ACTIVATION.id)
+    )
+
+
+RESERVE = {
+    (service, whole): _reserve_statement(service=service, whole=whole)
+    for service in (False, True)
+    for whole in (False, True)
+}
+LOOK = {service: _look_statement(service=service) for service in (False, True)}
+FINISH = {remain: _finish_statement(remain=remain) for remain in (False, True)}
+RETURN = (
+    _mine_only("signing.returned")
+    .values(
+        state=State.AUTHORIZED.value,
+        used=bindparam("used_before", type_=Text()),
+        signing_since=None,
+        signing_key=None,
+    )
+    .returning(ACTIVATION.id)
+)
+REPEATED = step("signing.repeated", CLIENT).returning(ACTIVATION.id)
+SERVICE_TOKEN = select(TOKEN.id).where(*valid_service_token())
