@@ -64,6 +64,17 @@ def _folder_open_to_all() -> Path:
     return next(place for place in places if _is_open_to_all(place))
 
 
+def _copied(programs: Path, folder: Path) -> Path:
+    """Copy ``programs`` into ``folder``; the wheel's look for their libraries beside its package."""
+    package = programs.parent
+    copy = folder / package.name / programs.name
+    shutil.copytree(programs, copy, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    return copy
+
+
 class PostgresServer:
     """A running server. Databases are made and named by it; URLs are SQLAlchemy's."""
 
@@ -84,10 +95,9 @@ class PostgresServer:
     def _make_cluster(self) -> None:
         if self._user is not None:
             if not _is_open_to_all(self._programs / "bin"):
-                copy = self._folder / "programs"
-                shutil.copytree(self._programs, copy, symlinks=True)
-                self._programs = copy
-            os.chown(self._folder, self._user, self._user)
+                self._programs = _copied(self._programs, self._folder)
+            for path in (self._folder, *self._folder.rglob("*")):
+                os.chown(path, self._user, self._user, follow_symlinks=False)
         subprocess.run(
             [
                 *(self._programs / "bin" / "initdb", "--pgdata", self._folder / "data"),
