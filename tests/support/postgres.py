@@ -65,7 +65,7 @@ def _folder_open_to_all() -> Path:
 
 
 def _copied(programs: Path, folder: Path) -> Path:
-    """Copy ``programs`` into ``folder``; the wheel's look for their libraries beside its package."""
+    """Copy ``programs`` into ``folder``, with the libraries that the wheel keeps outside them."""
     package = programs.parent
     copy = folder / package.name / programs.name
     shutil.copytree(programs, copy, symlinks=True)
