@@ -108,7 +108,7 @@ def _subject(order: Members) -> x509.Name:
 
 def _attribute(
     subject: Members, name: str, oid: x509.ObjectIdentifier, longest: int
-) -> list[x509.NameAttribute]:
+) -> list[x509.NameAttribute[str]]:
     if subject.get(name) is None:
         return []
     value = text(subject, name, longest)

@@ -9,7 +9,7 @@ factors to the record it was meant for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -55,7 +55,7 @@ class OrderBook:
         return members
 
     def _check_signature(self, name: JsonValue, payload: bytes, signature: bytes) -> None:
-        key = self._keys.get(cast("str", name)) if isinstance(name, str) else None
+        key = self._keys.get(name) if isinstance(name, str) else None
         if key is None:
             raise OrderInvalid("not of a pinned registration authority")
         try:

@@ -43,7 +43,7 @@ class RevocationList:
         self._anchored = False
         self.number = 0
 
-    def __contains__(self, identifier: str) -> bool:
+    def __contains__(self, identifier: object) -> bool:
         self._refresh()
         return identifier in self._ids
 

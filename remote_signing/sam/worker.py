@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from remote_signing import strict_json
 from remote_signing.clock import SystemClock
@@ -110,6 +110,6 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     # No clean-up of the module: a hung or broken one must not keep the process alive.
-    code = main(cast("list[str]", sys.argv[1:]))
+    code = main(sys.argv[1:])
     sys.stderr.flush()
     os._exit(code)
