@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from remote_signing.bootstrap import find_chromium
+from remote_signing.rssp import migrations
 from remote_signing.sam.softhsm import DevelopmentToken, make_token
 from tests.support.postgres import PostgresServer, running_server
 from tests.support.sqlite import SqliteFolder
@@ -73,6 +74,14 @@ def databases(request: pytest.FixtureRequest) -> Databases:
 def database_url(databases: Databases) -> Iterator[str]:
     """The URL of a new, empty database, on each kind."""
     url = databases.fresh()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def migrated_database_url(databases: Databases) -> Iterator[str]:
+    """The URL of a new database with the service's tables, on each kind."""
+    url = databases.fresh(migrations.upgrade)
     yield url
     databases.drop(url)
 

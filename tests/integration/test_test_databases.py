@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 if TYPE_CHECKING:
     from tests.conftest import Databases
@@ -38,6 +38,12 @@ def test_each_copy_of_a_prepared_database_starts_the_same(databases: Databases) 
     assert [_count(first), _count(second)] == [1, 1]
     databases.drop(first)
     assert _count(second) == 2
+
+
+def test_a_migrated_database_has_the_tables(migrated_database_url: str) -> None:
+    engine = create_engine(migrated_database_url)
+    assert inspect(engine).has_table("signature_activation")
+    engine.dispose()
 
 
 def test_postgresql_is_new_enough(postgres_server: PostgresServer) -> None:
