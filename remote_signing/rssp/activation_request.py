@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 ANY_AGENCY = "*"
 _LONGEST_TEXT = 2000
+_LONGEST_DISPLAY = 3900  # characters; the SAM takes 4,000
+_UNNAMED_DIGEST = "sha256"  # without hashes the SAM binds the count alone
 
 
 def request_activation(services: Services, new: NewActivation) -> Requested:
@@ -91,7 +93,7 @@ def insert_activation(  # noqa: PLR0913 - what differs between the channels
             credential_id=new.credential_id,
             activation_id=activation_id,
             client_id=new.client_id,
-            hash_algorithm=new.hash_algorithm or "",
+            hash_algorithm=new.hash_algorithm or _UNNAMED_DIGEST,
             hashes=new.hashes,
             count=new.num_signatures,
             display_text=display,
@@ -163,7 +165,11 @@ def display_text(services: Services, new: NewActivation) -> str:
     client = services.clients.get(new.client_id)
     name = new.client_id if client is None else client.name
     labels = [label or "" for label in new.labels]
-    return "\n".join([name, new.description or "", *labels])
+    text = "\n".join([name, new.description or "", *labels])
+    if len(text) <= _LONGEST_DISPLAY:
+        return text
+    # The challenge binds a digest of this text, so a digest inside it binds the rest as well.
+    return f"{text[: _LONGEST_DISPLAY // 2]}\n{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def check(services: Services, new: NewActivation) -> None:

@@ -1,0 +1,115 @@
+"""Credentials as their owners and permitted clients may see them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from remote_signing.rssp.models import credential, subscriber
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from remote_signing.rssp.db import Database
+
+ANY_AGENCY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialView:
+    """A credential as its owner and permitted clients see it. Times are ms; DER certificates.
+
+    ``factors`` are (id, kind); ``chain`` is issuer first, up to the root.
+    """
+
+    id: str
+    subscriber_id: str
+    agency_id: str
+    algorithm: str
+    state: str
+    scal: str
+    multisign: int
+    description: str | None
+    auth_mode: str
+    factors: tuple[tuple[str, str], ...]
+    public_key: bytes
+    certificate: bytes | None
+    certificate_serial: str | None
+    not_before_ms: int | None
+    not_after_ms: int | None
+    chain: tuple[bytes, ...]
+    locked: bool
+
+    def usable_at(self, now_ms: int) -> bool:
+        """Whether it is enabled and inside its certificate's validity."""
+        if self.not_before_ms is None or self.not_after_ms is None:
+            return False
+        return self.state == "enabled" and self.not_before_ms <= now_ms < self.not_after_ms
+
+
+def visible(
+    database: Database,
+    credential_id: str,
+    *,
+    subscriber_id: str | None = None,
+    agencies: tuple[str, ...] | None = None,
+) -> CredentialView | None:
+    """The credential, if it is this signer's or of these agencies (``"*"``: any). One statement.
+
+    At least one of the limits must be given. Destroyed credentials are not seen.
+    """
+    if subscriber_id is None and agencies is None:
+        return None
+    query = _VIEW.where(credential.c.id == credential_id)
+    if subscriber_id is not None:
+        query = query.where(credential.c.subscriber_id == subscriber_id)
+    if agencies is not None and ANY_AGENCY not in agencies:
+        query = query.where(subscriber.c.agency_id.in_(agencies))
+    row = database.one(query)
+    return None if row is None else _view(row)
+
+
+def of_subscriber(
+    database: Database, subscriber_id: str, *, agencies: tuple[str, ...] | None = None
+) -> list[CredentialView]:
+    """The signer's credentials, oldest first, without destroyed ones. One statement.
+
+    ``agencies`` limits to signers of these agencies (``"*"``: any), for clients of their own.
+    """
+    query = _VIEW.where(credential.c.subscriber_id == subscriber_id).order_by(credential.c.id)
+    if agencies is not None and ANY_AGENCY not in agencies:
+        query = query.where(subscriber.c.agency_id.in_(agencies))
+    return [_view(row) for row in database.all(query)]
+
+
+def _view(row: Row[Any]) -> CredentialView:
+    return CredentialView(
+        id=row.id,
+        subscriber_id=row.subscriber_id,
+        agency_id=row.agency_id,
+        algorithm=row.algorithm,
+        state=row.state,
+        scal=row.scal,
+        multisign=row.multisign,
+        description=row.description,
+        auth_mode=row.auth_mode,
+        factors=tuple((factor["id"], factor["kind"]) for factor in json.loads(row.factors)),
+        public_key=row.public_key,
+        certificate=row.certificate,
+        certificate_serial=row.certificate_serial,
+        not_before_ms=row.not_before,
+        not_after_ms=row.not_after,
+        chain=tuple(base64.b64decode(issuer) for issuer in json.loads(row.chain)),
+        locked=row.failed_attempts >= row.attempt_limit,
+    )
+
+
+_VIEW = (
+    select(credential, subscriber.c.agency_id)
+    .join_from(credential, subscriber)
+    .where(credential.c.state != "destroyed")
+)

@@ -1,0 +1,289 @@
+"""Credentials are made, certified and changed here, each time by a registration authority's order.
+
+The order goes to the SAM, which alone can change a sealed record; what comes back is stored only if
+nobody changed the record meanwhile, together with its event. Secrets of new factors come back
+encrypted to the authority.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from sqlalchemy import bindparam, insert, select, update
+
+from remote_signing.algorithms import algorithm_named
+from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
+from remote_signing.identifiers import new_id
+from remote_signing.rssp import audit
+from remote_signing.rssp.models import agency, credential, subscriber
+from remote_signing.rssp.registration import Recipient, new_factors
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+    from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.registration import FactorSecrets, RegistrationAuthority
+    from remote_signing.sap import Order, Resealed
+    from remote_signing.strict_json import JsonValue
+
+Detail = dict[str, "JsonValue"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """What a signer gets. ``multisign`` is the most signatures of one authorisation."""
+
+    subscriber_id: str
+    algorithm: str = "p256"
+    scal: str = "2"
+    multisign: int = 100
+    description: str | None = None
+    validity_days: int = 5 * 365
+    factors: tuple[str, ...] = ("pin", "totp")
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A credential ready for use. ``secrets`` are shown to the signer once and kept nowhere."""
+
+    credential_id: str
+    certificate: bytes
+    csr: bytes
+    secrets: FactorSecrets = field(repr=False)
+
+
+class Enrolment:
+    """What a registration authority does to credentials.
+
+    Errors are those of the SAM, ``CredentialUnknown``, and ``ActivationConflict`` when somebody
+    else changed the credential in the meantime: nothing was stored, the step may be taken again.
+    """
+
+    def __init__(self, services: Services, authority: RegistrationAuthority) -> None:
+        self._services = services
+        self._authority = authority
+
+    def issue(self, new: NewCredential) -> Issued:
+        """Make a key in the HSM, a certificate of the embedded CA for it, and the row."""
+        algorithm_named(new.algorithm)
+        owner = self._services.database.one(_OWNER, {"the_subscriber": new.subscriber_id})
+        if owner is None:
+            raise CredentialUnknown(f"no subscriber {new.subscriber_id!r}")
+        now = self._services.now_ms()
+        credential_id, recipient = new_id(now), Recipient()
+        factors = new_factors(new.factors, now)
+        order = self._order(
+            "create_credential",
+            credential_id,
+            owner=new.subscriber_id,
+            algorithm=new.algorithm,
+            scal=new.scal,
+            multisign=new.multisign,
+            factors=factors,
+            recipient=recipient.public_key,
+        )
+        created = self._services.sam.create_credential(order)
+        secrets = recipient.open(created.secrets, credential_id)
+        self._insert(
+            new,
+            {
+                "id": credential_id,
+                "factors": json.dumps(factors),
+                "public_key": created.public_key,
+                "sealed": created.sealed,
+                "sealed_version": created.version,
+                "created_at": now,
+            },
+        )
+        certificate = self._certify(credential_id, new, owner)
+        return Issued(credential_id, certificate, created.csr, secrets)
+
+    def install_certificate(
+        self, credential_id: str, certificate: bytes, chain: tuple[bytes, ...]
+    ) -> None:
+        """Enable a credential with a certificate (DER) that another CA issued for its key."""
+        row = self._record(credential_id)
+        fingerprint = hashlib.sha256(certificate).hexdigest()
+        order = self._order("install_certificate", credential_id, certificate_sha256=fingerprint)
+        resealed = self._services.sam.install_certificate(row.sealed, certificate, order)
+        values = _certificate_values(certificate, chain) | _sealed(resealed) | {"state": "enabled"}
+        self._store(row, "credential.certified", values, {"certificate_sha256": fingerprint})
+
+    def add_factors(self, credential_id: str, kinds: tuple[str, ...]) -> FactorSecrets:
+        """Give a credential further factors (``pin``, ``totp``); their secrets, told this once."""
+        row, recipient = self._record(credential_id), Recipient()
+        factors = new_factors(kinds, self._services.now_ms())
+        order = self._order(
+            "bind_factor",
+            credential_id,
+            factors=factors,
+            recipient=recipient.public_key,
+            if_version=row.sealed_version,
+        )
+        resealed = self._services.sam.bind_factor(row.sealed, order=order)
+        values = {"factors": json.dumps(json.loads(row.factors) + factors)} | _sealed(resealed)
+        self._store(row, "credential.factors_added", values, {"factors": factors})
+        return recipient.open(resealed.secrets or b"", credential_id)
+
+    def drop_factor(self, credential_id: str, factor_id: str) -> None:
+        """Take a factor away for ever: the SAM puts its id on the revocation list."""
+        row = self._record(credential_id)
+        order = self._order("drop_factor", credential_id, factor_id=factor_id)
+        resealed = self._services.sam.drop_factor(row.sealed, order)
+        kept = [factor for factor in json.loads(row.factors) if factor["id"] != factor_id]
+        values = {"factors": json.dumps(kept)} | _sealed(resealed)
+        self._store(row, "credential.factor_dropped", values, {"factor_id": factor_id})
+
+    def destroy(self, credential_id: str) -> None:
+        """Make a credential unusable for ever; also its older records, wherever they are kept."""
+        row = self._record(credential_id)
+        number = self._services.sam.destroy(row.sealed, self._order("destroy", credential_id))
+        values = {"state": "destroyed", "sealed": b""}
+        self._store(row, "credential.destroyed", values, {"revocation_list": number})
+
+    def unlock(self, credential_id: str) -> None:
+        """Forget the failed attempts, in the SAM and here (Decree 68/2024: recovery)."""
+        row = self._record(credential_id)
+        self._services.sam.unlock(self._order("unlock", credential_id))
+        self._store(row, "credential.unlocked", {"failed_attempts": 0}, {})
+
+    def set_state(self, credential_id: str, state: str) -> None:
+        """Make a credential ``enabled`` or ``disabled`` (suspension; the key is untouched)."""
+        row = self._record(credential_id)
+        if state not in {"enabled", "disabled"} or row.certificate is None:
+            raise InvalidInput(f"cannot become {state!r}", parameter="state")
+        self._store(row, f"credential.{state}", {"state": state}, {})
+
+    def _insert(self, new: NewCredential, made: dict[str, Any]) -> None:
+        row = {
+            **made,
+            "subscriber_id": new.subscriber_id,
+            "algorithm": new.algorithm,
+            "state": "disabled",
+            "scal": new.scal,
+            "multisign": new.multisign,
+            "description": new.description,
+            # TS 119 432 cl. 5.3.2: at SCAL2 nobody types a code into a portal.
+            "auth_mode": "oauth2code" if new.scal == "2" else "explicit",
+            "attempt_limit": self._services.config.policy.attempt_limit,
+        }
+        detail: Detail = {
+            "algorithm": new.algorithm,
+            "factors": json.loads(made["factors"]),
+            "public_key_sha256": hashlib.sha256(made["public_key"]).hexdigest(),
+            "scal": new.scal,
+        }
+        event = self._event("credential.created", new.subscriber_id, made["id"], detail)
+        with self._services.database.transaction() as connection:
+            connection.execute(insert(credential), row)
+            audit.record(connection, event, self._services.now_ms())
+
+    def _certify(self, credential_id: str, new: NewCredential, owner: Row[Any]) -> bytes:
+        row = self._record(credential_id)
+        order = self._order(
+            "certify",
+            credential_id,
+            profile="official" if owner.kind == "person" else "organisation",
+            subject=_subject(owner),
+            validity_days=new.validity_days,
+            public_key_sha256=hashlib.sha256(row.public_key).hexdigest(),
+        )
+        resealed = self._services.sam.certify(row.sealed, order)
+        certificate = resealed.certificate or b""
+        chain = self._services.sam.status().chain
+        values = _certificate_values(certificate, chain) | _sealed(resealed) | {"state": "enabled"}
+        detail: Detail = {
+            "certificate_sha256": hashlib.sha256(certificate).hexdigest(),
+            "validity_days": new.validity_days,
+        }
+        self._store(row, "credential.certified", values, detail)
+        return certificate
+
+    def _order(self, kind: str, credential_id: str, **members: JsonValue) -> Order:
+        now = self._services.now_ms()
+        return self._authority.order(kind, credential_id, now, members)
+
+    def _record(self, credential_id: str) -> Row[Any]:
+        row = self._services.database.one(_RECORD, {"the_credential": credential_id})
+        if row is None or row.state == "destroyed":
+            raise CredentialUnknown(f"no credential {credential_id!r}")
+        return row
+
+    def _store(self, row: Row[Any], kind: str, values: dict[str, Any], detail: Detail) -> None:
+        """Write a change with its event, if the record is still the one that the SAM was given."""
+        unchanged = (
+            credential.c.id == row.id,
+            credential.c.sealed_version == row.sealed_version,
+            credential.c.state == row.state,
+        )
+        event = self._event(kind, row.subscriber_id, row.id, detail)
+        with self._services.database.transaction() as connection:
+            statement = update(credential).where(*unchanged).values(values)
+            if connection.execute(statement).rowcount == 0:
+                raise ActivationConflict("the credential was changed by somebody else meanwhile")
+            audit.record(connection, event, self._services.now_ms())
+
+    def _event(
+        self, kind: str, subscriber_id: str, credential_id: str, detail: Detail
+    ) -> audit.Event:
+        return audit.Event(
+            kind,
+            f"ra:{self._authority.key_id}",
+            subscriber_id=subscriber_id,
+            credential_id=credential_id,
+            detail=detail,
+        )
+
+
+def _subject(owner: Row[Any]) -> Detail:
+    """The certificate's subject, from the authority's own records (Decree 68/2024 Art. 7)."""
+    subject: Detail = {
+        "common_name": owner.full_name,
+        "organization": owner.parent_name or owner.agency_name,
+        "organizational_units": [owner.agency_name] if owner.parent_name else [],
+        "locality": owner.province,
+        "title": owner.position,
+        "email": owner.email,
+    }
+    return {name: value for name, value in subject.items() if value is not None}
+
+
+def _certificate_values(certificate: bytes, chain: tuple[bytes, ...]) -> dict[str, Any]:
+    parsed = x509.load_der_x509_certificate(certificate)
+    return {
+        "certificate": certificate,
+        "certificate_serial": f"{parsed.serial_number:X}",
+        "not_before": _ms(parsed.not_valid_before_utc),
+        "not_after": _ms(parsed.not_valid_after_utc),
+        "chain": json.dumps([base64.b64encode(issuer).decode("ascii") for issuer in chain]),
+    }
+
+
+def _sealed(resealed: Resealed) -> dict[str, Any]:
+    return {"sealed": resealed.sealed, "sealed_version": resealed.version}
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1000
+
+
+_RECORD = select(credential).where(credential.c.id == bindparam("the_credential"))
+_parent = agency.alias("parent")
+_OWNER = (
+    select(
+        *(subscriber.c.kind, subscriber.c.full_name, subscriber.c.position, subscriber.c.email),
+        agency.c.name.label("agency_name"),
+        agency.c.province,
+        _parent.c.name.label("parent_name"),
+    )
+    .join_from(subscriber, agency)
+    .outerjoin(_parent, _parent.c.id == agency.c.parent_id)
+    .where(subscriber.c.id == bindparam("the_subscriber"))
+)
