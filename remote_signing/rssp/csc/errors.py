@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from remote_signing import errors
+from remote_signing.rssp.bearer import BearerRefused
 from remote_signing.rssp.csc.wire import answer
 from remote_signing.rssp.edge import request_id
 from remote_signing.rssp.edge.body import MAX_BODY, BodyTooLarge, MediaTypeUnsupported
@@ -64,9 +65,10 @@ SERVER_ERROR = (
     "The authorization server encountered an unexpected condition that prevented it from"
     " fulfilling the request."
 )
+UNAUTHORIZED_CLIENT = "The client is not authorized to use this method."
 INVALID_TOKEN = "The token provided is not a valid OAuth access or refresh token."  # noqa: S105 - the standard's text for a bad token
 EXPIRED_TOKEN = "The access or refresh token is expired or has been revoked."  # noqa: S105 - as above
-_AUTHENTICATE = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+INVALID_DPOP_PROOF = "The DPoP proof is missing or does not prove this request."
 
 
 def missing(kind: Kind, name: str) -> CscError:
@@ -84,23 +86,19 @@ def invalid_authentication_data() -> CscError:
     return CscError("The authentication data is invalid", error="invalid_authentication_data")
 
 
-def malformed_authorization() -> CscError:
-    """The ``Authorization`` header is absent or not ``Bearer [token]``."""
-    return CscError("Malformed authorization header")
+def unauthorized_client() -> CscError:
+    """The token is good, but not for this method."""
+    return CscError(UNAUTHORIZED_CLIENT, error="unauthorized_client")
 
 
-def invalid_token(headers: Mapping[str, str] | None = None) -> CscError:
-    """The bearer token is not one of ours, or not for this."""
-    return CscError(
-        INVALID_TOKEN, error="invalid_token", status=401, headers=headers or _AUTHENTICATE
-    )
+def not_implemented() -> CscError:
+    """The method is not served; ``info`` doesn't name it either."""
+    return CscError("The method is not implemented", error="not_implemented", status=501)
 
 
-def expired_token(headers: Mapping[str, str] | None = None) -> CscError:
-    """The bearer token was good once."""
-    return CscError(
-        EXPIRED_TOKEN, error="expired_token", status=401, headers=headers or _AUTHENTICATE
-    )
+def method_not_allowed() -> CscError:
+    """Every method of CSC is a POST."""
+    return CscError("The HTTP method must be POST", status=405, headers={"Allow": "POST"})
 
 
 def access_denied() -> CscError:
@@ -173,6 +171,8 @@ METHODS: Mapping[str, Rows] = {
 
 def translate(method: str, error: RemoteSigningError) -> CscError:
     """What ``method`` answers to ``error``."""
+    if isinstance(error, BearerRefused):
+        return _bearer_refused(error)
     named = _named_parameter(error)
     if named is not None:
         return named
@@ -196,6 +196,25 @@ def refuse(method: str, error: RemoteSigningError) -> CscError:
     return told
 
 
+_TOKEN_TEXTS = {
+    "invalid_token": INVALID_TOKEN,
+    "expired_token": EXPIRED_TOKEN,
+    "invalid_dpop_proof": INVALID_DPOP_PROOF,
+}
+
+
+def _bearer_refused(error: BearerRefused) -> CscError:
+    """The header is not ``Bearer [token]`` (400), or the token is not good (401, RFC 6750)."""
+    if error.challenge is None:
+        return CscError("Malformed authorization header")
+    return CscError(
+        _TOKEN_TEXTS[error.reason],
+        error=error.reason,
+        status=401,
+        headers={"WWW-Authenticate": error.challenge},
+    )
+
+
 def _named_parameter(error: RemoteSigningError) -> CscError | None:
     """The text for an input error that names its parameter, or that is about ``signAlgoParams``."""
     name = error.public.get("parameter")
@@ -204,5 +223,7 @@ def _named_parameter(error: RemoteSigningError) -> CscError | None:
     if not isinstance(error, errors.InvalidInput) or not isinstance(name, str):
         return None
     if error.public.get("missing"):
-        return missing("array" if name == "hashes" else "string", name)
+        return missing("string", name)
+    if name == "numSignatures":
+        return CscError("Invalid value for parameter numSignatures")
     return invalid(name)
