@@ -36,6 +36,7 @@ DECLARED = (
     ("remote_signing/demo", [*PROJECT["dependencies"], *DEMO]),
     ("loadtests", [*PROJECT["dependencies"], *GROUPS["load"]]),
     ("tests", LOCKED["test"]),
+    ("docs/demo-document", GROUPS["document"]),
     ("", PROJECT["dependencies"]),
 )
 # Packages that a declared one brings and whose names are its interface.
@@ -44,6 +45,7 @@ PART_OF = {
     "packaging": "pytest",
     "click": "typer",
     "asn1crypto": "pyhanko",
+    "fpdf": "fpdf2",  # not installed for tests, so its name must be told
     "pyhanko-certvalidator": "pyhanko",
 }
 
