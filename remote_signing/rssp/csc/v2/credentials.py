@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remote_signing.rssp import activation
+from remote_signing.errors import CredentialUnknown
+from remote_signing.identifiers import is_id
+from remote_signing.rssp import activation, credentials
 from remote_signing.rssp.activation import AuthData, Channel, NewActivation, Pending
-from remote_signing.rssp.csc import visible
 from remote_signing.rssp.csc.errors import (
     CscError,
     invalid,
@@ -14,14 +15,14 @@ from remote_signing.rssp.csc.errors import (
     missing,
     unauthorized_client,
 )
-from remote_signing.rssp.csc.v2.presentation import credential_info
+from remote_signing.rssp.csc.v2.presentation import credential_info, is_usable, takes_codes
 
 if TYPE_CHECKING:
     from remote_signing.identifiers import Ticket
     from remote_signing.rssp.activation import Requested, SadIssued
     from remote_signing.rssp.bearer import Caller
+    from remote_signing.rssp.credentials import CredentialView
     from remote_signing.rssp.csc.v2.schemas import AuthorizeRequest, InfoRequest, ListRequest
-    from remote_signing.rssp.csc.visible import Credential
     from remote_signing.rssp.deps import Services
 
 _UNBOUND_DIGEST = "sha256"  # the challenge names one even where no hash is bound; nothing uses it
@@ -31,30 +32,34 @@ Outcome = tuple[int, dict[str, object]]
 
 
 def list_credentials(services: Services, caller: Caller, request: ListRequest) -> Outcome:
-    """The signer's credentials: ids, and more when asked. One statement."""
+    """The signer's credentials: ids, and more when asked. One statement.
+
+    A user that the caller may not see has none, like a user that does not exist.
+    """
     subscriber_id = _whose(caller, request.user_id)
-    members: dict[str, object] = {}
-    if request.shown is None:
-        ids = visible.ids_of(services, caller, subscriber_id, only_valid=request.only_valid)
-    else:
-        found = visible.all_of(services, caller, subscriber_id, only_valid=request.only_valid)
-        shown, config = request.shown, services.config
-        ids = None if found is None else [item.id for item in found]
+    found = [
+        item
+        for item in credentials.of_subscriber(
+            services.database, subscriber_id, agencies=_agencies(caller)
+        )
+        if item.certificate is not None  # else it is not finished yet
+        and (not request.only_valid or is_usable(item, services.now_ms()))
+    ]
+    members: dict[str, object] = {"credentialIDs": [item.id for item in found]}
+    if request.shown is not None:
         members["credentialInfos"] = [
-            {"credentialID": item.id, **credential_info(item, shown, config.service.lang)}
-            for item in found or ()
+            {"credentialID": item.id, **credential_info(services, item, request.shown)}
+            for item in found
         ]
-    if ids is None:
-        raise invalid("userID")
     if request.only_valid:
         members["onlyValid"] = True
-    return 200, {"credentialIDs": ids, **members}
+    return 200, members
 
 
 def info(services: Services, caller: Caller, request: InfoRequest) -> Outcome:
     """One credential. One statement."""
-    found = visible.one(services, caller, request.credential_id)
-    return 200, credential_info(found, request.shown, services.config.service.lang)
+    found = _visible(services, caller, request.credential_id)
+    return 200, credential_info(services, found, request.shown)
 
 
 def authorize(services: Services, caller: Caller, request: AuthorizeRequest) -> Outcome:
@@ -63,10 +68,10 @@ def authorize(services: Services, caller: Caller, request: AuthorizeRequest) -> 
     Two statements to ask, three with codes.
     """
     _only_service(caller)
-    found = visible.one(services, caller, request.credential_id)
+    found = _visible(services, caller, request.credential_id)
     if found.scal == "2" and not request.hashes:
         raise missing("array", "hashes")
-    if found.takes_codes:
+    if takes_codes(found):
         return 200, _sad(_authorize_inline(services, caller, found, request))
     if any(item.value is not None for item in request.auth_data):
         raise invalid_authentication_data()
@@ -94,7 +99,29 @@ def _whose(caller: Caller, user_id: str | None) -> str:
         return caller.subscriber_id
     if user_id is None:
         raise missing("string", "userID")
+    if not is_id(user_id):
+        raise invalid("userID")
     return user_id
+
+
+def _visible(services: Services, caller: Caller, credential_id: str) -> CredentialView:
+    """The credential, when the caller's token reaches it; nothing tells whether it exists else."""
+    found = None
+    if caller.credential_id in {None, credential_id}:
+        found = credentials.visible(
+            services.database,
+            credential_id,
+            subscriber_id=caller.subscriber_id,
+            agencies=_agencies(caller),
+        )
+    if found is None or found.certificate is None:
+        raise CredentialUnknown("no such credential for this caller, or not finished yet")
+    return found
+
+
+def _agencies(caller: Caller) -> tuple[str, ...] | None:
+    """The limit of a token that is no signer's."""
+    return caller.agencies if caller.subscriber_id is None else None
 
 
 def _only_service(caller: Caller) -> None:
@@ -103,11 +130,11 @@ def _only_service(caller: Caller) -> None:
 
 
 def _authorize_inline(
-    services: Services, caller: Caller, found: Credential, request: AuthorizeRequest
+    services: Services, caller: Caller, found: CredentialView, request: AuthorizeRequest
 ) -> SadIssued:
     """The signer's codes, one for each factor; the expression is the AND of all objects."""
     data = {item.id: item.value for item in request.auth_data}
-    complete = data.keys() == {factor.id for factor in found.factors}
+    complete = data.keys() == {factor_id for factor_id, _ in found.factors}
     values = [AuthData(name, value) for name, value in data.items() if value is not None]
     if not complete or len(values) != len(request.auth_data):
         raise invalid_authentication_data()
@@ -127,7 +154,7 @@ def _new(caller: Caller, request: AuthorizeRequest, channel: Channel) -> NewActi
         client_data=request.client_data,
         lang=request.lang,
         subscriber_id=caller.subscriber_id,
-        agencies=caller.agencies if caller.subscriber_id is None else None,
+        agencies=_agencies(caller),
     )
 
 

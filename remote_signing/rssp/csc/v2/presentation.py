@@ -9,8 +9,9 @@ from remote_signing.rssp.csc.v2.certificate import certificate_info
 from remote_signing.rssp.csc.wire import encode
 
 if TYPE_CHECKING:
+    from remote_signing.rssp.credentials import CredentialView
     from remote_signing.rssp.csc.v2.schemas import Shown
-    from remote_signing.rssp.csc.visible import Credential
+    from remote_signing.rssp.deps import Services
 
 _LABELS = {
     "vi": {
@@ -25,29 +26,43 @@ _LABELS = {
     },
 }
 CONSENT = "CONSENT"
+_LONGEST_DESCRIPTION = 255
 
 
-def credential_info(credential: Credential, shown: Shown, default_lang: str) -> dict[str, object]:
+def is_usable(credential: CredentialView, now_ms: int) -> bool:
+    """Whether consent to a signature can be asked for now."""
+    return credential.usable_at(now_ms) and not credential.locked
+
+
+def takes_codes(credential: CredentialView) -> bool:
+    """Whether a portal may send the signer's codes along: explicit mode and SCAL1 only."""
+    return credential.auth_mode == "explicit" and credential.scal == "1"
+
+
+def credential_info(
+    services: Services, credential: CredentialView, shown: Shown
+) -> dict[str, object]:
     """The members, without ``credentialID``. What has no value is left out, never null."""
-    lang = _language(shown.lang, default_lang)
+    lang = _language(shown.lang, services.config.service.lang)
+    now_ms = services.now_ms()
     members: dict[str, object] = {
-        "key": _key(credential),
-        "cert": _cert(credential, shown),
+        "key": _key(credential, now_ms),
+        "cert": _cert(credential, shown, now_ms),
         "auth": _auth(credential, shown, lang),
         "SCAL": credential.scal,
-        "multisign": credential.multisign,
+        "multisign": min(credential.multisign, services.config.policy.max_signatures),
         "lang": lang,
     }
     if credential.description:
-        members["description"] = credential.description[:255]
+        members["description"] = credential.description[:_LONGEST_DESCRIPTION]
     return members
 
 
-def _key(credential: Credential) -> dict[str, object]:
-    """``status`` is enabled when a signature would be made now, so an expired one is disabled."""
+def _key(credential: CredentialView, now_ms: int) -> dict[str, object]:
+    """``status`` is enabled when the key can be used now, so an expired one's is disabled."""
     algorithm = algorithm_named(credential.algorithm)
     members: dict[str, object] = {
-        "status": "enabled" if credential.usable else "disabled",
+        "status": "enabled" if is_usable(credential, now_ms) else "disabled",
         "algo": list(algorithm.sign_oids),
         "len": algorithm.bits,
     }
@@ -56,21 +71,21 @@ def _key(credential: Credential) -> dict[str, object]:
     return members
 
 
-def _cert(credential: Credential, shown: Shown) -> dict[str, object]:
+def _cert(credential: CredentialView, shown: Shown, now_ms: int) -> dict[str, object]:
     """``status`` only where it is known for certain: a revocation is the CA's to tell."""
-    members: dict[str, object] = {"status": "expired"} if credential.expired else {}
+    certificate = credential.certificate or b""  # one without is not shown at all
+    expired = credential.not_after_ms is not None and credential.not_after_ms <= now_ms
+    members: dict[str, object] = {"status": "expired"} if expired else {}
     if shown.certificates == "single":
-        members["certificates"] = [encode(credential.certificate)]
+        members["certificates"] = [encode(certificate)]
     elif shown.certificates == "chain":
-        members["certificates"] = [
-            encode(der) for der in (credential.certificate, *credential.chain)
-        ]
+        members["certificates"] = [encode(der) for der in (certificate, *credential.chain)]
     if shown.cert_info:
-        members |= certificate_info(credential.certificate)
+        members |= certificate_info(certificate)
     return members
 
 
-def _auth(credential: Credential, shown: Shown, lang: str) -> dict[str, object]:
+def _auth(credential: CredentialView, shown: Shown, lang: str) -> dict[str, object]:
     """``objects`` is always there: clients demand it, and an empty list would be untrue."""
     objects = _auth_objects(credential, lang)
     members: dict[str, object] = {"mode": credential.auth_mode, "objects": objects}
@@ -79,17 +94,17 @@ def _auth(credential: Credential, shown: Shown, lang: str) -> dict[str, object]:
     return members
 
 
-def _auth_objects(credential: Credential, lang: str) -> list[dict[str, object]]:
+def _auth_objects(credential: CredentialView, lang: str) -> list[dict[str, object]]:
     """CSC API v2 cl. 8.3 (2.0). At SCAL2 the one object is consent in our own page."""
     if credential.auth_mode != "explicit":
         return []
-    if not credential.takes_codes:
+    if not takes_codes(credential):
         return [_object("PasswordOOB", CONSENT, "consent", lang)]
     return [
-        _object("Password", factor.id, factor.kind, lang)
+        _object("Password", factor_id, kind, lang)
         | {"format": "N"}
-        | ({"generator": "totp"} if factor.kind == "totp" else {})
-        for factor in credential.factors
+        | ({"generator": "totp"} if kind == "totp" else {})
+        for factor_id, kind in credential.factors
     ]
 
 
