@@ -31,7 +31,7 @@ from remote_signing.rssp.activation_model import (
 from remote_signing.rssp.activation_recovery import expire, prune, recover
 from remote_signing.rssp.activation_request import open_request, request_activation
 from remote_signing.rssp.activation_sign import sign_hash
-from remote_signing.rssp.activation_token import check_handle, redeem_code, revoke
+from remote_signing.rssp.activation_token import check_handle, redeem_code, revoke, s256
 from remote_signing.rssp.activation_view import details, pending_for
 
 __all__ = [
@@ -62,5 +62,6 @@ __all__ = [
     "redeem_code",
     "request_activation",
     "revoke",
+    "s256",
     "sign_hash",
 ]

@@ -33,7 +33,6 @@ from remote_signing.rssp.activation_sql import (
     CREDENTIAL,
     SUBSCRIBER,
     now,
-    of_credential,
     step,
     the_client,
     the_id,
@@ -44,7 +43,7 @@ from remote_signing.rssp.models import credential, signature_activation, subscri
 from remote_signing.sap import ChallengeRequest
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Row, Select
+    from sqlalchemy import ColumnElement, Label, Row, Select
 
     from remote_signing.rssp.deps import Services
     from remote_signing.sap import Challenge
@@ -264,7 +263,7 @@ def _source() -> Select[Any]:
         cast(now, BigInteger),
         cast(CLIENT, ACTIVATION.event_actor.type),
     ).where(
-        CREDENTIAL.id == bindparam("the_credential", type_=CREDENTIAL.id.type),
+        CREDENTIAL.id == _the_credential,
         *usable(),
         CREDENTIAL.failed_attempts < CREDENTIAL.attempt_limit,
         CREDENTIAL.multisign >= bindparam("v_num_signatures", type_=Integer()),
@@ -289,15 +288,22 @@ _COLUMNS = (
 )
 
 
+_the_credential = bindparam("the_credential", type_=CREDENTIAL.id.type)
+
+
+def _named(column: ColumnElement[Any]) -> Label[Any]:
+    """A column of the credential asked for: INSERT … RETURNING knows only its own table."""
+    query = select(column).where(CREDENTIAL.id == _the_credential)
+    return query.scalar_subquery().label(column.name)
+
+
 @cache
 def _insert(*, one_subscriber: bool, some_agencies: bool) -> Any:  # noqa: ANN401 - ReturningInsert of columns of any type
     source = _source().where(*_limits(one_subscriber=one_subscriber, some_agencies=some_agencies))
     return (
         insert(signature_activation)
         .from_select(_COLUMNS, source)
-        .returning(
-            ACTIVATION.id, of_credential(CREDENTIAL.sealed), of_credential(CREDENTIAL.factors)
-        )
+        .returning(ACTIVATION.id, _named(CREDENTIAL.sealed), _named(CREDENTIAL.factors))
     )
 
 
