@@ -1,0 +1,109 @@
+"""The application: pages, and one page for each way in which it can go wrong."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlencode
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from consent_app.cookies import Notice
+from consent_app.edge import Edge
+from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
+from consent_app.routes import requests, services, sign_in, site
+from consent_app.routes.session import SESSION_INVALID
+from consent_app.site import open_site, site_of
+from consent_app.visit import Visit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import httpx
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from consent_app.config import ConsentConfig
+
+_log = logging.getLogger(__name__)
+
+_NOT_FOUND = 404
+_METHOD_NOT_ALLOWED = 405
+_FORM_ENDINGS = ("/approve", "/refuse")
+
+
+def create_app(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
+    """The consent page for ``config``; ``transport`` is for tests that bring their own rssp."""
+    app = FastAPI(
+        docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
+    )
+    app.state.site = open_site(config, transport)
+    for router in (sign_in.router, requests.router, services.router, site.router):
+        app.include_router(router)
+    app.add_exception_handler(Fault, _on_fault)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_bad_address)
+    app.add_middleware(Edge, is_secure=config.public.is_secure)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.site.rssp.close()
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    fault = cast("Fault", error)
+    _log.info("refused", extra={"fault": type(fault).__name__, "cause": str(fault)})
+    if isinstance(fault, RsspRefused):
+        if fault.code == SESSION_INVALID:
+            return _to_sign_in(request)
+        fault = _as_page(fault)
+    return Visit(request).page(
+        "error.html", status=fault.status, kind=fault.kind, here=_page_of(request)
+    )
+
+
+def _as_page(refusal: RsspRefused) -> Fault:
+    """A refusal that no route foresaw: something unknown, or something that we sent wrongly."""
+    cause = str(refusal)
+    return PageUnknown(cause) if refusal.status == _NOT_FOUND else Fault(cause)
+
+
+def _to_sign_in(request: Request) -> Response:
+    """To the sign-in page and back here afterwards; a session that is over leaves its cookie."""
+    visit = Visit(request)
+    was_signed_in = visit.session is not None
+    visit.session = None
+    page = _page_of(request)
+    target = "/sign-in" if page == "/" else f"/sign-in?{urlencode({'next': page})}"
+    response = visit.to(target, Notice("session_over") if was_signed_in else None)
+    if was_signed_in:
+        visit.site.cookies.drop(response, "session")
+    return response
+
+
+def _page_of(request: Request) -> str:
+    """The address of the page whose form was sent, or the address itself."""
+    path = request.url.path
+    for ending in _FORM_ENDINGS:
+        path = path.removesuffix(ending)
+    return sign_in.next_address(path)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    status = cast("HTTPException", error).status_code
+    kinds = {_NOT_FOUND: PageUnknown, _METHOD_NOT_ALLOWED: MethodUnknown}
+    return await _on_fault(request, kinds.get(status, RequestMalformed)("refused by the router"))
+
+
+async def _on_bad_address(request: Request, _error: Exception) -> Response:
+    """A path parameter without the shape of an id: such a page does not exist."""
+    return await _on_fault(request, PageUnknown("not the shape of an id"))
+
+
+__all__ = ["create_app", "site_of"]

@@ -1,0 +1,71 @@
+"""What can go wrong between browser, page and rssp. Each becomes a page with words and a status."""
+
+from __future__ import annotations
+
+
+class Fault(Exception):
+    """Root. The text is for the log; ``status`` and ``kind`` choose what the visitor reads."""
+
+    status = 500
+    kind = "server_error"
+
+
+class RequestMalformed(Fault):
+    """A parameter is missing, double, too long or not text; or the form is not a form."""
+
+    status = 400
+    kind = "malformed"
+
+
+class FormForged(Fault):
+    """The form does not come from a page that this visitor was shown."""
+
+    status = 403
+    kind = "forged"
+
+
+class BodyTooLarge(Fault):
+    """More was sent than any of the forms holds."""
+
+    status = 413
+    kind = "malformed"
+
+
+class PageUnknown(Fault):
+    """There is nothing at this address, or nothing for this signer."""
+
+    status = 404
+    kind = "unknown"
+
+
+class MethodUnknown(Fault):
+    """The address has another HTTP method."""
+
+    status = 405
+    kind = "unknown"
+
+
+class RsspAway(Fault):
+    """The rssp cannot be reached or cannot work now.
+
+    ``is_settled``: nothing was done. Otherwise the request may have had its effect.
+    """
+
+    status = 503
+    kind = "unavailable"
+
+    def __init__(self, cause: str, *, is_settled: bool) -> None:
+        super().__init__(cause)
+        self.is_settled = is_settled
+
+
+class RsspRefused(Fault):
+    """The rssp says no. ``code`` is its problem code, for example ``evidence_invalid``."""
+
+    kind = "refused"
+
+    def __init__(self, status: int, code: str, attempts_left: int | None = None) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.attempts_left = attempts_left

@@ -1,0 +1,118 @@
+"""The list of waiting requests, one request, and the answer to it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
+
+from consent_app import forms
+from consent_app.cookies import Notice
+from consent_app.faults import RsspAway, RsspRefused
+from consent_app.routes.session import required_session
+from consent_app.visit import Visit
+
+router = APIRouter()
+
+Name = Annotated[str, Path(pattern=r"^[0-9a-z]{26}$")]
+
+_LONGEST_PIN = 64
+_LONGEST_CODE = 32
+_CODE = re.compile(r"[0-9]{6}")
+_GONE = 410
+
+# The rssp's problem codes that the signer is told of on the request's own page.
+_NOTICES = {
+    "evidence_invalid": "wrong",
+    "credential_locked": "locked",
+    "credential_disabled": "disabled",
+    "certificate_expired": "certificate_expired",
+    "conflict": "answered",
+    "request_denied": "answered",
+    "request_expired": "answered",
+}
+
+
+@router.get("/")
+async def show_list(request: Request) -> Response:
+    """What waits for this signer."""
+    visit = Visit(request)
+    waiting = await visit.site.rssp.waiting(required_session(visit))
+    return visit.page("waiting.html", waiting=waiting, signer=waiting.subscriber)
+
+
+@router.get("/requests/{name}")
+async def show(request: Request, name: Name) -> Response:
+    """One request: the question while it waits, else how it ended."""
+    visit = Visit(request)
+    asked = await visit.site.rssp.signature_request(required_session(visit), name)
+    if asked.shown_state == "PENDING":
+        return visit.page(
+            "request.html", asked=asked, signer=asked.subscriber, form_origin=asked.redirect_origin
+        )
+    return visit.page(
+        "outcome.html",
+        status=_GONE if asked.shown_state == "EXPIRED" else 200,
+        asked=asked,
+        state=asked.shown_state,
+        signer=asked.subscriber,
+    )
+
+
+@router.get("/requests/{name}/{_answer}")
+async def go_back(request: Request, name: Name, _answer: str) -> Response:
+    """A reload or a bookmark of a form's address leads to the request."""
+    return Visit(request).to(f"/requests/{name}")
+
+
+@router.post("/requests/{name}/approve")
+async def approve(request: Request, name: Name) -> Response:
+    """Send PIN and one-time code on; then back to the portal, or to the result."""
+    visit = Visit(request)
+    form = await visit.form()
+    session = required_session(visit)
+    here = f"/requests/{name}"
+    pin = forms.one(form, "pin", _LONGEST_PIN).strip()
+    code = _digits(forms.one(form, "otp", _LONGEST_CODE))
+    if not pin or not _CODE.fullmatch(code):
+        return visit.to(f"{here}#answer", Notice("incomplete", name))
+    rssp, repeats = visit.site.rssp, visit.site.repeats
+    try:
+        outcome = await repeats.once(
+            ("approve", session, name, pin, code), lambda: rssp.approve(session, name, pin, code)
+        )
+    except (RsspRefused, RsspAway) as fault:
+        return visit.to(f"{here}#answer", notice_of(fault, name))
+    return visit.to(outcome.redirect_to or here)
+
+
+@router.post("/requests/{name}/refuse")
+async def refuse(request: Request, name: Name) -> Response:
+    """Refuse for good; then back to the portal, or to the result."""
+    visit = Visit(request)
+    await visit.form()
+    session = required_session(visit)
+    here = f"/requests/{name}"
+    rssp, repeats = visit.site.rssp, visit.site.repeats
+    try:
+        outcome = await repeats.once(("refuse", session, name), lambda: rssp.refuse(session, name))
+    except (RsspRefused, RsspAway) as fault:
+        return visit.to(here, notice_of(fault, name))
+    return visit.to(outcome.redirect_to or here)
+
+
+def notice_of(fault: RsspRefused | RsspAway, name: str) -> Notice:
+    """What the signer is told after ``fault``; raises it again when it is not about the request."""
+    if isinstance(fault, RsspAway):
+        return Notice("unavailable" if fault.is_settled else "unknown", name)
+    if fault.code not in _NOTICES:
+        raise fault
+    return Notice(_NOTICES[fault.code], name, fault.attempts_left)
+
+
+def _digits(typed: str) -> str:
+    """``123 456`` or full-width digits as the six digits that were meant."""
+    return "".join(unicodedata.normalize("NFKC", typed).split())

@@ -1,0 +1,62 @@
+"""What belongs to the site as a whole: language, style sheet, health."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from consent_app.faults import PageUnknown
+from consent_app.language import LANGUAGES
+from consent_app.routes.sign_in import next_address
+from consent_app.site import site_of
+from consent_app.visit import Visit
+
+router = APIRouter()
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+_A_WHILE = "public, max-age=300"
+_UNAVAILABLE = 503
+
+
+@router.get("/language/{wanted}")
+async def choose_language(request: Request, wanted: str) -> Response:
+    """Remember the language and go back to where the visitor was."""
+    if wanted not in LANGUAGES:
+        raise PageUnknown("a language that we don't speak")
+    visit = Visit(request)
+    after = visit.query().get("next")
+    response = visit.to("/sign-in" if after == "/sign-in" else next_address(after))
+    visit.site.cookies.write(response, "language", wanted)
+    return response
+
+
+@router.get("/static/{name}")
+async def static(request: Request, name: str) -> Response:
+    """A file of ours. Its address holds its version, so browsers keep it."""
+    found = site_of(request).static.get(name)
+    if found is None:
+        raise PageUnknown("no such file")
+    is_exact = request.scope["query_string"] == f"v={found.version}".encode()
+    caching = {"Cache-Control": _FOR_EVER if is_exact else _A_WHILE}
+    return Response(found.content, media_type=found.media_type, headers=caching)
+
+
+@router.get("/healthz")
+async def is_alive() -> Response:
+    """Whether the process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz")
+async def is_ready(request: Request) -> Response:
+    """Whether to send visitors here.
+
+    An rssp that is away is told but does not make this process unready: our page, which says that
+    nothing was used up, serves people better than a load balancer's.
+    """
+    site = site_of(request)
+    reachable = await site.rssp.is_reachable()
+    status = "draining" if site.drain.started else "ready"
+    checks = {"rssp": "ok" if reachable else "unreachable"}
+    code = _UNAVAILABLE if site.drain.started else 200
+    return JSONResponse({"status": status, "checks": checks}, code)

@@ -1,0 +1,265 @@
+"""Client of the rssp's consent API (``/consent/v1``): what the page may know and do.
+
+The session that the rssp gave out is the only right; this program has none of its own.
+"""
+
+from __future__ import annotations
+
+import ssl
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import httpx
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from consent_app import request_id
+from consent_app.faults import RsspAway, RsspRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consent_app.config import RsspConfig
+
+State = Literal[
+    "PENDING", "AUTHORIZED", "SIGNING", "SIGNED", "DENIED", "EXPIRED", "REVOKED", "FAILED"
+]
+ServiceState = Literal["PENDING", "GRANTED", "REDEEMED", "DENIED", "EXPIRED"]
+
+
+class _Answer(BaseModel):
+    # A newer rssp may say more. Input stays out of error texts: it may hold a session.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Signer(_Answer):
+    """Who is signed in. ``full_name`` is family name first."""
+
+    full_name: str
+    position: str | None = None
+    agency: str | None = None
+
+
+class SignedIn(_Answer):
+    """A new session: a secret for the cookie."""
+
+    session: str = Field(repr=False, pattern=r"^[0-9a-z]{26}\.[A-Za-z0-9_-]{43}$")
+    expires_at: AwareDatetime
+    subscriber: Signer
+
+
+class WaitingRequest(_Answer):
+    """A line of the list of waiting requests."""
+
+    id: str = Field(pattern=r"^[0-9a-z]{26}$")
+    client_name: str
+    description: str | None
+    num_signatures: int
+    verification_code: str
+    expires_at: AwareDatetime
+
+
+class Waiting(_Answer):
+    """The list, and the rssp's time when it was made."""
+
+    now: AwareDatetime
+    subscriber: Signer
+    requests: list[WaitingRequest]
+
+
+class Document(_Answer):
+    """One thing to sign. ``digest`` is hexadecimal."""
+
+    label: str | None
+    digest: str
+
+
+class Certificate(_Answer):
+    """The signer's certificate. ``serial`` is hexadecimal."""
+
+    holder: str
+    organisation: str | None
+    issuer: str | None
+    serial: str
+    not_before: AwareDatetime
+    not_after: AwareDatetime
+
+
+class _Question(_Answer):
+    now: AwareDatetime
+    expires_at: AwareDatetime
+    subscriber: Signer
+    client_name: str
+    redirect_origin: str | None
+
+    @property
+    def time_left(self) -> timedelta:
+        """From now to the deadline, on the rssp's clock; negative when it is over."""
+        return self.expires_at - self.now
+
+
+class SignatureRequest(_Question):
+    """What the signer is asked to sign, with what, for whom, until when."""
+
+    id: str
+    state: State
+    description: str | None
+    documents: list[Document]
+    hash_algorithm: str | None
+    num_signatures: int
+    verification_code: str
+    certificate: Certificate
+
+    @property
+    def shown_state(self) -> State:
+        """``state``; a request whose time is over is expired before anybody has written it down."""
+        return (
+            "EXPIRED" if self.state == "PENDING" and self.time_left <= timedelta() else self.state
+        )
+
+
+class ServiceRequest(_Question):
+    """A portal's wish to see the signer's list of certificates (scope ``service``)."""
+
+    id: str
+    state: ServiceState
+
+    @property
+    def shown_state(self) -> ServiceState:
+        """As for :class:`SignatureRequest`."""
+        return (
+            "EXPIRED" if self.state == "PENDING" and self.time_left <= timedelta() else self.state
+        )
+
+
+class Outcome(_Answer):
+    """Where the browser goes next; None where no portal waits for this browser."""
+
+    redirect_to: str | None = Field(repr=False, pattern=r"^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$")
+
+
+_Kind = TypeVar("_Kind", bound=_Answer)
+_Json = dict[str, str]
+
+_UNAVAILABLE = 503
+_SERVER_ERROR = 500
+_CLIENT_ERROR = 400
+
+
+def open_client(
+    config: RsspConfig, transport: httpx.AsyncBaseTransport | None = None
+) -> httpx.AsyncClient:
+    """A connection pool to the rssp of ``config``."""
+    verify = ssl.create_default_context(cafile=config.ca) if config.ca else True
+    return httpx.AsyncClient(
+        base_url=f"{config.url}/consent/v1/",
+        timeout=httpx.Timeout(config.timeout, connect=3.0, pool=3.0),
+        verify=verify,
+        transport=transport,
+        trust_env=False,  # a proxy named by the environment must not see PINs
+    )
+
+
+class ConsentApi:
+    """The consent API. Every method raises ``RsspAway`` or ``RsspRefused`` when it fails."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def sign_in(self, username: str, password: str) -> SignedIn:
+        """A new session. Refused: ``sign_in_refused``."""
+        body = {"username": username, "password": password}
+        return await self._ask(SignedIn, "POST", "sessions", body=body)
+
+    async def sign_out(self, session: str) -> None:
+        """End ``session``; one that is over already counts as ended."""
+        await self._ask(_Answer, "DELETE", "sessions/current", session)
+
+    async def waiting(self, session: str) -> Waiting:
+        """The requests that wait for this signer."""
+        return await self._ask(Waiting, "GET", "requests", session)
+
+    async def signature_request(self, session: str, name: str) -> SignatureRequest:
+        """One request, in whatever state. Refused: ``request_unknown``."""
+        return await self._ask(SignatureRequest, "GET", f"requests/{name}", session)
+
+    async def approve(self, session: str, name: str, pin: str, otp: str) -> Outcome:
+        """Consent with both factors. Refused: see :mod:`consent_app.routes.requests`."""
+        body = {"pin": pin, "otp": otp}
+        return await self._ask(Outcome, "POST", f"requests/{name}/approve", session, body)
+
+    async def refuse(self, session: str, name: str) -> Outcome:
+        """Refuse for good."""
+        return await self._ask(Outcome, "POST", f"requests/{name}/deny", session)
+
+    async def service_request(self, session: str, name: str) -> ServiceRequest:
+        """One wish for access, in whatever state. Refused: ``request_unknown``."""
+        return await self._ask(ServiceRequest, "GET", f"services/{name}", session)
+
+    async def allow_service(self, session: str, name: str) -> Outcome:
+        """Let the portal see the list of certificates."""
+        return await self._ask(Outcome, "POST", f"services/{name}/approve", session)
+
+    async def refuse_service(self, session: str, name: str) -> Outcome:
+        """Refuse it."""
+        return await self._ask(Outcome, "POST", f"services/{name}/deny", session)
+
+    async def is_reachable(self) -> bool:
+        """Whether the rssp answers at all."""
+        try:
+            response = await self._http.get("/healthz", timeout=2.0)
+        except httpx.HTTPError:
+            return False
+        return response.is_success
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _ask(
+        self,
+        kind: type[_Kind],
+        method: str,
+        path: str,
+        session: str | None = None,
+        body: _Json | None = None,
+    ) -> _Kind:
+        response = await self._send(method, path, session, body)
+        if response.status_code >= _CLIENT_ERROR:
+            raise _fault(response)
+        try:
+            return kind.model_validate_json(response.content or b"{}")
+        except ValidationError as error:
+            cause = f"{method} {path}: {error.error_count()} members of the answer are wrong"
+            raise RsspAway(cause, is_settled=False) from error
+
+    async def _send(
+        self, method: str, path: str, session: str | None, body: _Json | None
+    ) -> httpx.Response:
+        headers = {request_id.HEADER: request_id.current.get()}
+        if session is not None:
+            headers["Authorization"] = f"Bearer {session}"
+        try:
+            return await self._http.request(method, path, headers=headers, json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise RsspAway(f"{method} {path}: {error!r}", is_settled=True) from error
+        except httpx.HTTPError as error:
+            raise RsspAway(f"{method} {path}: {error!r}", is_settled=False) from error
+
+
+def _fault(response: httpx.Response) -> RsspAway | RsspRefused:
+    problem = _problem(response)
+    code = problem.get("code")
+    if response.status_code == _UNAVAILABLE and code == "temporarily_unavailable":
+        return RsspAway("the rssp cannot work now", is_settled=True)
+    if response.status_code >= _SERVER_ERROR or not isinstance(code, str):
+        return RsspAway(f"the rssp answered {response.status_code}", is_settled=False)
+    left = problem.get("attempts_left")
+    return RsspRefused(response.status_code, code, left if isinstance(left, int) else None)
+
+
+def _problem(response: httpx.Response) -> Mapping[str, object]:
+    try:
+        problem = response.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}

@@ -1,0 +1,119 @@
+"""What every page needs, put together once at start: configuration, rssp, texts, templates."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import PurePath
+from typing import TYPE_CHECKING, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from consent_app import language, wording
+from consent_app.cookies import Cookies
+from consent_app.forms import origin_of
+from consent_app.repeats import Repeats
+from consent_app.rssp import ConsentApi, open_client
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from gettext import GNUTranslations
+
+    import httpx
+    from starlette.requests import Request
+
+    from consent_app.config import ConsentConfig
+
+_MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file under ``/static``, small enough to stay in memory."""
+
+    content: bytes
+    media_type: str
+    version: str  # of the content; part of the address, so that it can be cached for ever
+
+
+@dataclass
+class Drain:
+    """Whether the process is on its way out: then ``/readyz`` says so."""
+
+    started: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """The outside world of a page."""
+
+    config: ConsentConfig
+    rssp: ConsentApi
+    environments: Mapping[str, Environment]
+    static: Mapping[str, StaticFile]
+    cookies: Cookies
+    origin: str
+    repeats: Repeats = field(default_factory=Repeats)
+    drain: Drain = field(default_factory=Drain)
+
+
+def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
+    """The site that ``config`` describes. Connects to nothing yet."""
+    static = load_static()
+    return Site(
+        config=config,
+        rssp=ConsentApi(open_client(config.rssp, transport)),
+        environments={
+            name: environment(language.catalogue(name), static) for name in language.LANGUAGES
+        },
+        static=static,
+        cookies=Cookies(config.public.is_secure),
+        origin=origin_of(config.public.url),
+    )
+
+
+def site_of(request: Request) -> Site:
+    """The site of the application that answers ``request``."""
+    return cast("Site", request.app.state.site)
+
+
+def load_static() -> dict[str, StaticFile]:
+    """Everything in ``static/`` by name."""
+    found = {}
+    for entry in files("consent_app").joinpath("static").iterdir():
+        media_type = _MEDIA_TYPES.get(PurePath(entry.name).suffix)
+        if media_type is not None:
+            content = entry.read_bytes()
+            version = hashlib.sha256(content).hexdigest()[:12]
+            found[entry.name] = StaticFile(content, media_type, version)
+    return found
+
+
+def environment(texts: GNUTranslations, static: Mapping[str, StaticFile]) -> Environment:
+    """The templates in one language. Everything is escaped; an unknown name is an error."""
+    templates = Environment(
+        loader=PackageLoader("consent_app"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    # The extension adds this method without telling a type checker.
+    install = templates.install_gettext_translations  # type: ignore[attr-defined]  # as said above
+    install(texts, newstyle=True)
+    templates.filters.update(
+        date_time=wording.date_time,
+        day=wording.day,
+        clock_time=wording.clock_time,
+        machine_time=wording.machine_time,
+        minutes_and_seconds=wording.minutes_and_seconds,
+        short_digest=wording.short_digest,
+        short_serial=wording.short_serial,
+        algorithm_name=wording.algorithm_name,
+        spoken=wording.spoken,
+        plain=wording.plain,
+    )
+    templates.globals["static"] = lambda name: f"/static/{name}?v={static[name].version}"
+    return templates

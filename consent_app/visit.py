@@ -1,0 +1,132 @@
+"""One request of a browser: who asks, in which language, and how it is answered."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from consent_app import cookies, forms, language, request_id
+from consent_app.site import site_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from consent_app.cookies import Notice
+
+_SEE_OTHER = 303
+
+
+class Visit:
+    """Reads the cookies of ``request`` and answers with pages and redirects."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.site = site_of(request)
+        jar = self.site.cookies
+        self.session = jar.read(request, "session")
+        self.visitor = jar.read(request, "visitor")
+        self.language = language.choose(
+            jar.read(request, "language"), request.headers.get("accept-language")
+        )
+
+    @property
+    def secret(self) -> str | None:
+        """What this visitor's forms are bound to."""
+        return self.session or self.visitor
+
+    def query(self) -> dict[str, str]:
+        """The parameters of the address. Errors: ``RequestMalformed``."""
+        return forms.fields(self.request.scope["query_string"])
+
+    async def form(self) -> Mapping[str, str]:
+        """The fields that were sent, proved to come from our page. Errors: see ``forms.read``."""
+        return await forms.read(self.request, self.secret, self.site.origin)
+
+    def page(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        form_origin: str | None = None,
+        here: str | None = None,
+        **values: object,
+    ) -> Response:
+        """A page. ``form_origin``: the portal to which a form's answer may lead the browser.
+
+        ``here`` is the address of this page, for the language switch; None: the one asked for.
+        """
+        notice = self._notice()
+        secret = self.secret or cookies.new_visitor()
+        text = (
+            self.site.environments[self.language]
+            .get_template(template)
+            .render(
+                brand=self.site.config.brand,
+                language=self.language,
+                notice=notice,
+                request_id=request_id.current.get(),
+                here=quote(here or self.request.url.path, safe="/"),
+                form_token=lambda path: cookies.form_token(secret, path),
+                **values,
+            )
+        )
+        response = HTMLResponse(text, status)
+        response.headers["Content-Security-Policy"] = content_policy(form_origin)
+        response.headers["Content-Language"] = self.language
+        self._keep(response, secret)
+        if notice is not None:
+            self.site.cookies.drop(response, "notice")
+        return response
+
+    def to(self, address: str, notice: Notice | None = None) -> Response:
+        """Go to ``address`` (ours, or a portal's), and tell ``notice`` there if it is ours."""
+        response = RedirectResponse(address, _SEE_OTHER)
+        if notice is not None:
+            secret = self.secret or cookies.new_visitor()
+            self.site.cookies.write(response, "notice", cookies.seal_notice(secret, notice))
+            self._keep(response, secret)
+        return response
+
+    def _keep(self, response: Response, secret: str) -> None:
+        """Let a visitor who had no secret hold the one that was made."""
+        if self.secret is None:
+            self.site.cookies.write(response, "visitor", secret)
+
+    def _notice(self) -> Notice | None:
+        sealed = self.site.cookies.read(self.request, "notice")
+        if sealed is None or self.secret is None:
+            return None
+        notice = cookies.open_notice(self.secret, sealed)
+        here = self.request.url.path
+        return notice if notice and (not notice.about or here.endswith(notice.about)) else None
+
+
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(?::[0-9]{1,5})?")
+_APP = re.compile(r"([a-z][a-z0-9+.-]{0,60}:)(?://.*)?")
+
+
+def content_policy(form_origin: str | None = None) -> str:
+    """The page may load our style sheet and pictures, run nothing, and be framed by nobody.
+
+    Browsers apply ``form-action`` to the redirects after a form, too, so the portal that the
+    answer goes back to is named, exactly that one: an origin, or the private scheme of an app
+    (RFC 8252 cl. 7.1). What is neither is left out.
+    """
+    target = _source(form_origin or "")
+    return (
+        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        f"form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"
+    )
+
+
+def _source(origin: str) -> str:
+    if _ORIGIN.fullmatch(origin):
+        return f" {origin}"
+    app = _APP.fullmatch(origin)
+    return f" {app[1]}" if app and app[1] not in {"http:", "https:", "javascript:", "data:"} else ""

@@ -1,0 +1,270 @@
+"""The consent API (``/consent/v1``): what the consent page asks, in the signer's name.
+
+The bearer token is the signer's session; the page itself has no right of its own. Answers are JSON
+with times in RFC 3339, errors are problem details (:mod:`remote_signing.rssp.edge.problem`).
+Nothing here logs a body, and a PIN or one-time code is handed on to the SAM and to nothing else.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import anyio
+from anyio import to_thread
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from remote_signing.clock import as_datetime
+from remote_signing.errors import ActivationUnknown, InvalidInput, SessionInvalid, Unavailable
+from remote_signing.identifiers import Ticket, is_id
+from remote_signing.rssp import activation, service_authorization, sessions
+from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
+from remote_signing.rssp.edge.body import read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from remote_signing.rssp.activation_model import ActivationDetails, ActivationSummary
+    from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.service_authorization import ServiceDetails
+    from remote_signing.rssp.sessions import Signer
+
+    Members: TypeAlias = "dict[str, object]"
+
+router = APIRouter(prefix="/consent/v1")
+
+_LARGEST_BODY = 4096
+_LONGEST_EVIDENCE = 64
+_CACHED_CERTIFICATES = 4096
+
+# Each check of a password takes 19 MiB and 22 ms of a core. A flood of them must wait for one
+# another, not take memory and threads from those who are signing.
+_CHECKS_AT_ONCE = 2
+_CHECKS_WAITING = 64
+_password_checks = anyio.CapacityLimiter(_CHECKS_AT_ONCE)
+
+
+def session_ticket(request: Request) -> Ticket:
+    """The session in the Authorization header. Errors: ``SessionInvalid``."""
+    values = request.headers.getlist("authorization")
+    scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    ticket = Ticket.parse(token) if scheme.lower() == "bearer" else None
+    if ticket is None:
+        raise SessionInvalid("no bearer token, or none of ours")
+    return ticket
+
+
+SessionDep = Annotated[Ticket, Depends(session_ticket)]
+
+
+@router.post("/sessions")
+async def sign_in(request: Request, services: ServicesDep) -> Response:
+    """Open a session with user name and password. 201, or 401 ``sign_in_refused``."""
+    given = await _texts(
+        request, username=sessions.LONGEST_USERNAME, password=sessions.LONGEST_PASSWORD
+    )
+    if _password_checks.statistics().tasks_waiting >= _CHECKS_WAITING:
+        raise Unavailable("too many sign-ins at once")
+    opened = await to_thread.run_sync(
+        sessions.sign_in, services, given["username"], given["password"], limiter=_password_checks
+    )
+    members = {
+        "session": str(opened.ticket),
+        "expires_at": _time(opened.expires_at_ms),
+        "subscriber": _signer(opened.signer),
+    }
+    return JSONResponse(members, 201)
+
+
+@router.delete("/sessions/current")
+async def sign_out(services: ServicesDep, session: SessionDep) -> Response:
+    """End the session. 204, also when it was over already."""
+    await run_in_threadpool(sessions.sign_out, services, session)
+    return Response(status_code=204)
+
+
+@router.get("/requests")
+async def waiting(services: ServicesDep, session: SessionDep) -> Response:
+    """What waits for this signer, oldest first."""
+
+    def work(signer: Signer) -> Members:
+        found = activation.pending_for(services, signer.subscriber_id)
+        return {"requests": [_summary(item) for item in found]}
+
+    return await _for_signer(services, session, work)
+
+
+@router.get("/requests/{name}")
+async def show_request(name: str, services: ServicesDep, session: SessionDep) -> Response:
+    """One request, in whatever state. 404 ``request_unknown`` also for somebody else's."""
+
+    def work(signer: Signer) -> Members:
+        return _request(activation.details(services, _known(name), signer.subscriber_id))
+
+    return await _for_signer(services, session, work)
+
+
+@router.post("/requests/{name}/approve")
+async def approve(
+    request: Request, name: str, services: ServicesDep, session: SessionDep
+) -> Response:
+    """Consent with signing PIN and one-time code. Two statements.
+
+    403 ``evidence_invalid`` with ``attempts_left``, 403 ``credential_locked``,
+    ``credential_disabled``, ``certificate_expired``; 409, 410 when it is not waiting any more;
+    503 when nothing was used up.
+    """
+    given = await _texts(request, pin=_LONGEST_EVIDENCE, otp=_LONGEST_EVIDENCE)
+    approved = await run_in_threadpool(
+        activation.approve, services, session, _known(name), given["pin"], given["otp"]
+    )
+    return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
+
+
+@router.post("/requests/{name}/deny")
+async def deny(request: Request, name: str, services: ServicesDep, session: SessionDep) -> Response:
+    """Refuse for good. One statement."""
+    await _texts(request)
+    denied = await run_in_threadpool(activation.deny, services, session, _known(name))
+    return JSONResponse({"redirect_to": denied.redirect_to, "state": denied.state.value})
+
+
+@router.get("/services/{name}")
+async def show_service(name: str, services: ServicesDep, session: SessionDep) -> Response:
+    """A portal's wish to see the signer's list of credentials."""
+
+    def work(_: Signer) -> Members:
+        return _service(service_authorization.details(services, _known(name)))
+
+    return await _for_signer(services, session, work)
+
+
+@router.post("/services/{name}/approve")
+async def approve_service(
+    request: Request, name: str, services: ServicesDep, session: SessionDep
+) -> Response:
+    """Let it. The session is enough: nothing can be signed with this."""
+    await _texts(request)
+    target = await run_in_threadpool(service_authorization.approve, services, session, _known(name))
+    return JSONResponse({"redirect_to": target, "state": "GRANTED"})
+
+
+@router.post("/services/{name}/deny")
+async def deny_service(
+    request: Request, name: str, services: ServicesDep, session: SessionDep
+) -> Response:
+    """Refuse it."""
+    await _texts(request)
+    target = await run_in_threadpool(service_authorization.deny, services, session, _known(name))
+    return JSONResponse({"redirect_to": target, "state": "DENIED"})
+
+
+async def _for_signer(
+    services: Services, session: Ticket, work: Callable[[Signer], Members]
+) -> Response:
+    """Use the session, then do ``work``: one hop to a thread for both."""
+
+    def both() -> Members:
+        signer = sessions.use(services, session)
+        members = work(signer)
+        return {"now": _time(services.now_ms()), "subscriber": _signer(signer), **members}
+
+    return JSONResponse(await run_in_threadpool(both))
+
+
+async def _texts(request: Request, **longest: int) -> Mapping[str, str]:
+    """The body's members: exactly these, each a text of 1 to ``longest`` characters."""
+    given = await read_object(request, _LARGEST_BODY)
+    if given.keys() != longest.keys():
+        raise InvalidInput(f"members are not {sorted(longest)}")
+    texts: dict[str, str] = {}
+    for name, value in given.items():
+        if not isinstance(value, str) or not 0 < len(value) <= longest[name]:
+            raise InvalidInput(f"{name} is not a text of that length", parameter=name)
+        texts[name] = value
+    return texts
+
+
+def _known(name: str) -> str:
+    if not is_id(name):
+        raise ActivationUnknown("not the shape of an id")
+    return name
+
+
+def _time(now_ms: int) -> str:
+    return as_datetime(now_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _signer(signer: Signer) -> Members:
+    return {
+        "full_name": signer.full_name,
+        "position": signer.position,
+        "agency": signer.agency,
+    }
+
+
+def _summary(item: ActivationSummary) -> Members:
+    return {
+        "id": item.activation_id,
+        "client_name": item.client_name,
+        "description": item.description,
+        "num_signatures": item.num_signatures,
+        "verification_code": item.verification_code,
+        "created_at": _time(item.created_at_ms),
+        "expires_at": _time(item.expires_at_ms),
+    }
+
+
+def _request(found: ActivationDetails) -> Members:
+    return {
+        "id": found.activation_id,
+        "state": found.state.value,
+        "channel": found.channel.value,
+        "client_name": found.client_name,
+        "description": found.description,
+        "documents": [{"label": item.label, "digest": item.digest} for item in found.documents],
+        "hash_algorithm": found.hash_algorithm,
+        "num_signatures": found.num_signatures,
+        "verification_code": found.verification_code,
+        "certificate": certificate_members(found.certificate),
+        "lang": found.lang,
+        "created_at": _time(found.created_at_ms),
+        "expires_at": _time(found.expires_at_ms),
+        "redirect_origin": found.redirect_origin,
+    }
+
+
+def _service(found: ServiceDetails) -> Members:
+    return {
+        "id": found.authorization_id,
+        "state": found.state,
+        "client_name": found.client_name,
+        "description": found.description,
+        "lang": found.lang,
+        "expires_at": _time(found.expires_at_ms),
+        "redirect_origin": found.redirect_origin,
+    }
+
+
+@lru_cache(_CACHED_CERTIFICATES)
+def certificate_members(der: bytes) -> Mapping[str, str | None]:
+    """What a person wants to know of a DER certificate. ``serial`` is hexadecimal."""
+    certificate = x509.load_der_x509_certificate(der)
+    subject, issuer = certificate.subject, certificate.issuer
+    return {
+        "holder": _attribute(subject, NameOID.COMMON_NAME) or subject.rfc4514_string(),
+        "organisation": _attribute(subject, NameOID.ORGANIZATION_NAME),
+        "issuer": _attribute(issuer, NameOID.COMMON_NAME) or issuer.rfc4514_string(),
+        "serial": f"{certificate.serial_number:x}",
+        "not_before": certificate.not_valid_before_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "not_after": certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _attribute(name: x509.Name, oid: x509.ObjectIdentifier) -> str | None:
+    found = name.get_attributes_for_oid(oid)
+    return str(found[0].value) if found else None

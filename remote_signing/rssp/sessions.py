@@ -1,0 +1,146 @@
+"""A signer's session at the consent page: a spell of work, not a right to sign.
+
+The session shows what waits for the signer and carries his answers; each approval proves the
+factors anew. It ends after 30 minutes without use, after 12 hours at the latest (configurable), by
+signing out, and with the subscriber's suspension.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, exists, insert, select, update
+
+from remote_signing.errors import SessionInvalid, SignInRefused
+from remote_signing.identifiers import Ticket, new_id
+from remote_signing.rssp import audit, subscribers
+from remote_signing.rssp.models import agency, login_session, subscriber
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.dml import ReturningUpdate
+
+    from remote_signing.rssp.db import Database
+    from remote_signing.rssp.deps import Services
+
+LONGEST_USERNAME = 100
+LONGEST_PASSWORD = 256
+"""Characters; what is longer was never registered."""
+
+_ROW = login_session.c
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who is signed in. ``full_name`` is written family name first."""
+
+    subscriber_id: str
+    full_name: str
+    position: str | None
+    agency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new session. ``expires_at_ms`` is its end however busy it is."""
+
+    ticket: Ticket
+    expires_at_ms: int
+    signer: Signer
+
+
+def sign_in(services: Services, username: str, password: str) -> Opened:
+    """Open a session. Three statements to check, two in one transaction to open.
+
+    Errors: ``SignInRefused`` for every reason alike (unknown, suspended, paused, wrong).
+    """
+    if not 0 < len(username) <= LONGEST_USERNAME or not 0 < len(password) <= LONGEST_PASSWORD:
+        raise SignInRefused("of a length that nobody has registered")
+    found = subscribers.sign_in(services, username, password)
+    now = services.now_ms()
+    ticket = Ticket.issue(new_id(now))
+    end = now + services.config.lifetimes.session * 1000
+    values = {
+        "id": ticket.row_id,
+        "secret_hash": ticket.secret_hash,
+        "subscriber_id": found.id,
+        "created_at": now,
+        "last_used_at": now,
+        "expires_at": end,
+    }
+    with services.database.transaction() as connection:
+        connection.execute(insert(login_session), values)
+        audit.record(connection, _event("session.opened", ticket.row_id, found.id), now)
+    signer = Signer(found.id, found.full_name, found.position, found.agency_name)
+    return Opened(ticket, end, signer)
+
+
+def use(services: Services, ticket: Ticket) -> Signer:
+    """The signer whose session this is; it counts as used. One statement.
+
+    Errors: ``SessionInvalid``.
+    """
+    row = services.database.one(_USE, _parameters(services, ticket))
+    if row is None:
+        raise SessionInvalid("session is unknown or over, or its signer suspended")
+    return Signer(row.subscriber_id, row.full_name, row.position, row.agency_name)
+
+
+def sign_out(services: Services, ticket: Ticket) -> bool:
+    """End the session; False when it was over already. Two statements, one transaction."""
+    parameters = _parameters(services, ticket)
+    now = services.now_ms()
+    with services.database.transaction() as connection:
+        ended = connection.execute(_END, parameters).one_or_none()
+        if ended is None:
+            return False
+        audit.record(connection, _event("session.ended", ticket.row_id, ended.subscriber_id), now)
+    return True
+
+
+def forget(database: Database, now_ms: int, retention_ms: int) -> int:
+    """Remove the sessions that ended ``retention_ms`` ago; how many. One statement."""
+    return database.run(delete(login_session).where(_ROW.expires_at <= now_ms - retention_ms))
+
+
+def _event(kind: str, session_id: str, subscriber_id: str) -> audit.Event:
+    return audit.Event(
+        kind, "signer", subscriber_id=subscriber_id, detail={"session_id": session_id}
+    )
+
+
+def _parameters(services: Services, ticket: Ticket) -> dict[str, object]:
+    now = services.now_ms()
+    return {
+        "the_session": ticket.row_id,
+        "the_secret": ticket.secret_hash,
+        "now": now,
+        "idle_since": now - services.config.lifetimes.session_idle * 1000,
+    }
+
+
+_NOW = bindparam("now", type_=BigInteger())
+_IS_LIVE = (
+    _ROW.id == bindparam("the_session", type_=_ROW.id.type),
+    _ROW.secret_hash == bindparam("the_secret", type_=LargeBinary()),
+    _ROW.revoked_at.is_(None),
+    _ROW.expires_at > _NOW,
+    _ROW.last_used_at > bindparam("idle_since", type_=BigInteger()),
+)
+_HIS = subscriber.c.id == _ROW.subscriber_id
+_AGENCY_NAME = select(agency.c.name).join_from(subscriber, agency).where(_HIS)
+_USE: ReturningUpdate[tuple[str, str, str | None, str]] = (
+    update(login_session)
+    .where(
+        *_IS_LIVE,
+        exists(select(subscriber.c.id).where(_HIS, subscriber.c.state == "active")),
+    )
+    .values(last_used_at=_NOW)
+    .returning(
+        _ROW.subscriber_id,
+        select(subscriber.c.full_name).where(_HIS).scalar_subquery().label("full_name"),
+        select(subscriber.c.position).where(_HIS).scalar_subquery().label("position"),
+        _AGENCY_NAME.scalar_subquery().label("agency_name"),
+    )
+)
+_END = update(login_session).where(*_IS_LIVE).values(revoked_at=_NOW).returning(_ROW.subscriber_id)

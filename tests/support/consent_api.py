@@ -1,0 +1,191 @@
+"""A small rssp for tests of the consent page: its consent API, in memory, and ways to hurt it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from starlette.responses import JSONResponse, Response
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+REQUEST = "01mcc5rm00mratbh8wk05wn2gg"
+OTHER_REQUEST = "01mcc5rm00mratbh8wk05wn2gh"
+SERVICE = "01mcc5rm00mratbh8wk05wn2gj"
+SESSION = "01mcc5rm00mratbh8wk05wn2gk." + "s" * 43
+PASSWORD = "mật khẩu rất dài 2026"
+PIN = "90817263"
+OTP = "246802"
+PORTAL = "https://motcua.example.gov.vn"
+SIGNER = {
+    "full_name": "Nguyễn Thị Minh Khai",
+    "position": "Phó Giám đốc",
+    "agency": "Sở Nội vụ thành phố Hà Nội",
+}
+
+
+def documents(count: int) -> list[dict[str, str | None]]:
+    names = (
+        "Số 1234/QĐ-SNV ngày 24/11/2026 – Quyết định về việc bổ nhiệm viên chức quản lý",
+        "Số 87/TTr-SNV – Tờ trình kèm theo",
+        None,
+    )
+    return [
+        {"label": names[number % 3], "digest": f"{number + 10:02x}" * 32} for number in range(count)
+    ]
+
+
+@dataclass
+class FakeRssp:
+    """``requests`` and ``services`` are what is stored; ``away`` makes every answer a 503."""
+
+    portal: str | None = PORTAL
+    away: bool = False
+    hold: asyncio.Event | None = None
+    fails_after: bool = False
+    attempts_left: int = 5
+    session_is_valid: bool = True
+    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+
+    def add_request(self, name: str = REQUEST, count: int = 2, **changes: Any) -> None:
+        now = datetime.now(UTC)
+        self.requests[name] = {
+            "id": name,
+            "state": "PENDING",
+            "now": now.isoformat(),
+            "expires_at": (now + timedelta(minutes=4, seconds=32)).isoformat(),
+            "subscriber": SIGNER,
+            "client_name": "Cổng một cửa Sở Nội vụ",
+            "description": "Ký ban hành quyết định bổ nhiệm",
+            "documents": documents(count),
+            "hash_algorithm": "sha256",
+            "num_signatures": count,
+            "verification_code": "4821",
+            "certificate": {
+                "holder": "Nguyễn Thị Minh Khai",
+                "organisation": "Sở Nội vụ thành phố Hà Nội",
+                "issuer": "CA chuyên dùng Chính phủ",
+                "serial": "5f3a9c1e7b2d4480a6c1e0f29b7d3311",
+                "not_before": "2026-01-15T00:00:00Z",
+                "not_after": "2029-01-14T16:59:59Z",
+            },
+            "redirect_origin": self.portal,
+            **changes,
+        }
+
+    def add_service(self, name: str = SERVICE, **changes: Any) -> None:
+        now = datetime.now(UTC)
+        self.services[name] = {
+            "id": name,
+            "state": "PENDING",
+            "now": now.isoformat(),
+            "expires_at": (now + timedelta(minutes=5)).isoformat(),
+            "subscriber": SIGNER,
+            "client_name": "Cổng một cửa Sở Nội vụ",
+            "redirect_origin": self.portal,
+            **changes,
+        }
+
+    def count(self, method: str, ending: str) -> int:
+        return sum(1 for call in self.calls if call[0] == method and call[1].endswith(ending))
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+        routes: list[tuple[str, str, Callable[..., Awaitable[Response]]]] = [
+            ("POST", "/consent/v1/sessions", self._sign_in),
+            ("DELETE", "/consent/v1/sessions/current", self._sign_out),
+            ("GET", "/consent/v1/requests", self._waiting),
+            ("GET", "/consent/v1/{kind}/{name}", self._show),
+            ("POST", "/consent/v1/{kind}/{name}/{verb}", self._answer),
+            ("GET", "/healthz", self._health),
+        ]
+        for method, path, handler in routes:
+            app.add_api_route(path, handler, methods=[method])
+        return app
+
+    async def _health(self) -> Response:
+        return JSONResponse({}, 503 if self.away else 200)
+
+    async def _sign_in(self, request: Request) -> Response:
+        self.calls.append(("POST", request.url.path))
+        body = await request.json()
+        if self.away:
+            return problem(503, "temporarily_unavailable")
+        if body != {"username": "minhkhai", "password": PASSWORD}:
+            return problem(401, "sign_in_refused")
+        self.session_is_valid = True
+        until = datetime.now(UTC) + timedelta(hours=12)
+        members = {"session": SESSION, "expires_at": until.isoformat(), "subscriber": SIGNER}
+        return JSONResponse(members, 201)
+
+    async def _sign_out(self, request: Request) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        self.session_is_valid = False
+        return Response(status_code=204)
+
+    async def _waiting(self, request: Request) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        waiting = [item for item in self.requests.values() if item["state"] == "PENDING"]
+        now = datetime.now(UTC).isoformat()
+        return JSONResponse({"now": now, "subscriber": SIGNER, "requests": waiting})
+
+    async def _show(self, request: Request, kind: str, name: str) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        item = self._items(kind).get(name)
+        return problem(404, "request_unknown") if item is None else JSONResponse(item)
+
+    async def _answer(self, request: Request, kind: str, name: str, verb: str) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        body = await request.body()
+        item = self._items(kind)[name]
+        if self.hold is not None:
+            await self.hold.wait()
+        if item["state"] != "PENDING":
+            return problem(409, "conflict")
+        if verb == "approve" and kind == "requests":
+            sent = await request.json() if body else {}
+            if sent != {"pin": PIN, "otp": OTP}:
+                return self._wrong()
+        item["state"] = self._after(kind, verb)
+        if self.fails_after:
+            return Response("the connection to the back end broke", 502)
+        answer = "code=abc&state=xyz" if verb == "approve" else "error=access_denied&state=xyz"
+        target = None if self.portal is None else f"{self.portal}/callback?{answer}"
+        return JSONResponse({"redirect_to": target, "state": item["state"]})
+
+    def _after(self, kind: str, verb: str) -> str:
+        if verb != "approve":
+            return "DENIED"
+        return "AUTHORIZED" if kind == "requests" else "GRANTED"
+
+    def _wrong(self) -> Response:
+        self.attempts_left -= 1
+        if self.attempts_left <= 0:
+            return problem(403, "credential_locked")
+        return problem(403, "evidence_invalid", attempts_left=self.attempts_left)
+
+    def _items(self, kind: str) -> dict[str, dict[str, Any]]:
+        return self.requests if kind == "requests" else self.services
+
+    def _refused(self, request: Request) -> Response | None:
+        self.calls.append((request.method, request.url.path))
+        if self.away:
+            return problem(503, "temporarily_unavailable")
+        if not self.session_is_valid or request.headers.get("authorization") != f"Bearer {SESSION}":
+            return problem(401, "session_invalid")
+        return None
+
+
+def problem(status: int, code: str, **members: object) -> Response:
+    body = {"type": "about:blank", "title": code, "status": status, "code": code, **members}
+    return JSONResponse(body, status, media_type="application/problem+json")
