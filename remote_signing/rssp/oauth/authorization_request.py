@@ -1,0 +1,220 @@
+"""What a client may ask for, pushed or in the browser's address (CSC API v2 cl. 8.4.2, 8.4.3).
+
+PKCE (RFC 7636) with S256 for every client: ``plain`` and a missing method, which means plain, are
+refused. Without scope and details a request is for scope ``service``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from remote_signing import algorithms
+from remote_signing.identifiers import Ticket
+from remote_signing.rssp import activation, dpop, service_authorization
+from remote_signing.rssp.activation_model import Channel, NewActivation
+from remote_signing.rssp.oauth import authorization_details, base64_text
+from remote_signing.rssp.oauth.authorization_details import CredentialRequest, is_showable
+from remote_signing.rssp.oauth.errors import (
+    INVALID_SCOPE,
+    RESPONSE_TYPE,
+    UNAUTHORIZED_CLIENT,
+    OAuthRefused,
+    invalid,
+    missing,
+)
+from remote_signing.rssp.service_authorization import NewServiceRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from remote_signing.rssp.clients import Client
+    from remote_signing.rssp.deps import Services
+
+Parameters: TypeAlias = "Mapping[str, str]"
+Asked: TypeAlias = NewActivation | NewServiceRequest
+
+URN: Final = "urn:ietf:params:oauth:request_uri:"
+
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,5}")
+_COUNT = re.compile(r"[1-9][0-9]{0,5}")
+_LONGEST = {"state": 255, "description": 500, "clientData": 500}
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A request that is written down. ``expires_in`` in seconds."""
+
+    ticket: Ticket
+    is_service: bool
+    expires_in: int
+
+    @property
+    def request_uri(self) -> str:
+        """Its name in the browser (RFC 9126 cl. 2.2)."""
+        prefix = service_authorization.PREFIX if self.is_service else ""
+        return f"{URN}{prefix}{self.ticket}"
+
+
+def redirect_uri(client: Client, parameters: Parameters) -> str:
+    """The address the answer goes to: one that is registered, compared character by character.
+
+    It may be left out when only one is registered (CSC API v2 cl. 8.4.2).
+    """
+    asked = parameters.get("redirect_uri")
+    if asked is None and len(client.redirect_uris) == 1:
+        return client.redirect_uris[0]
+    if asked is None:
+        raise missing("redirect_uri")
+    if asked not in client.redirect_uris:
+        raise invalid("redirect_uri")
+    return asked
+
+
+def read(client: Client, parameters: Parameters, to: str) -> Asked:
+    """What ``client`` asks, with the answer going ``to`` that address.
+
+    Errors: :class:`OAuthRefused`.
+    """
+    _check_client(client, parameters)
+    for name, longest in _LONGEST.items():
+        value = parameters.get(name, "")
+        if len(value.encode("utf-8") if name == "state" else value) > longest:
+            raise invalid(name)
+    if not is_showable(parameters.get("description", "")):
+        raise invalid("description")
+    challenge, jkt = _challenge(parameters), parameters.get("dpop_jkt")
+    if jkt is not None and not dpop.is_thumbprint(jkt):
+        raise invalid("dpop_jkt")
+    if _scope(client, parameters) == "service":
+        return NewServiceRequest(
+            client_id=client.client_id,
+            redirect_uri=to,
+            code_challenge=challenge,
+            oauth_state=parameters.get("state"),
+            dpop_jkt=jkt,
+            lang=_language(parameters),
+            description=parameters.get("description"),
+        )
+    return _activation(client, parameters, to, challenge)
+
+
+def submit(services: Services, asked: Asked) -> Submitted:
+    """Write ``asked`` down. One statement.
+
+    Errors: those of ``activation.request_activation``.
+    """
+    lifetime = services.config.lifetimes.request_uri
+    if isinstance(asked, NewServiceRequest):
+        return Submitted(service_authorization.request(services, asked), True, lifetime)  # noqa: FBT003 - a field by position
+    requested = activation.request_activation(services, asked)
+    left = (requested.expires_at_ms - services.now_ms()) // 1000
+    return Submitted(requested.ticket, False, max(1, left))  # noqa: FBT003 - as above
+
+
+def open_in_browser(services: Services, client_id: str, text: str) -> str:
+    """Use a request_uri (without its URN) up; where on the consent page it goes on. One statement.
+
+    Errors: ``ActivationUnknown``, ``ActivationExpired``, ``ReplayDetected``; :class:`OAuthRefused`.
+    """
+    is_service = text.startswith(service_authorization.PREFIX)
+    ticket = Ticket.parse(text.removeprefix(service_authorization.PREFIX))
+    if ticket is None:
+        raise invalid("request_uri", "invalid_request_uri")
+    if is_service:
+        return f"services/{service_authorization.open_request(services, client_id, ticket)}"
+    return f"requests/{activation.open_request(services, client_id, ticket)}"
+
+
+def _check_client(client: Client, parameters: Parameters) -> None:
+    if parameters.get("request") is not None:
+        raise OAuthRefused("request_not_supported", "Signed request objects are not supported")
+    if "authorization_code" not in client.grant_types:
+        raise OAuthRefused("unauthorized_client", UNAUTHORIZED_CLIENT)
+    kind = parameters.get("response_type")
+    if kind is None:
+        raise missing("response_type")
+    if kind != "code":
+        raise OAuthRefused("unsupported_response_type", RESPONSE_TYPE)
+    if parameters.get("response_mode", "query") != "query":
+        raise invalid("response_mode")
+
+
+def _challenge(parameters: Parameters) -> str:
+    challenge = parameters.get("code_challenge")
+    if challenge is None:
+        raise missing("code_challenge")
+    if parameters.get("code_challenge_method") != "S256":
+        raise invalid("code_challenge_method")
+    if _CHALLENGE.fullmatch(challenge) is None:
+        raise invalid("code_challenge")
+    return challenge
+
+
+def _scope(client: Client, parameters: Parameters) -> str:
+    """One scope: ``service`` and ``credential`` are different questions to the signer."""
+    has_details = "authorization_details" in parameters
+    default = "credential" if has_details else "service"
+    scope = parameters.get("scope", default)
+    if scope not in client.scopes or (has_details and scope != "credential"):
+        raise OAuthRefused("invalid_scope", INVALID_SCOPE)
+    return scope
+
+
+def _language(parameters: Parameters) -> str | None:
+    """``lang``; one that cannot be a language tag is passed over (CSC API v2 cl. 10.3)."""
+    tag = parameters.get("lang", "")
+    return tag if _LANGUAGE.fullmatch(tag) else None
+
+
+def _activation(client: Client, parameters: Parameters, to: str, challenge: str) -> NewActivation:
+    details = parameters.get("authorization_details")
+    asked = authorization_details.read(details) if details else _by_parameters(parameters)
+    return NewActivation(
+        credential_id=asked.credential_id,
+        client_id=client.client_id,
+        channel=Channel.OAUTH,
+        hash_algorithm=asked.hash_algorithm,
+        hashes=asked.hashes,
+        num_signatures=asked.num_signatures,
+        labels=asked.labels,
+        description=parameters.get("description"),
+        client_data=parameters.get("clientData"),
+        lang=_language(parameters),
+        redirect_uri=to,
+        oauth_state=parameters.get("state"),
+        code_challenge=challenge,
+        dpop_jkt=parameters.get("dpop_jkt"),
+        authorization_details=asked.details,
+    )
+
+
+def _by_parameters(parameters: Parameters) -> CredentialRequest:
+    """The request in CSC's own parameters of scope ``credential``."""
+    credential_id = parameters.get("credentialID")
+    if credential_id is None:
+        # Choosing a credential by signatureQualifier is not offered.
+        raise missing("credentialID")
+    count = parameters.get("numSignatures")
+    if count is None:
+        raise missing("numSignatures")
+    if _COUNT.fullmatch(count) is None:
+        raise invalid("numSignatures")
+    hashes, algorithm = _hashes(parameters)
+    return CredentialRequest(credential_id, algorithm, hashes, int(count))
+
+
+def _hashes(parameters: Parameters) -> tuple[tuple[bytes, ...], str | None]:
+    text = parameters.get("hashes")
+    if text is None:
+        return (), None
+    oid = parameters.get("hashAlgorithmOID")
+    if oid is None:
+        raise missing("hashAlgorithmOID")
+    decoded = [base64_text.decode(part) for part in text.split(",")]
+    hashes = tuple(value for value in decoded if value)
+    if len(hashes) != len(decoded):
+        raise invalid("hashes")
+    return hashes, algorithms.digest_by_oid(oid).name

@@ -1,0 +1,78 @@
+"""A request as authlib's core wants it, made from Starlette's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authlib.oauth2 import OAuth2Request
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+
+from remote_signing.rssp import client_certificate
+from remote_signing.rssp.oauth import form
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from remote_signing.rssp.client_certificate import ClientCertificate
+    from remote_signing.rssp.deps import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers that count, every value of each."""
+
+    authorization: tuple[str, ...]
+    dpop: tuple[str, ...]
+    accepts_page: bool = False
+
+
+class HttpRequest(OAuth2Request):
+    """A request with its parameters read.
+
+    ``uri`` is the address as the world writes it, made from the configured issuer and never from
+    the Host header. That also settles authlib's ``InsecureTransportError``, which is raised for an
+    http address: behind the proxy that ends TLS the issuer is https, and the configuration allows
+    http for loopback alone, as authlib does. ``AUTHLIB_INSECURE_TRANSPORT`` is never set.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        uri: str,
+        parameters: dict[str, str],
+        headers: Headers,
+        certificate: ClientCertificate | None = None,
+    ) -> None:
+        super().__init__(method, uri)
+        self.parameters = parameters
+        self.payload = BasicOAuth2Payload(parameters)
+        self.seen = headers
+        self.certificate = certificate
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The parameters; authlib's name for them."""
+        return self.parameters
+
+    def get(self, name: str) -> str | None:
+        """A parameter, or None."""
+        return self.parameters.get(name)
+
+
+async def read(services: Services, request: Request) -> HttpRequest:
+    """Read ``request``: the body of a POST, the URL of a GET. ``InvalidInput`` when it is odd."""
+    is_post = request.method == "POST"
+    parameters = await form.read_form(request) if is_post else form.read_query(request)
+    headers = Headers(
+        authorization=tuple(request.headers.getlist("authorization")),
+        dpop=tuple(request.headers.getlist("dpop")),
+        accepts_page="text/html" in request.headers.get("accept", ""),
+    )
+    return HttpRequest(
+        request.method,
+        f"{services.config.urls.issuer}{request.url.path}",
+        parameters,
+        headers,
+        client_certificate.reported(services.config.proxy, request),
+    )

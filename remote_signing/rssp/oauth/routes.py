@@ -1,0 +1,73 @@
+"""The addresses of the authorization server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from remote_signing.errors import InvalidInput
+from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads it at run time
+from remote_signing.rssp.oauth import metadata
+from remote_signing.rssp.oauth.request import read
+from remote_signing.rssp.oauth.server import Server
+
+if TYPE_CHECKING:
+    from remote_signing.rssp.deps import Services
+
+router = APIRouter()
+
+_WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+
+@router.get("/oauth2/authorize")
+async def authorize(request: Request, services: ServicesDep) -> Response:
+    """RFC 6749 cl. 3.1. For browsers: 303 to the consent page."""
+    return await _answer("authorize", request, services)
+
+
+@router.post("/oauth2/pushed_authorize")
+async def pushed_authorize(request: Request, services: ServicesDep) -> Response:
+    """RFC 9126: 201 with a ``request_uri``."""
+    return await _answer("pushed_authorize", request, services)
+
+
+@router.post("/oauth2/token")
+async def token(request: Request, services: ServicesDep) -> Response:
+    """RFC 6749 cl. 3.2."""
+    return await _answer("token", request, services)
+
+
+@router.post("/oauth2/revoke")
+@router.post("/revoke", include_in_schema=False)  # where a known client library looks for it
+async def revoke(request: Request, services: ServicesDep) -> Response:
+    """RFC 7009: 204."""
+    return await _answer("revoke", request, services)
+
+
+@router.get(_WELL_KNOWN[0])
+@router.get(_WELL_KNOWN[1])
+@router.get(_WELL_KNOWN[0] + "/{path:path}")
+@router.get(_WELL_KNOWN[1] + "/{path:path}")
+async def well_known(services: ServicesDep, path: str = "") -> Response:
+    """RFC 8414. The second name is where some clients look first; we are no OpenID provider."""
+    issuer = services.config.urls.issuer
+    if path and not issuer.endswith(f"/{path}"):
+        raise HTTPException(404)
+    return JSONResponse(metadata.describe(services.config))
+
+
+async def _answer(name: str, request: Request, services: Services) -> Response:
+    """Read the request here; everything that may wait happens in a thread."""
+    server = Server(services)
+    try:
+        asked = await read(services, request)
+    except InvalidInput as error:
+        on_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+        return server.refuse(error, on_page=on_page)
+    if name == "token":
+        return await run_in_threadpool(server.token, asked)
+    return await run_in_threadpool(server.endpoint, name, asked)
