@@ -52,7 +52,8 @@ class ListenConfig:
     host: str = "127.0.0.1"
     port: int = 8400
     workers: int = 1
-    drain: int = 20  # seconds between SIGTERM and cutting off what is still running
+    notice: int = 3  # seconds after SIGTERM in which /readyz says no and work still comes in
+    drain: int = 20  # seconds after that until what is still running is cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class DatabaseConfig:
 
     url: str
     password_file: Path | None = None
+    connections: int = 20  # of each process; who finds none within 5 s is told to come back
 
     def password(self) -> str | None:
         """The password in ``password_file``, without the final newline."""

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Executable, Row
 
 _BUSY_MS = 10_000
-_POOL_SIZE = 10
-_POOL_OVERFLOW = 40  # as many as the thread pool of the web server has threads
+_CONNECTIONS = 20
 _POOL_TIMEOUT = 5.0
 
 # What the triggers of migrations/ say, and the unique indexes, as facts of the domain. SQLite
@@ -65,11 +64,13 @@ class Database:
     ``password`` is kept out of the URL so that it stays out of logs and process lists.
     """
 
-    def __init__(self, url: str | URL, password: str | None = None) -> None:
+    def __init__(
+        self, url: str | URL, password: str | None = None, connections: int = _CONNECTIONS
+    ) -> None:
         parsed = make_url(url)
         if password is not None:
             parsed = parsed.set(password=password)
-        self.engine: Engine = _engine(parsed)
+        self.engine: Engine = _engine(parsed, connections)
 
     @property
     def dialect(self) -> str:
@@ -120,14 +121,14 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, connections: int) -> Engine:
     # SQLAlchemy's own transactions are off: transaction() says BEGIN and COMMIT itself, and a
     # single statement costs one round trip instead of three.
     options: dict[str, Any] = {
         "isolation_level": "AUTOCOMMIT",
         "skip_autocommit_rollback": True,
-        "pool_size": _POOL_SIZE,
-        "max_overflow": _POOL_OVERFLOW,
+        "pool_size": connections,
+        "max_overflow": 0,
         "pool_timeout": _POOL_TIMEOUT,
     }
     if url.get_backend_name() != "sqlite":

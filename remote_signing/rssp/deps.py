@@ -49,7 +49,8 @@ class Services:
 def open_services(config: RsspConfig, clock: Clock | None = None) -> Services:
     """The services that ``config`` describes. Connects to nothing yet."""
     clock = clock or SystemClock()
-    database = Database(config.database.url, config.database.password())
+    place = config.database
+    database = Database(place.url, place.password(), place.connections)
     return Services(
         config=config,
         database=database,

@@ -1,0 +1,118 @@
+"""The rssp as an ASGI application, and as a process that drains before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from remote_signing.rssp import config as configuration
+from remote_signing.rssp import consent, health, logs, migrations
+from remote_signing.rssp.csc.v2 import routes as csc_v2
+from remote_signing.rssp.deps import open_services
+from remote_signing.rssp.edge import middleware
+from remote_signing.rssp.health import Health
+from remote_signing.rssp.housekeeping import Housekeeping
+from remote_signing.rssp.oauth import routes as oauth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import FrameType
+
+    from remote_signing.rssp.config import RsspConfig
+    from remote_signing.rssp.deps import Services
+
+CONFIG_VARIABLE = "REMOTE_SIGNING_RSSP_CONFIG"  # for the workers that uvicorn starts itself
+_log = logging.getLogger(__name__)
+
+
+def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
+    """The application of ``config``. ``services`` replaces the outside world in tests."""
+    services = services or open_services(config)
+    app = FastAPI(
+        title=config.service.name,
+        lifespan=_lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    app.state.health = Health(services)
+    for router in (csc_v2.router, oauth.router, consent.router, health.router):
+        app.include_router(router)
+    middleware.install(app)
+    app.add_middleware(logs.RequestLog)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The application of a worker process: its configuration file is named in the environment."""
+    logs.configure()
+    return create_app(configuration.load(Path(os.environ[CONFIG_VARIABLE])))
+
+
+def serve(path: Path) -> None:
+    """Run the configuration in ``path`` until SIGTERM; ``ConfigInvalid`` before anything runs."""
+    config = configuration.load(path)
+    logs.configure()
+    os.environ[CONFIG_VARIABLE] = str(path.resolve())
+    listen = config.listen
+    uvicorn.run(
+        "remote_signing.rssp.app:from_environment",
+        factory=True,
+        host=listen.host,
+        port=listen.port,
+        workers=listen.workers,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        # Addresses are read from headers of a trusted proxy only, where they are needed.
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=listen.drain,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    await asyncio.to_thread(migrations.check, services.database)
+    housekeeping = Housekeeping(services)
+    housekeeping.start()
+    _give_notice(services)
+    try:
+        yield
+    finally:
+        services.drain.started = True
+        await asyncio.to_thread(housekeeping.stop)
+        services.close()
+
+
+def _give_notice(services: Services) -> None:
+    """On SIGTERM say "not ready" first and stop a little later, so that nobody runs into a wall.
+
+    uvicorn has set its handler before this; it gets the signal after the notice.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop = asyncio.get_running_loop()
+    stop: Any = signal.getsignal(signal.SIGTERM)
+    notice = services.config.listen.notice
+
+    def begin(number: int, frame: FrameType | None) -> None:
+        again = services.drain.started
+        services.drain.started = True
+        if callable(stop):
+            loop.call_soon_threadsafe(loop.call_later, 0 if again else notice, stop, number, frame)
+
+    signal.signal(signal.SIGTERM, begin)

@@ -1,0 +1,59 @@
+"""What is done beside requests: unfinished activations are ended, old rows removed.
+
+Every process does it; rows that one has locked the others pass over.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from remote_signing.rssp import activation
+
+if TYPE_CHECKING:
+    from remote_signing.rssp.deps import Services
+
+_log = logging.getLogger(__name__)
+_PERIOD = 10.0  # seconds between rounds
+_PRUNE_EVERY = 60  # rounds
+
+
+class Housekeeping:
+    """A thread from :meth:`start` to :meth:`stop`."""
+
+    def __init__(self, services: Services, period: float = _PERIOD) -> None:
+        self._services = services
+        self._period = period
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a round at once: what a killed process left behind is explained first."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round that is running."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        rounds = 0
+        while True:
+            self._round(prune=rounds % _PRUNE_EVERY == 0)
+            rounds += 1
+            if self._stop.wait(self._period):
+                return
+
+    def _round(self, *, prune: bool) -> None:
+        try:
+            counts = {
+                "unknown": activation.recover(self._services),
+                "expired": activation.expire(self._services),
+                "pruned": activation.prune(self._services) if prune else 0,
+            }
+        except Exception:  # noqa: BLE001 - the next round may go better, whatever it was
+            _log.exception("housekeeping")
+            return
+        if any(counts.values()):
+            _log.info("housekeeping", extra=counts)

@@ -1,0 +1,162 @@
+"""Logs: one JSON object a line, with the request's id, and without secrets.
+
+Redaction is by name and by shape, and errs on the side of hiding: a member with a secret-sounding
+name loses its value wherever it is nested, and in free text whatever looks like a token, a ticket,
+a JWT or ``name=secret`` is replaced. It is the second line: code does not log secrets at all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from remote_signing.rssp.edge import request_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = logging.getLogger(__name__)
+
+HIDDEN = "[redacted]"
+# Names whose values are never logged. Compared without case, "_" and "-".
+SECRET_NAMES = frozenset(
+    {
+        *("pin", "otp", "totp", "password", "passphrase", "secret", "clientsecret", "value"),
+        *("token", "accesstoken", "refreshtoken", "idtoken", "accounttoken", "session", "cookie"),
+        *("code", "codeverifier", "sad", "handle", "ticket", "authdata", "evidence", "newpin"),
+        *("authorization", "proxyauthorization", "dpop", "setcookie", "clientassertion"),
+        *(
+            "assertion",
+            "requesturi",
+            "privatekey",
+            "sealed",
+            "challenge",
+            "csrftoken",
+            "credentials",
+        ),
+    }
+)
+_SECRET_WORDS = ("password", "secret", "token", "assertion", "pin_", "_pin", "otp")
+_PLAIN = re.compile(r"[^a-z0-9]")
+_PATTERNS = (
+    re.compile(r"[0-9a-hjkmnp-tv-z]{26}\.[A-Za-z0-9_-]{43}"),  # Ticket: the row's id and secret
+    re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"),  # JWT
+    re.compile(r"(?i)(?<=\b(?:bearer|basic) )[A-Za-z0-9._~+/=-]+"),
+    re.compile(r"(?i)(?<=\bdpop )[A-Za-z0-9._~+/=-]{16,}"),
+    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),  # user:password@host
+    re.compile(r"otpauth://\S+"),
+)
+_ASSIGNMENT = re.compile(
+    r"""(?ix) (?P<name> [a-z0-9_-]* (?:pin|otp|password|secret|token|code|sad|assertion|verifier|
+    handle|request_uri|session|dpop) [a-z0-9_-]*) (?P<quote>["']?) (?P<sign>\s*[=:]\s*)
+    (?P<value> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | [^\s,;&)}\]]+ )""",
+)
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_LONGEST_TEXT = 4000
+
+
+class JsonFormatter(logging.Formatter):
+    """``{"at","level","logger","message","request_id",…}`` with the ``extra`` members beside."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        members: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact_text(record.getMessage()),
+            "request_id": request_id.current.get(),
+        }
+        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        members |= redact(extra)
+        if record.exc_info:
+            members["exception"] = redact_text(self.formatException(record.exc_info))
+        return json.dumps(members, ensure_ascii=False, default=repr)
+
+
+class RequestLog:
+    """ASGI middleware: one line for each answered request. The path only, never the query."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        answer = {"status": 0, "request_id": "-"}
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer["status"] = message["status"]
+                headers = dict(message["headers"])
+                answer["request_id"] = headers.get(b"x-request-id", b"-").decode("latin-1")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            took = round((time.perf_counter() - start) * 1000, 1)
+            members = {"method": scope["method"], "path": scope["path"], "ms": took, **answer}
+            _log.info("answered", extra=members)
+
+
+def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Send every log of this process to ``stream`` (standard error) as JSON lines."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = []
+        logger.propagate = True
+    # Paths of requests hold ids and, in a careless client's query, more: our own line is enough.
+    logging.getLogger("uvicorn.access").setLevel("WARNING")
+
+
+def redact(members: Mapping[str, object]) -> dict[str, object]:
+    """``members`` with every secret hidden, however deep."""
+    return {
+        name: HIDDEN if is_secret(name) and value is not None else _redacted(value)
+        for name, value in members.items()
+    }
+
+
+def is_secret(name: str) -> bool:
+    """Whether a member of this name is never logged."""
+    lower = name.lower()
+    return _PLAIN.sub("", lower) in SECRET_NAMES or any(word in lower for word in _SECRET_WORDS)
+
+
+def redact_text(text: str) -> str:
+    """``text`` without what looks like a secret, cut after 4,000 characters."""
+    for pattern in _PATTERNS:
+        text = pattern.sub(HIDDEN, text)
+    text = _ASSIGNMENT.sub(rf"\g<name>\g<quote>\g<sign>{HIDDEN}", text)
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"[{len(value)} bytes]"
+    if isinstance(value, dict):
+        return redact({str(name): item for name, item in value.items()})
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(item) for item in value]
+    if value is None or isinstance(value, int | float):
+        return value
+    return redact_text(repr(value))
