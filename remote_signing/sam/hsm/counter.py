@@ -58,6 +58,6 @@ def raise_counter(session: TokenSession, value: int) -> None:
 def _found(session: TokenSession) -> list[tuple[pkcs11.Object, int]]:
     objects = session.all({Attribute.LABEL: COUNTER, Attribute.CLASS: ObjectClass.DATA})
     if not objects:
-        raise HsmFault(f"node {session.name} has lost its revocation counter")
+        raise HsmFault("the token has lost its revocation counter")
     with faults("reading the counter"):
         return [(each, int.from_bytes(each[Attribute.VALUE])) for each in objects]

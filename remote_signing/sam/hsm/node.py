@@ -191,6 +191,12 @@ class Node:
         ``wrapped`` and ``public_key`` must come out of a sealed record: a blob that does not
         unwrap is a fault, not a refusal.
         """
+        with self.unwrapped(wrapped, algorithm) as private:
+            yield ActiveKey(private, algorithm, public_key, self._verifier)
+
+    @contextmanager
+    def unwrapped(self, wrapped: bytes, algorithm: Algorithm) -> Iterator[SigningKey]:
+        """The bare key object of :meth:`activate`, for measuring: it verifies nothing."""
         kind = KeyType.RSA if algorithm.kind == "rsa" else KeyType.EC
         with faults("unwrapping a key"):
             private = self._kek.unwrap_key(
@@ -202,7 +208,7 @@ class Node:
                 template=self._templates.unwrapped_signing(),
             )
         try:
-            yield ActiveKey(cast("SigningKey", private), algorithm, public_key, self._verifier)
+            yield cast("SigningKey", private)
         finally:
             with faults("destroying an unwrapped key"):
                 private.destroy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -30,9 +29,8 @@ _CURVES: dict[str, ec.EllipticCurve] = {
 _OCTET_STRING = 0x04
 
 
-@lru_cache(maxsize=1024)
 def load_spki(spki: bytes) -> PublicKey:
-    """The key in ``spki``; parsing costs as much as verifying, so recent ones are remembered."""
+    """The key in ``spki``."""
     return cast("PublicKey", load_der_public_key(spki))
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _PIN_REFUSED = (PinIncorrect, PinInvalid, PinLenRange, PinLocked, PinExpired)
 _LAST_CHANCE = TokenFlag.USER_PIN_FINAL_TRY | TokenFlag.USER_PIN_LOCKED
 
-_process: dict[str, str] = {}  # the one session of this process: "node" → its name
+_open_here: list[str] = []  # the name of the node that this process has a session with
 
 
 class TokenSession:
@@ -53,13 +53,13 @@ class TokenSession:
         ``lock_folder`` holds ``NAME.lock`` and, after the token has refused the PIN,
         ``NAME.pin-refused``; while that is there, no further attempt is made.
         """
-        if _process:
-            raise HsmFault(f"this process has a session on node {_process['node']}")
+        if _open_here:
+            raise HsmFault(f"this process has a session with node {_open_here[0]}")
         # A module reads its settings when it is initialised, from the process's environment.
         os.environ.update(config.environment)
         with _start_up_lock(lock_folder / f"{config.name}.lock"):
             session = cls._log_in(config, lock_folder / f"{config.name}.pin-refused")
-        _process["node"] = config.name
+        _open_here.append(config.name)
         return session
 
     @classmethod
@@ -83,7 +83,7 @@ class TokenSession:
         found = self.all({Attribute.LABEL: label, Attribute.CLASS: object_class})
         if len(found) != 1:
             kind = object_class.name.lower().replace("_", " ")
-            raise HsmFault(f"node {self.name} has {len(found)} times the {kind} {label}")
+            raise HsmFault(f"the token has {len(found)} of the {kind} {label}")
         return found[0]
 
     def all(self, attributes: Mapping[Attribute, Any]) -> list[pkcs11.Object]:
@@ -112,7 +112,7 @@ class TokenSession:
 
     def close(self) -> None:
         """Log out and finalise the module, so that this process may open another node."""
-        _process.clear()
+        _open_here.clear()
         with contextlib.suppress(pkcs11.PKCS11Error):
             self.raw.close()
         _finalise(self._library)

@@ -33,7 +33,7 @@ _BATCH = 10  # signatures verified at a time: hand-over costs little, the last w
 
 
 @dataclass(frozen=True, slots=True)
-class _Method:
+class Method:
     """A scheme for one key type: how the token signs, and how software verifies.
 
     ``prefix`` goes in front of the digest; ``size`` is that of the token's answer in bytes.
@@ -46,22 +46,23 @@ class _Method:
     verification: tuple[Any, ...]
 
 
-def _method(scheme: SignatureScheme, algorithm: Algorithm) -> _Method:
+def method_for(scheme: SignatureScheme, algorithm: Algorithm) -> Method:
+    """How a key of ``algorithm`` signs with ``scheme``; ``AlgorithmUnsupported``."""
     digest = scheme.digest
     prehashed = utils.Prehashed(digest.hash)
     if (scheme.padding == "ecdsa") != (algorithm.kind == "ec"):
         raise AlgorithmUnsupported(f"{scheme.padding} for {algorithm.name}")
     if scheme.padding == "ecdsa":
         size = 2 * coordinate_length(algorithm.bits)
-        return _Method(Mechanism.ECDSA, None, b"", size, (ec.ECDSA(prehashed),))
+        return Method(Mechanism.ECDSA, None, b"", size, (ec.ECDSA(prehashed),))
     size = algorithm.bits // 8
     if scheme.padding == "pkcs1":
         verification = (padding.PKCS1v15(), prehashed)
-        return _Method(Mechanism.RSA_PKCS, None, digest.digest_info, size, verification)
+        return Method(Mechanism.RSA_PKCS, None, digest.digest_info, size, verification)
     if digest.mechanism is None or digest.mgf is None:
         raise AlgorithmUnsupported(f"PSS with {digest.name}")
     mask = padding.MGF1(digest.hash)
-    return _Method(
+    return Method(
         mechanism=Mechanism.RSA_PKCS_PSS,
         parameters=(Mechanism[digest.mechanism], MGF[digest.mgf], scheme.salt_length),
         prefix=b"",
@@ -91,7 +92,7 @@ class ActiveKey:
         ``DigestLengthInvalid`` and ``AlgorithmUnsupported`` before the token sees anything;
         ``SignatureFault`` when a signature does not verify; ``HsmFault``.
         """
-        method = _method(scheme, self._algorithm)
+        method = method_for(scheme, self._algorithm)
         check_digests(scheme.digest, tuple(digests))
         with faults("signing"):
             if self._algorithm.kind == "ec" and len(digests) > _BATCH:
@@ -106,7 +107,7 @@ class ActiveKey:
             return EcKeyInToken(cast("ec.EllipticCurvePublicKey", self._public), self.sign)
         return RsaKeyInToken(cast("RSAPublicKey", self._public), self.sign)
 
-    def _made(self, method: _Method, digest: bytes) -> bytes:
+    def _made(self, method: Method, digest: bytes) -> bytes:
         made = self._private.sign(
             method.prefix + digest,
             mechanism=method.mechanism,
@@ -115,7 +116,7 @@ class ActiveKey:
         )
         return _ecdsa_der(made) if method.mechanism is Mechanism.ECDSA else made
 
-    def _sign_overlapped(self, method: _Method, digests: Sequence[bytes]) -> list[bytes]:
+    def _sign_overlapped(self, method: Method, digests: Sequence[bytes]) -> list[bytes]:
         signatures: list[bytes] = []
         checks = []
         for start in range(0, len(digests), _BATCH):
@@ -128,7 +129,7 @@ class ActiveKey:
         return signatures
 
     def _verify(
-        self, method: _Method, signatures: Sequence[bytes], digests: Sequence[bytes]
+        self, method: Method, signatures: Sequence[bytes], digests: Sequence[bytes]
     ) -> None:
         verify: Any = self._public.verify
         try:
