@@ -13,11 +13,12 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import bindparam, insert, select, update
 
 from remote_signing.errors import InvalidInput
-from remote_signing.rssp import audit
+from remote_signing.rssp import audit, jose
 from remote_signing.rssp.models import oauth_client
 
 if TYPE_CHECKING:
@@ -166,6 +167,24 @@ def _check(new: NewClient) -> None:
     for name, holds in checks.items():
         if not holds:
             raise InvalidInput(f"client registration: {name}", parameter=name)
+    if new.jwks is not None:
+        jose.check_key_set(new.jwks)
+    for uri in new.redirect_uris:
+        _check_redirect_uri(uri)
+
+
+def _check_redirect_uri(uri: str) -> None:
+    """https, or http to the same machine; printable ASCII; no user name, no fragment.
+
+    Requests must repeat it character by character, so here is the only place to look inside.
+    """
+    parts = urlsplit(uri)
+    loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    odd = not uri.isascii() or not uri.isprintable() or set(uri) & set(' \\"<>^`{|}')
+    if odd or "@" in parts.netloc or "#" in uri or not parts.hostname:
+        raise InvalidInput(f"redirect_uri {uri!r}", parameter="redirect_uris")
+    if parts.scheme != "https" and not loopback:
+        raise InvalidInput(f"redirect_uri {uri!r}", parameter="redirect_uris")
 
 
 def _values(new: NewClient, secret: str | None, now: int) -> dict[str, Any]:

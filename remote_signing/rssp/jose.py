@@ -141,8 +141,8 @@ def find_signer(jws: Jws, jwks: Mapping[str, JsonValue]) -> PublicKey | None:
 def check_key_set(jwks: JsonValue) -> None:
     """Refuse, at a client's registration, a key set that holds anything but good public keys."""
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
-    if not isinstance(keys, list) or not 0 < len(keys) <= _MOST_KEYS:
-        raise InvalidInput("a JWK set has one to twenty keys", parameter="jwks")
+    if not isinstance(keys, list) or len(keys) > _MOST_KEYS:
+        raise InvalidInput(f"not a JWK set of at most {_MOST_KEYS} keys", parameter="jwks")
     for key in keys:
         public_key(key)
 

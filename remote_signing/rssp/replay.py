@@ -1,17 +1,16 @@
 """What may be seen once only: client assertions, DPoP proofs.
 
-One INSERT decides, so of many racers in many processes exactly one wins. A row may go when its
-time is over: what it names is refused as too old from then on.
+One INSERT decides, so of many racers in many processes exactly one wins. Housekeeping removes a row
+when its time is over: what it names is refused as too old from then on.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, text
+from sqlalchemy import text
 
 from remote_signing.errors import ReplayDetected
-from remote_signing.rssp.models import replay
 
 if TYPE_CHECKING:
     from remote_signing.rssp.db import Database
@@ -26,8 +25,3 @@ def once(database: Database, digest: bytes, expires_at_ms: int) -> None:
     """Pass the first time, ``ReplayDetected`` every other time. One statement."""
     if database.run(_ONCE, {"digest": digest, "expires_at": expires_at_ms}) != 1:
         raise ReplayDetected("seen before")
-
-
-def forget(database: Database, now_ms: int) -> int:
-    """Remove the rows whose time is over; how many. One statement."""
-    return database.run(delete(replay).where(replay.c.expires_at <= now_ms))

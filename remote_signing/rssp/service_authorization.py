@@ -6,14 +6,12 @@ event it tells of is written in the same transaction. Nothing here lets a client
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import bindparam, exists, insert, or_, select, update
 
 from remote_signing.errors import (
     AccessRefused,
@@ -26,7 +24,7 @@ from remote_signing.errors import (
     SessionInvalid,
 )
 from remote_signing.identifiers import Ticket, new_id
-from remote_signing.rssp import audit, service_tokens
+from remote_signing.rssp import activation, audit, service_tokens
 from remote_signing.rssp.activation_sql import signed_in_subscriber
 from remote_signing.rssp.models import oauth_client, service_authorization, subscriber
 from remote_signing.rssp.service_tokens import SERVICE, Holder, ServiceToken
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.sql.dml import ReturningUpdate
 
-    from remote_signing.rssp.db import Database
     from remote_signing.rssp.deps import Services
 
 PREFIX: Final = "s."
@@ -187,7 +184,7 @@ def redeem(services: Services, redemption: Redemption) -> ServiceToken:
         "the_secret": redemption.code.secret_hash,
         "the_client": holder.client_id,
         "the_redirect": redemption.redirect_uri,
-        "the_challenge": s256(redemption.code_verifier),
+        "the_challenge": activation.s256(redemption.code_verifier),
         "the_jkt": holder.jkt or "",
         "new_family": family,
         "now": services.now_ms(),
@@ -200,19 +197,6 @@ def redeem(services: Services, redemption: Redemption) -> ServiceToken:
                 services, connection, signer, family, refresh=redemption.wants_refresh
             )
     raise _why_not_redeemed(services, parameters)
-
-
-def forget(database: Database, now_ms: int, retention_ms: int) -> int:
-    """Remove what ended ``retention_ms`` ago; how many. One statement."""
-    return database.run(
-        delete(service_authorization).where(_ROW.expires_at <= now_ms - retention_ms)
-    )
-
-
-def s256(code_verifier: str) -> str:
-    """The code_challenge of a verifier (RFC 7636 cl. 4.2)."""
-    digest = hashlib.sha256(code_verifier.encode("ascii")).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def _answer(

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, update
 
 from remote_signing.errors import AccessRefused, ReplayDetected
 from remote_signing.identifiers import Ticket, new_id
@@ -23,7 +23,6 @@ from remote_signing.rssp.models import access_token, refresh_token, subscriber
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-    from remote_signing.rssp.db import Database
     from remote_signing.rssp.deps import Services
 
 SERVICE: Final = "service"
@@ -130,17 +129,6 @@ def end_family(connection: Connection, family_id: str, now_ms: int) -> None:
     while connection.execute(_END_FAMILY["refresh_token"], parameters).rowcount:
         pass
     connection.execute(_END_FAMILY["access_token"], parameters)
-
-
-def forget(database: Database, now_ms: int) -> int:
-    """Remove tokens whose time is over; how many. Two statements.
-
-    A used refresh token stays until it would have expired, so that its reuse is seen till then.
-    """
-    return sum(
-        database.run(delete(table).where(table.c.expires_at <= now_ms))
-        for table in (access_token, refresh_token)
-    )
 
 
 def parse(text: str, prefix: str) -> Ticket | None:
