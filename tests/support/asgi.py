@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BASE = "https://rssp.test"
 
 
-def call(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - whatever httpx takes
+def call(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response:
     """The answer; an exception that the application lets out is raised here."""
 
     async def exchange() -> httpx.Response:
