@@ -42,8 +42,10 @@ _SEGMENTS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _CHOOSES_THE_KEY = frozenset({"jku", "x5u", "x5c", "jwk"})
 _CHANGES_THE_MEANING = frozenset({"crit", "b64", "zip"})
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_KINDS = ("EC", "RSA", "OKP")  # no set: a stranger's member may be a list
 _KTY = {"E": "EC", "P": "RSA"}
 _RSA_BITS = range(2048, 8193)
+_LONGEST_EXPONENT = 6  # characters: 32 bits
 _MOST_KEYS = 20
 _LATEST = 253_402_300_799  # seconds until the year 10000
 
@@ -101,8 +103,10 @@ def public_key(jwk: JsonValue) -> PublicKey:
     """The public key that ``jwk`` spells; ``InvalidInput`` for a private, symmetric or weak one."""
     if not isinstance(jwk, dict) or _PRIVATE & jwk.keys():
         raise InvalidInput("not a public JWK")
-    if jwk.get("kty") not in {"EC", "RSA", "OKP"}:
+    if jwk.get("kty") not in _KINDS:
         raise InvalidInput(f"JWK of type {str(jwk.get('kty'))[:20]!r}")
+    if jwk["kty"] == "RSA":
+        _check_rsa(jwk)
     operations = jwk.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
         raise InvalidInput("a JWK that is not for verifying")
@@ -110,11 +114,19 @@ def public_key(jwk: JsonValue) -> PublicKey:
         key = import_key({name: value for name, value in jwk.items() if isinstance(value, str)})
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise InvalidInput(f"JWK: {error}") from None
-    if isinstance(key, RSAKey) and key.public_key.key_size not in _RSA_BITS:
-        raise InvalidInput("RSA key too short or too long")
     if not isinstance(key, PublicKey):
         raise InvalidInput("not an asymmetric JWK")
     return key
+
+
+def _check_rsa(jwk: dict[str, JsonValue]) -> None:
+    """Sizes first: a long modulus or exponent makes each check as slow as its sender likes."""
+    modulus, exponent = jwk.get("n"), jwk.get("e")
+    if not isinstance(modulus, str) or not isinstance(exponent, str):
+        raise InvalidInput("not an RSA JWK")
+    bits = int.from_bytes(_decode(modulus)).bit_length()
+    if bits not in _RSA_BITS or len(exponent) > _LONGEST_EXPONENT:
+        raise InvalidInput("RSA key too short or too long")
 
 
 def time_claim(claims: Mapping[str, JsonValue], name: str) -> int | None:
