@@ -154,6 +154,27 @@ def set_state(
     return True
 
 
+def rotate_secret(
+    database: Database, clock: Clock, client_id: str, actor: str = "operator"
+) -> str | None:
+    """A new secret, told this once; the old one is over. None: no such client has a secret."""
+    secret, now = secrets.token_urlsafe(32), clock.now_ms()
+    has_secret = (oauth_client.c.id == client_id, oauth_client.c.secret_hash.is_not(None))
+    with database.transaction() as connection:
+        statement = update(oauth_client).where(*has_secret).values(secret_hash=_secret_hash(secret))
+        if connection.execute(statement).rowcount == 0:
+            return None
+        event = audit.Event("client.secret_rotated", actor, client_id=client_id)
+        audit.record(connection, event, now)
+    return secret
+
+
+def listed(database: Database) -> list[tuple[Client, str]]:
+    """Every client with its state (``active``, ``suspended``), by id. One statement."""
+    rows = database.all(select(oauth_client).order_by(oauth_client.c.id))
+    return [(_client(row), row.state) for row in rows]
+
+
 def _check(new: NewClient) -> None:
     checks = {
         "client_id": new.client_id.isprintable() and 0 < len(new.client_id) <= 100,  # noqa: PLR2004 - a bound that no client meets

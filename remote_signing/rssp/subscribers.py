@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, case, insert, select, upd
 from remote_signing.errors import InvalidInput, SignInRefused
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit
-from remote_signing.rssp.models import agency, subscriber
+from remote_signing.rssp.models import agency, login_session, subscriber
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -44,6 +44,21 @@ class NewAgency:
     budget_code: str | None = None
     province: str | None = None
     parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """An agency as it is registered."""
+
+    id: str
+    name: str
+    name_en: str | None
+    code: str | None
+    tax_code: str | None
+    budget_code: str | None
+    province: str | None
+    parent_id: str | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +126,35 @@ def add_subscriber(
     return subscriber_id
 
 
+def set_password(
+    database: Database, clock: Clock, username: str, password: str, actor: str = "operator"
+) -> bool:
+    """Replace a password, end the pause after wrong ones and all sessions; False: no such user."""
+    now = clock.now_ms()
+    hashed = password_hash(password)
+    with database.transaction() as connection:
+        statement = (
+            update(subscriber)
+            .where(subscriber.c.username == username)
+            .values(password_hash=hashed, failed_sign_ins=0, sign_in_locked_until=0)
+            .returning(subscriber.c.id)
+        )
+        subscriber_id = connection.execute(statement).scalar_one_or_none()
+        if subscriber_id is None:
+            return False
+        connection.execute(
+            update(login_session)
+            .where(
+                login_session.c.subscriber_id == subscriber_id,
+                login_session.c.revoked_at.is_(None),
+            )
+            .values(revoked_at=now)
+        )
+        event = audit.Event("subscriber.password_set", actor, subscriber_id=subscriber_id)
+        audit.record(connection, event, now)
+    return True
+
+
 def set_state(
     database: Database, clock: Clock, subscriber_id: str, state: str, actor: str = "operator"
 ) -> bool:
@@ -125,6 +169,20 @@ def set_state(
         event = audit.Event(f"subscriber.{state}", actor, subscriber_id=subscriber_id)
         audit.record(connection, event, now)
     return True
+
+
+def agencies(database: Database) -> list[Agency]:
+    """Every agency, oldest first. One statement."""
+    rows = database.all(select(agency).order_by(agency.c.id))
+    return [Agency(**{name: getattr(row, name) for name in Agency.__slots__}) for row in rows]
+
+
+def listed(database: Database, *, agency_id: str | None = None) -> list[Subscriber]:
+    """Every subscriber, or those of one agency, oldest first. One statement."""
+    query = _READ.order_by(subscriber.c.id)
+    if agency_id is not None:
+        query = query.where(subscriber.c.agency_id == agency_id)
+    return [_subscriber(row) for row in database.all(query)]
 
 
 def find(database: Database, *, username: str) -> Subscriber | None:
