@@ -18,7 +18,7 @@ def call(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response
 
     async def exchange() -> httpx.Response:
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        async with httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as client:
             return await client.request(method, path, **options)
 
     return asyncio.run(exchange())

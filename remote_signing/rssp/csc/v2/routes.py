@@ -101,7 +101,7 @@ async def _read(request: Request, read: Reader[Wanted]) -> Wanted | CscError:
 
 async def dispatch(request: Request) -> Response:
     """Answer any request below ``/csc/v2/``; every refusal has the standard's error body."""
-    name = request.path_params["method"].rstrip("/")
+    name = request.path_params.get("method", "").rstrip("/")
     method = METHODS.get(name)
     try:
         if method is None:
@@ -116,9 +116,10 @@ async def dispatch(request: Request) -> Response:
 
 
 router = APIRouter()
-router.add_route(
-    PREFIX + "/{method:path}",
-    dispatch,
-    methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-    include_in_schema=False,
-)
+for _path in (PREFIX + "/{method:path}", PREFIX):
+    router.add_route(
+        _path,
+        dispatch,
+        methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        include_in_schema=False,
+    )
