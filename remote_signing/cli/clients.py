@@ -1,0 +1,171 @@
+"""``remote-signing client``: portals and integrators that ask for signatures."""
+
+# No `from __future__ import annotations`: typer reads annotations at run time.
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remote_signing.cli.agencies import agency_id
+from remote_signing.cli.output import fail, say, show, show_table, write_secret
+from remote_signing.cli.settings import AsJson, folder_of
+from remote_signing.errors import InvalidInput
+from remote_signing.strict_json import JsonValue, loads_object
+
+app = typer.Typer(name="client", help="Clients of the API: portals, integrators.")
+
+ClientId = Annotated[str, typer.Argument(help="The client's client_id.")]
+SecretFile = Annotated[
+    Path | None, typer.Option(help="Write a new secret into this new file instead of showing it.")
+]
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    client_id: ClientId,
+    name: Annotated[str, typer.Option(help="What signers see.")],
+    auth_method: Annotated[
+        str, typer.Option(help="private_key_jwt, tls_client_auth, client_secret_basic or …_post.")
+    ] = "private_key_jwt",
+    jwks: Annotated[
+        Path | None, typer.Option(help="JWK set with the client's public keys.")
+    ] = None,
+    redirect_uri: Annotated[list[str], typer.Option(help="Repeatable.")] = [],
+    grant: Annotated[
+        list[str],
+        typer.Option(help="authorization_code, client_credentials, refresh_token; repeatable."),
+    ] = ["authorization_code"],
+    scope: Annotated[list[str], typer.Option(help="service, credential; repeatable.")] = [
+        "service",
+        "credential",
+    ],
+    agency: Annotated[
+        list[str],
+        typer.Option(help="With client_credentials: whose signers (code, id or *); repeatable."),
+    ] = [],
+    logo_uri: Annotated[str | None, typer.Option(help="Address of its logo.")] = None,
+    tls_subject: Annotated[str | None, typer.Option(help="Of its certificate (RFC 4514).")] = None,
+    tls_thumbprint: Annotated[
+        str | None, typer.Option(help="Of its certificate: base64url of SHA-256.")
+    ] = None,
+    dpop: Annotated[bool, typer.Option(help="Whether each token is bound by DPoP.")] = False,
+    par: Annotated[bool, typer.Option(help="Whether requests must be pushed.")] = True,
+    endpoint_audience: Annotated[
+        bool,
+        typer.Option(
+            "--endpoint-audience", help="Its assertions name the endpoint (before FAPI 2.0)."
+        ),
+    ] = False,
+    secret_file: SecretFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a client. A secret, if its method has one, is told once."""
+    from remote_signing.rssp import clients
+
+    with folder_of(context).services() as services:
+        new = clients.NewClient(
+            client_id=client_id,
+            name=name,
+            auth_method=auth_method,
+            redirect_uris=tuple(redirect_uri),
+            grant_types=tuple(grant),
+            scopes=tuple(scope),
+            logo_uri=logo_uri,
+            jwks=None if jwks is None else loads_object(jwks.read_bytes()),
+            tls_subject=tls_subject,
+            tls_thumbprint=tls_thumbprint,
+            dpop_required=dpop,
+            par_required=par,
+            endpoint_audience=endpoint_audience,
+            agencies=tuple(
+                each if each == clients.ANY_AGENCY else agency_id(services, each) for each in agency
+            ),
+        )
+        _refuse_private_keys(new.jwks)
+        secret = clients.register(services.database, services.clock, new)
+    _tell_secret(client_id, secret, secret_file, as_json=as_json)
+
+
+@app.command("list")
+def list_all(context: typer.Context, as_json: AsJson = False) -> None:
+    """Every client."""
+    from remote_signing.rssp import clients
+
+    with folder_of(context).services() as services:
+        found = clients.listed(services.database)
+    records: list[dict[str, JsonValue]] = [
+        {
+            "client_id": client.client_id,
+            "name": client.name,
+            "state": state,
+            "auth_method": client.auth_method,
+            "dpop_required": client.dpop_required,
+            "par_required": client.par_required,
+            "grant_types": list(client.grant_types),
+            "scopes": list(client.scopes),
+            "redirect_uris": list(client.redirect_uris),
+            "agencies": list(client.agencies),
+        }
+        for client, state in found
+    ]
+    columns = ("client_id", "name", "state", "auth_method", "dpop_required", "redirect_uris")
+    show_table(records, columns, as_json=as_json)
+
+
+@app.command("disable")
+def disable(context: typer.Context, client_id: ClientId) -> None:
+    """Refuse a client from now on (within 5 s)."""
+    _set_state(context, client_id, "suspended")
+
+
+@app.command("enable")
+def enable(context: typer.Context, client_id: ClientId) -> None:
+    """Let a disabled client work again."""
+    _set_state(context, client_id, "active")
+
+
+@app.command("rotate-secret")
+def rotate_secret(
+    context: typer.Context,
+    client_id: ClientId,
+    secret_file: SecretFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replace a client's secret (within 5 s); the new one is told once."""
+    from remote_signing.rssp import clients
+
+    with folder_of(context).services() as services:
+        secret = clients.rotate_secret(services.database, services.clock, client_id)
+    if secret is None:
+        raise fail(f"no client {client_id!r} that authenticates with a secret")
+    _tell_secret(client_id, secret, secret_file, as_json=as_json)
+
+
+def _set_state(context: typer.Context, client_id: str, state: str) -> None:
+    from remote_signing.rssp import clients
+
+    with folder_of(context).services() as services:
+        if not clients.set_state(services.database, services.clock, client_id, state):
+            raise fail(f"no client {client_id!r}")
+    say(f"{client_id} is {state}")
+
+
+def _refuse_private_keys(jwks: object) -> None:
+    """A private key in a JWK set was put there by mistake: it must not get into a database."""
+    keys = jwks.get("keys") if isinstance(jwks, dict) else None
+    for key in keys if isinstance(keys, list) else []:
+        if isinstance(key, dict) and {"d", "k"} & key.keys():
+            raise InvalidInput("the JWK set holds a private or symmetric key", parameter="jwks")
+
+
+def _tell_secret(client_id: str, secret: str | None, file: Path | None, *, as_json: bool) -> None:
+    record = {"client_id": client_id}
+    if secret is not None and file is not None:
+        write_secret(file, json.dumps({"client_id": client_id, "client_secret": secret}))
+        record["secret_file"] = str(file)
+    elif secret is not None:
+        record["client_secret"] = secret
+    show(record, as_json=as_json)

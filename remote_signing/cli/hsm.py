@@ -1,0 +1,184 @@
+"""``remote-signing hsm``: key ceremonies, and what the nodes are and can do.
+
+PINs come from the files that ``sam.toml`` names; custodians' shares are files too.
+"""
+
+# No `from __future__ import annotations`: typer reads annotations at run time.
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from remote_signing.cli.output import fail, say, show, show_lines, show_table
+from remote_signing.cli.settings import AsJson, folder_of
+from remote_signing.clock import SystemClock
+
+# The SAM's parts are imported where they are needed: `--help` should not wait for them.
+if TYPE_CHECKING:
+    from remote_signing.sam.ceremony import Outcome
+    from remote_signing.sam.config import NodeConfig, SamConfig
+
+app = typer.Typer(name="hsm", help="The HSM cluster: key ceremony, state, speed.")
+
+Operators = Annotated[
+    list[str], typer.Option("--operator", help="Who carries the ceremony out; repeatable.")
+]
+Witnesses = Annotated[list[str], typer.Option("--witness", help="Who watches; repeatable.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Look at everything, make nothing.")]
+
+
+@app.command("init")
+def found(
+    context: typer.Context,
+    custodians: Annotated[
+        list[str], typer.Option("--custodian", help="Who gets a share; repeatable.")
+    ],
+    threshold: Annotated[int, typer.Option(help="How many custodians recover the keys.")],
+    operators: Operators,
+    organization: Annotated[str, typer.Option(help="Organisation in the CA's names.")],
+    root_name: Annotated[str, typer.Option(help="Common name of the root CA.")],
+    issuing_name: Annotated[str, typer.Option(help="Common name of the issuing CA.")],
+    out: Annotated[Path, typer.Option(help="New folder for package, shares and transcript.")],
+    witnesses: Witnesses = [],
+    root_crl_url: Annotated[str | None, typer.Option(help="Where the root's CRL will be.")] = None,
+    root_certificate_url: Annotated[
+        str | None, typer.Option(help="Where the root's certificate will be.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Found the cluster: its keys into every node, its CA, its recovery package."""
+    from remote_signing.sam import ceremony
+
+    config = folder_of(context).sam()
+    if config.cluster_file.exists():
+        raise fail(f"{config.cluster_file} exists: this SAM has a cluster; join nodes to it")
+    plan = ceremony.Foundation(
+        nodes=config.nodes,
+        lock_folder=_lock_folder(config),
+        out_folder=out,
+        custodians=custodians,
+        threshold=threshold,
+        authority=ceremony.AuthorityNames(
+            organization=organization,
+            root_common_name=root_name,
+            issuing_common_name=issuing_name,
+            root_crl_url=root_crl_url,
+            root_certificate_url=root_certificate_url,
+        ),
+        operators=operators,
+        witnesses=witnesses,
+    )
+    outcome = ceremony.initialise(plan, SystemClock(), say, dry_run=dry_run)
+    if not dry_run:
+        _install(outcome.files["cluster.json"], config.cluster_file)
+    _show_outcome(outcome, as_json=as_json)
+
+
+@app.command("join")
+def join(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="Name of the node in sam.toml.")],
+    package: Annotated[Path, typer.Option(help="The cluster's recovery-package.json.")],
+    shares: Annotated[list[Path], typer.Option("--share", help="A custodian's file; repeatable.")],
+    operators: Operators,
+    transcript: Annotated[Path, typer.Option(help="New file for the signed transcript.")],
+    witnesses: Witnesses = [],
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the cluster's keys into one more node, with shares of enough custodians."""
+    from remote_signing.sam import ceremony
+
+    config = folder_of(context).sam()
+    plan = ceremony.Accession(
+        node=_node(config, node),
+        lock_folder=_lock_folder(config),
+        cluster_file=config.cluster_file,
+        package_file=package,
+        shares=shares,
+        transcript_file=transcript,
+        operators=operators,
+        witnesses=witnesses,
+    )
+    outcome = ceremony.join(plan, SystemClock(), say, dry_run=dry_run)
+    _show_outcome(outcome, as_json=as_json)
+
+
+@app.command("status")
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Look at every node: reachable, mechanisms, keys agree, canary. Exit status 3: one is out."""
+    from remote_signing.sam import ceremony
+    from remote_signing.sam.cluster import load_cluster
+
+    config = folder_of(context).sam()
+    cluster = load_cluster(config.cluster_file)
+    nodes = ceremony.status(config.nodes, _lock_folder(config), cluster)
+    records = [
+        {**asdict(node), "missing_mechanisms": list(node.missing_mechanisms)}
+        | {"healthy": node.healthy}
+        for node in nodes
+    ]
+    columns = ("name", "healthy", "reachable", "agrees", "canary", "latency_ms", "fault")
+    show_table(records, columns, as_json=as_json)
+    if not all(node.healthy for node in nodes):
+        raise typer.Exit(3)
+
+
+@app.command("bench")
+def bench(
+    context: typer.Context,
+    node: Annotated[str | None, typer.Argument(help="Name of the node [the first].")] = None,
+    seconds: Annotated[float, typer.Option(help="For each measurement.")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what one process does on one node in a second: the limit of all later figures."""
+    from remote_signing.sam import ceremony
+
+    config = folder_of(context).sam()
+    chosen = config.nodes[0] if node is None else _node(config, node)
+    rates = ceremony.bench(chosen, _lock_folder(config), seconds)
+    if as_json:
+        show_lines(asdict(rate) for rate in rates)
+        return
+    for rate in rates:
+        name = f"{rate.operation} {rate.algorithm or ''}"
+        typer.echo(f"{name:<32} {rate.per_second:>10.1f}/s  ({rate.count} in {seconds:g} s)")
+
+
+def _lock_folder(config: "SamConfig") -> Path:
+    config.state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return config.state_folder
+
+
+def _node(config: "SamConfig", name: str) -> "NodeConfig":
+    if name not in {node.name for node in config.nodes}:
+        raise fail(f"sam.toml has no node {name!r}", 2)
+    return config.node(name)
+
+
+def _install(made: Path, place: Path) -> None:
+    """Put the public cluster file where the SAM's configuration says it is."""
+    if made.resolve() != place.resolve():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made, place)
+
+
+def _show_outcome(outcome: "Outcome", *, as_json: bool) -> None:
+    """The steps were told while they happened; the result is what is left."""
+    cluster = outcome.cluster
+    files = {name: str(path) for name, path in outcome.files.items()}
+    if as_json:
+        show(
+            {
+                "cluster_id": cluster.cluster_id if cluster else None,
+                "steps": list(outcome.steps),
+                "files": dict(files),
+            },
+            as_json=True,
+        )
+    elif cluster:
+        show({"cluster": cluster.cluster_id, **files}, as_json=False)

@@ -1,0 +1,118 @@
+"""``remote-signing subscriber``: officials and organisations that sign."""
+
+# No `from __future__ import annotations`: typer reads annotations at run time.
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from remote_signing.cli.agencies import agency_id
+from remote_signing.cli.output import fail, say, show, show_table
+from remote_signing.cli.secrets_asked import new_password
+from remote_signing.cli.settings import AsJson, folder_of
+
+# Imported where it is needed: `--help` should not wait for it.
+if TYPE_CHECKING:
+    from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.subscribers import Subscriber
+
+app = typer.Typer(name="subscriber", help="Signers: officials and organisations.")
+
+Username = Annotated[str, typer.Argument(help="User name at sign-in.")]
+PasswordFile = Annotated[
+    Path | None, typer.Option(help="Its first line is the password; - for stdin [a prompt].")
+]
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    username: Username,
+    agency: Annotated[str, typer.Option(help="Code or id of the agency.")],
+    name: Annotated[str, typer.Option(help="Full name, as it stands in the certificate.")],
+    kind: Annotated[str, typer.Option(help="person or organisation.")] = "person",
+    position: Annotated[str | None, typer.Option(help="Position or title.")] = None,
+    email: Annotated[str | None, typer.Option(help="Official e-mail.")] = None,
+    phone: Annotated[str | None, typer.Option(help="Phone number.")] = None,
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a signer; tells the id. The password is asked for."""
+    from remote_signing.rssp import subscribers
+
+    with folder_of(context).services() as services:
+        new = subscribers.NewSubscriber(
+            agency_id=agency_id(services, agency),
+            full_name=name,
+            username=username,
+            password=new_password(password_file, username),
+            kind=kind,
+            position=position,
+            email=email,
+            phone=phone,
+        )
+        made = subscribers.add_subscriber(services.database, services.clock, new)
+    show({"subscriber_id": made, "username": username}, as_json=as_json)
+
+
+@app.command("list")
+def list_all(
+    context: typer.Context,
+    agency: Annotated[str | None, typer.Option(help="Only of this agency (code or id).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every signer, or those of one agency."""
+    from remote_signing.rssp import subscribers
+
+    with folder_of(context).services() as services:
+        only = agency_id(services, agency) if agency else None
+        found = subscribers.listed(services.database, agency_id=only)
+    columns = ("id", "username", "full_name", "position", "agency_name", "state")
+    show_table([asdict(each) for each in found], columns, as_json=as_json)
+
+
+@app.command("set-password")
+def set_password(
+    context: typer.Context, username: Username, password_file: PasswordFile = None
+) -> None:
+    """Replace a signer's password; ends sign-in pauses and open sessions."""
+    from remote_signing.rssp import subscribers
+
+    with folder_of(context).services() as services:
+        subscriber(services, username)
+        password = new_password(password_file, username)
+        subscribers.set_password(services.database, services.clock, username, password)
+    say(f"{username} has a new password")
+
+
+@app.command("suspend")
+def suspend(context: typer.Context, username: Username) -> None:
+    """Keep a signer from signing in and signing."""
+    _set_state(context, username, "suspended")
+
+
+@app.command("resume")
+def resume(context: typer.Context, username: Username) -> None:
+    """Let a suspended signer work again."""
+    _set_state(context, username, "active")
+
+
+def subscriber(services: "Services", username: str) -> "Subscriber":
+    """The signer with that user name."""
+    from remote_signing.rssp import subscribers
+
+    found = subscribers.find(services.database, username=username)
+    if found is None:
+        raise fail(f"no signer has the user name {username!r}")
+    return found
+
+
+def _set_state(context: typer.Context, username: str, state: str) -> None:
+    from remote_signing.rssp import subscribers
+
+    with folder_of(context).services() as services:
+        found = subscriber(services, username)
+        subscribers.set_state(services.database, services.clock, found.id, state)
+    say(f"{username} is {state}")
