@@ -101,7 +101,11 @@ class Cluster:
 
 def load_cluster(path: Path) -> Cluster:
     """The cluster described at ``path``; ``InvalidInput`` when it is none, ``SealBroken``."""
-    return read_cluster(path.read_bytes())
+    try:
+        document = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"cluster file: {error}") from error
+    return read_cluster(document)
 
 
 def read_cluster(document: bytes) -> Cluster:

@@ -55,7 +55,7 @@ def join(
     """
     plan.check()
     cluster = load_cluster(plan.cluster_file)
-    package = Package.read(plan.package_file.read_bytes(), cluster)
+    package = Package.read(_document(plan.package_file), cluster)
     people = {"operators": plan.operators, "witnesses": plan.witnesses}
     transcript = Transcript("hsm join", people, clock, progress)
     with NodeProcess(plan.node, plan.lock_folder.resolve()) as node:
@@ -73,6 +73,13 @@ def join(
             _undo(node, cluster.cluster_id, error)
             raise
     return Outcome(transcript.lines(), cluster, {"transcript.json": plan.transcript_file})
+
+
+def _document(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CeremonyRefused(f"recovery package: {error}") from error
 
 
 def _open_recovery_key(node: NodeProcess, plan: Accession, package: Package) -> list[int]:
