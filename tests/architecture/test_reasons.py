@@ -11,7 +11,7 @@ from tests.support.repository import ROOT, name, python_files
 # A code, a dash (or, after a type's code, a second comment) and a reason.
 WITH_REASON = re.compile(
     r"# noqa: [A-Z]+[0-9]+(?:, ?[A-Z]+[0-9]+)* - \w.{6,}"
-    r"|# type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\]  # \w.{6,}"
+    r"|# type: ignore\[[a-z-]+(?:, ?[a-z-]+)*\] {1,2}# \w.{6,}"
     r"|# pragma: no (?:cover|branch) - \w.{6,}"
 )
 SILENCER = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:|ruff:|mypy:|fmt:|isort:|nosec)")
