@@ -8,9 +8,9 @@ signing out, and with the subscriber's suspension.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, exists, insert, select, update
+from sqlalchemy import BigInteger, LargeBinary, bindparam, exists, insert, select, update
 
 from remote_signing.errors import SessionInvalid, SignInRefused
 from remote_signing.identifiers import Ticket, new_id
@@ -18,9 +18,9 @@ from remote_signing.rssp import audit, subscribers
 from remote_signing.rssp.models import agency, login_session, subscriber
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Label
     from sqlalchemy.sql.dml import ReturningUpdate
 
-    from remote_signing.rssp.db import Database
     from remote_signing.rssp.deps import Services
 
 LONGEST_USERNAME = 100
@@ -98,11 +98,6 @@ def sign_out(services: Services, ticket: Ticket) -> bool:
     return True
 
 
-def forget(database: Database, now_ms: int, retention_ms: int) -> int:
-    """Remove the sessions that ended ``retention_ms`` ago; how many. One statement."""
-    return database.run(delete(login_session).where(_ROW.expires_at <= now_ms - retention_ms))
-
-
 def _event(kind: str, session_id: str, subscriber_id: str) -> audit.Event:
     return audit.Event(
         kind, "signer", subscriber_id=subscriber_id, detail={"session_id": session_id}
@@ -128,8 +123,17 @@ _IS_LIVE = (
     _ROW.last_used_at > bindparam("idle_since", type_=BigInteger()),
 )
 _HIS = subscriber.c.id == _ROW.subscriber_id
-_AGENCY_NAME = select(agency.c.name).join_from(subscriber, agency).where(_HIS)
-_USE: ReturningUpdate[tuple[str, str, str | None, str]] = (
+
+
+def _his(column: ColumnElement[Any]) -> Label[Any]:
+    # For RETURNING: there, SQLAlchemy writes columns without their tables for SQLite, so that each
+    # (sub)query in it must name one table only.
+    return select(column).where(_HIS).correlate(login_session).scalar_subquery().label(column.name)
+
+
+_HIS_AGENCY_ID = select(subscriber.c.agency_id).where(_HIS).correlate(login_session)
+_HIS_AGENCY = select(agency.c.name).where(agency.c.id == _HIS_AGENCY_ID.scalar_subquery())
+_USE: ReturningUpdate[Any] = (
     update(login_session)
     .where(
         *_IS_LIVE,
@@ -138,9 +142,9 @@ _USE: ReturningUpdate[tuple[str, str, str | None, str]] = (
     .values(last_used_at=_NOW)
     .returning(
         _ROW.subscriber_id,
-        select(subscriber.c.full_name).where(_HIS).scalar_subquery().label("full_name"),
-        select(subscriber.c.position).where(_HIS).scalar_subquery().label("position"),
-        _AGENCY_NAME.scalar_subquery().label("agency_name"),
+        _his(subscriber.c.full_name),
+        _his(subscriber.c.position),
+        _HIS_AGENCY.scalar_subquery().label("agency_name"),
     )
 )
 _END = update(login_session).where(*_IS_LIVE).values(revoked_at=_NOW).returning(_ROW.subscriber_id)
