@@ -45,11 +45,16 @@ _LONGEST = {"state": 255, "description": 500, "clientData": 500}
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A request that is written down. ``expires_in`` in seconds."""
+    """A request that is written down. ``expires_in`` in seconds.
+
+    ``verification_code`` is for the portal to show beside its documents: the signer compares it
+    with the one on the consent page. None where there is nothing to sign.
+    """
 
     ticket: Ticket
     is_service: bool
     expires_in: int
+    verification_code: str | None = None
 
     @property
     def request_uri(self) -> str:
@@ -108,10 +113,14 @@ def submit(services: Services, asked: Asked) -> Submitted:
     """
     lifetime = services.config.lifetimes.request_uri
     if isinstance(asked, NewServiceRequest):
-        return Submitted(service_authorization.request(services, asked), True, lifetime)  # noqa: FBT003 - a field by position
+        ticket = service_authorization.request(services, asked)
+        return Submitted(ticket, is_service=True, expires_in=lifetime)
     requested = activation.request_activation(services, asked)
     left = (requested.expires_at_ms - services.now_ms()) // 1000
-    return Submitted(requested.ticket, False, max(1, left))  # noqa: FBT003 - as above
+    code = requested.verification_code
+    return Submitted(
+        requested.ticket, is_service=False, expires_in=max(1, left), verification_code=code
+    )
 
 
 def open_in_browser(services: Services, client_id: str, text: str) -> str:

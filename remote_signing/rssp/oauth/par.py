@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class PushedAuthorization(Endpoint):
-    """POST /oauth2/pushed_authorize. Answers 201 with ``request_uri`` and ``expires_in``."""
+    """POST /oauth2/pushed_authorize. Answers 201 with ``request_uri`` and ``expires_in``.
+
+    Beside these ``verificationCode``, as ``credentials/authorize`` has it, where something is to
+    be signed.
+    """
 
     ENDPOINT_NAME = "pushed_authorize"
 
@@ -38,4 +42,6 @@ class PushedAuthorization(Endpoint):
             asked = authorization_request.read(client, parameters, to)
             submitted = authorization_request.submit(services, asked)
         body = {"request_uri": submitted.request_uri, "expires_in": submitted.expires_in}
+        if submitted.verification_code is not None:
+            body["verificationCode"] = submitted.verification_code
         return 201, body, []
