@@ -24,7 +24,7 @@ from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.fake_sam import FakeSam
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from remote_signing.rssp.activation import NewActivation, Use
     from remote_signing.rssp.config import RsspConfig
@@ -239,14 +239,32 @@ def furnish(world: World) -> World:
     return world
 
 
+# Dialect → what was furnished into the template that new worlds are copies of.
+_FURNISHED: dict[str, dict[str, Any]] = {}
+
+
+def _furnished(url: str) -> None:
+    migrations.upgrade(url)
+    world = furnish(connect(url))
+    world.services.close()
+    _FURNISHED[world.database.dialect] = {
+        name: getattr(world, name)
+        for name in (
+            *("agency_id", "subscriber_id", "credential_id", "pin", "totp_secret"),
+            *("session", "authority"),
+        )
+    }
+
+
 @contextmanager
 def new_world(databases: Databases) -> Iterator[World]:
     """A furnished world on a new database."""
-    prepare: Callable[[str], None] = migrations.upgrade
-    url = databases.fresh(prepare)
+    url = databases.fresh(_furnished)
     world = connect(url)
+    for name, value in _FURNISHED[world.database.dialect].items():
+        setattr(world, name, value)
     try:
-        yield furnish(world)
+        yield world
     finally:
         world.services.close()
         databases.drop(url)
