@@ -47,7 +47,9 @@ def furnished(databases: Databases) -> Iterator[World]:
 @pytest.fixture
 def portal(furnished: World) -> CscPortal:
     """A test may go on with another signer or credential; the next one has the first again."""
-    return CscPortal.at(replace(furnished))
+    portal = CscPortal.at(replace(furnished))
+    portal.signer_is_ready()
+    return portal
 
 
 def fits(answer: httpx.Response, schema: str) -> dict[str, Any]:

@@ -76,12 +76,12 @@ class CscPortal:
 
     def credential_token(self, *documents: str) -> str:
         """A token of scope credential, after the signer's consent."""
-        self._signer_is_ready()
+        self.signer_is_ready()
         return str(self.world.token(*(documents or (DOCUMENT,))))
 
     def sad(self, *documents: str) -> str:
         """A SAD, by credentials/authorize and the signer's consent."""
-        self._signer_is_ready()
+        self.signer_is_ready()
         asked = self.post("credentials/authorize", self.authorize_body(*documents))
         assert asked.status_code == 202, asked.text
         handle = asked.json()["handle"]
@@ -90,7 +90,7 @@ class CscPortal:
         assert given.status_code == 200, given.text
         return str(given.json()["SAD"])
 
-    def _signer_is_ready(self) -> None:
+    def signer_is_ready(self) -> None:
         """Signed in, with a code that was not used."""
         self.world.next_step()
         self.world.session = self.world.new_session()
