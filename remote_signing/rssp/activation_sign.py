@@ -85,7 +85,7 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
     ``CredentialDisabled``, ``CertificateExpired``, ``AlgorithmUnsupported``,
     ``AlgorithmParametersInvalid``, ``DigestLengthInvalid``, ``Unavailable``.
     """
-    call = _checked(use)
+    call = check(use)
     everything = len(use.hashes)
     reserved = _reserve(services, call, "0" * everything, "1" * everything, whole=True)
     for _ in range(_ROUNDS):
@@ -95,12 +95,12 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
         stored = json.loads(row.outcomes).get(call.key.hex())
         if stored is not None:
             return _repeat(services, call, stored)
-        after = _take(row, call)
+        after = take(row, call)
         reserved = _reserve(services, call, row.used, after, whole=False)
     raise SigningInProgress("others take their hashes of this activation at this moment")
 
 
-def _checked(use: Use) -> _Call:
+def check(use: Use) -> _Call:
     """Everything about the request that needs no record. The key's own type is the SAM's check."""
     if not use.hashes:
         raise TooManySignatures("no hash")
@@ -275,7 +275,7 @@ def _wait_or_give_up(services: Services, row: Row[Any], at: int) -> None:
     raise SadInvalid("outcome of a former request is unknown; consent must be given anew")
 
 
-def _take(row: Row[Any], call: _Call) -> str:
+def take(row: Row[Any], call: _Call) -> str:
     """``used`` after the call's hashes are taken; the refusal when they are not all free."""
     if row.credential_state != "enabled":
         raise CredentialDisabled(f"credential {row.credential_state}")
