@@ -1,0 +1,189 @@
+"""What was left behind is brought to an end, and nothing else is touched."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, insert, select
+
+from remote_signing.identifiers import new_id
+from remote_signing.rssp import activation, audit
+from remote_signing.rssp.activation import Channel
+from remote_signing.rssp.housekeeping import Housekeeping
+from remote_signing.rssp.models import (
+    access_token,
+    audit_event,
+    login_session,
+    replay,
+    signature_activation,
+)
+from tests.support.world import PORTAL
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.support.world import Field, World
+
+DAY = 86_400
+
+
+def state_of(world: World, activation_id: str) -> str:
+    query = select(signature_activation.c.state).where(signature_activation.c.id == activation_id)
+    row = world.database.one(query)
+    assert row is not None
+    return str(row.state)
+
+
+def count(world: World, table: Field) -> int:
+    row = world.database.one(select(func.count().label("rows")).select_from(table))
+    assert row is not None
+    return int(row.rows)
+
+
+def abandon(world: World) -> str:
+    """A signature whose process died before its outcome; the activation's id."""
+    token = world.token()
+
+    class Killed(BaseException):
+        pass
+
+    def die() -> None:
+        world.sam.before_answer.clear()
+        raise Killed
+
+    world.sam.before_answer["sign"] = die
+    try:
+        world.sign(token)
+    except Killed:
+        world.next_step()
+        return token.row_id
+    raise AssertionError
+
+
+def test_a_signature_in_progress_is_left_alone(world: World) -> None:
+    abandoned = abandon(world)
+    world.clock.advance(29)
+    assert activation.recover(world.services) == 0
+    assert state_of(world, abandoned) == "SIGNING"
+
+
+def test_a_signature_of_unknown_outcome_fails_with_its_reason(world: World) -> None:
+    abandoned = [abandon(world), abandon(world)]
+    world.clock.advance(60)
+    assert activation.recover(world.services) == 2
+    for activation_id in abandoned:
+        assert state_of(world, activation_id) == "FAILED"
+        last = list(audit.events(world.database, activation_id=activation_id))[-1]
+        assert (last.kind, last.actor) == ("signing.unknown", "system")
+        assert last.detail == '{"reason":"outcome unknown"}'
+    assert activation.recover(world.services) == 0
+
+
+def test_only_what_is_over_expires(world: World) -> None:
+    overdue = world.opened(channel=Channel.DECOUPLED)
+    world.clock.advance(200)
+    waiting = world.opened(channel=Channel.DECOUPLED)
+    signed = world.token()
+    world.sign(signed)
+    world.clock.advance(100)
+    assert activation.expire(world.services) == 1
+    assert state_of(world, overdue) == "EXPIRED"
+    assert state_of(world, waiting) == "PENDING"
+    assert state_of(world, signed.row_id) == "SIGNED"
+
+
+def test_an_unused_consent_expires_and_forgets_its_sad(world: World) -> None:
+    token = world.token()
+    world.clock.advance(300)
+    assert activation.expire(world.services) == 1
+    row = world.database.one(
+        select(signature_activation.c.state, signature_activation.c.sad).where(
+            signature_activation.c.id == token.row_id
+        )
+    )
+    assert tuple(row or ()) == ("EXPIRED", None)
+
+
+def test_more_than_one_batch_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        world.opened(channel=Channel.DECOUPLED)
+    world.clock.advance(300)
+    monkeypatch.setattr("remote_signing.rssp.activation_recovery._BATCH", 3)
+    assert activation.expire(world.services) == 3
+
+
+def test_two_processes_expire_at_once_without_a_quarrel(world: World) -> None:
+    for _ in range(20):
+        world.opened(channel=Channel.DECOUPLED)
+    world.clock.advance(300)
+    counts: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: counts.append(activation.expire(world.services)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(counts) + activation.expire(world.services) == 20
+
+
+def test_old_rows_go_and_the_audit_table_stays(world: World) -> None:
+    now = world.clock.now_ms()
+    world.database.run(insert(replay), {"digest": b"x", "expires_at": now + 1000})
+    token = {
+        "id": new_id(now),
+        "secret_hash": b"",
+        "client_id": PORTAL,
+        "scope": "service",
+        "created_at": now,
+        "expires_at": now + 1000,
+    }
+    world.database.run(insert(access_token), token)
+    world.sign(world.token())
+    records = count(world, audit_event)
+    world.clock.advance(2)
+    assert activation.prune(world.services) == 1, "the replay row is of no more use"
+    world.clock.advance(2 * DAY)
+    assert activation.prune(world.services) == 2, "access token and session are over for a day"
+    assert count(world, login_session) == 0
+    world.clock.advance(29 * DAY)
+    assert activation.prune(world.services) == 1, "the activation is older than the retention"
+    assert count(world, audit_event) == records
+
+
+def test_an_open_activation_is_not_pruned_before_it_is_ended(world: World) -> None:
+    world.opened(channel=Channel.DECOUPLED)
+    world.clock.advance(31 * DAY)
+    activation.prune(world.services)
+    assert count(world, signature_activation) == 1
+    activation.expire(world.services)
+    activation.prune(world.services)
+    assert count(world, signature_activation) == 0
+
+
+def test_housekeeping_begins_at_once_and_survives_a_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    rounds = threading.Semaphore(0)
+    real = activation.recover
+    faults: list[Exception] = [RuntimeError("no database")]
+
+    def recover(services: Field) -> int:
+        rounds.release()
+        if faults:
+            raise faults.pop()
+        return real(services)
+
+    monkeypatch.setattr(activation, "recover", recover)
+    abandoned = abandon(world)
+    world.clock.advance(60)
+    keeper = Housekeeping(world.services, period=0.01)
+    keeper.start()
+    for _ in range(4):
+        assert rounds.acquire(timeout=10)
+    keeper.stop()
+    assert state_of(world, abandoned) == "FAILED"
+    assert [record.message for record in caplog.records].count("housekeeping") == 2

@@ -1,0 +1,140 @@
+"""The schema: made by migrations, equal to the models, guarded by triggers and grants."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import insert, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from remote_signing.errors import InvalidInput, Unavailable
+from remote_signing.rssp import migrations
+from remote_signing.rssp.db import Database
+from remote_signing.rssp.models import audit_event, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.postgres import PostgresServer
+
+
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+def test_migrations_make_exactly_what_the_models_say(database_url: str, database: Database) -> None:
+    migrations.upgrade(database_url)
+    options = {"compare_type": True, "compare_server_default": True}
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_an_upgrade_is_idempotent(database_url: str, database: Database) -> None:
+    migrations.upgrade(database_url)
+    migrations.upgrade(database_url)
+    assert migrations.at_head(database)
+    migrations.check(database)
+
+
+def test_an_empty_database_is_not_at_head(database: Database) -> None:
+    assert not migrations.at_head(database)
+    with pytest.raises(Unavailable):
+        migrations.check(database)
+
+
+def test_two_upgrades_at_once_do_not_quarrel(database_url: str, database: Database) -> None:
+    program = f"from remote_signing.rssp import migrations; migrations.upgrade({database_url!r})"
+    processes = [subprocess.Popen([sys.executable, "-c", program], cwd=_ROOT) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert migrations.at_head(database)
+
+
+def test_an_upgrade_that_fails_leaves_nothing(
+    database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = ("CREATE TABLE nonsense (", *migrations.triggers.statements(database.dialect))
+    monkeypatch.setattr(migrations.triggers, "statements", lambda _dialect: broken)
+    with pytest.raises(DBAPIError):
+        migrations.upgrade(database_url)
+    with database.engine.connect() as connection:
+        tables = MigrationContext.configure(connection).connection.dialect.get_table_names(
+            connection
+        )
+    assert tables == []
+
+
+def add_event(database: Database) -> None:
+    row = {"at": 1, "kind": "test", "actor": "test", "detail": "{}"}
+    database.run(insert(audit_event), row)
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit_event SET kind = 'x'", "DELETE FROM audit_event"]
+)
+def test_a_line_of_the_audit_table_stays_as_it_is(
+    database_url: str, database: Database, statement: str
+) -> None:
+    migrations.upgrade(database_url)
+    add_event(database)
+    with pytest.raises(DBAPIError, match="insert-only"):
+        database.run(text(statement))
+
+
+def test_a_line_is_not_replaced_either(database_url: str, database: Database) -> None:
+    migrations.upgrade(database_url)
+    add_event(database)
+    columns = "(number, at, kind, actor, detail) VALUES (1, 1, 'x', 'x', '{}')"
+    if database.dialect == "sqlite":
+        statement = f"INSERT OR REPLACE INTO audit_event {columns}"
+    else:
+        statement = "TRUNCATE audit_event"
+    with pytest.raises(DBAPIError, match="insert-only"):
+        database.run(text(statement))
+
+
+def test_the_service_role_cannot_touch_the_audit_table(postgres_server: PostgresServer) -> None:
+    url = postgres_server.fresh()
+    owner = Database(url)
+    owner.run(text("DROP ROLE IF EXISTS rssp_service"))
+    owner.run(text("CREATE ROLE rssp_service LOGIN"))
+    migrations.upgrade(url, "rssp_service")
+    service = Database(url.replace("postgres@", "rssp_service@"))
+    try:
+        add_event(service)
+        assert migrations.at_head(service)
+        for statement in (
+            "UPDATE audit_event SET kind = 'x'",
+            "DELETE FROM audit_event",
+            "TRUNCATE audit_event",
+            "DROP TABLE audit_event",
+            "ALTER TABLE audit_event DISABLE TRIGGER ALL",
+            "DELETE FROM credential",
+            "UPDATE alembic_version SET version_num = 'x'",
+        ):
+            with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
+                service.run(text(statement))
+    finally:
+        service.close()
+        owner.close()
+        postgres_server.drop(url)
+
+
+@pytest.mark.parametrize("role", ["x; DROP TABLE audit_event", "", "Upper"])
+def test_a_strange_role_is_refused(postgres_server: PostgresServer, role: str) -> None:
+    url = postgres_server.fresh()
+    with pytest.raises(InvalidInput):
+        migrations.upgrade(url, role)
+    postgres_server.drop(url)
