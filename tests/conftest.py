@@ -17,10 +17,12 @@ from remote_signing.bootstrap import find_chromium
 from remote_signing.rssp import migrations
 from remote_signing.sam.softhsm import DevelopmentToken, make_token
 from tests.support.postgres import PostgresServer, running_server
+from tests.support.registration import TestAuthority
+from tests.support.sam import RunningSam, copied, found_cluster
 from tests.support.sqlite import SqliteFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from playwright.sync_api import Browser
 
@@ -99,6 +101,56 @@ def make_tokens(
         return [make_token(folder / label, label) for label in labels]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def registration() -> TestAuthority:
+    """A registration authority whose key every test SAM pins."""
+    return TestAuthority()
+
+
+@pytest.fixture(scope="session")
+def sam_factory(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_tokens: Callable[[int], list[DevelopmentToken]],
+    registration: TestAuthority,
+) -> Iterator[Callable[..., RunningSam]]:
+    """``sam_factory(workers=2, **settings)``: a real SAM with two nodes, ended with the session."""
+    tokens = make_tokens(2)
+    cluster_file = found_cluster(tokens, tmp_path_factory.mktemp("cluster"))
+    started: list[RunningSam] = []
+
+    def start(workers: int = 2, pinned: Mapping[str, bytes] = {}, **settings: object) -> RunningSam:
+        folder = tmp_path_factory.mktemp("sam")
+        own = [copied(token, folder) for token in tokens]
+        keys = {**registration.pinned, **pinned}
+        sam = RunningSam(folder / "host", own, cluster_file, keys, settings, workers)
+        started.append(sam)
+        return sam.start()
+
+    yield start
+    for sam in started:
+        sam.stop()
+
+
+@pytest.fixture
+def start_sam(sam_factory: Callable[..., RunningSam]) -> Iterator[Callable[..., RunningSam]]:
+    """As ``sam_factory``, but what a test started ends with the test."""
+    started: list[RunningSam] = []
+
+    def start(**settings: object) -> RunningSam:
+        started.append(sam_factory(**settings))
+        return started[-1]
+
+    yield start
+    for sam in started:
+        sam.stop()
+
+
+@pytest.fixture(scope="session")
+def running_sam(sam_factory: Callable[..., RunningSam]) -> RunningSam:
+    """One SAM for all tests that do it no harm."""
+    return sam_factory()
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ class Deadlines(_Section):
     """Seconds. ``wait`` is for an idle worker; the others bound one verb's work."""
 
     wait: float = 5.0
-    start: float = 30.0
+    start: float = 15.0
     canary: float = 2.0
     activation: float = 5.0
     enrolment: float = 120.0

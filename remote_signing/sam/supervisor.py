@@ -44,6 +44,7 @@ _ENROLMENT_VERBS = frozenset(
     }
 )
 _CANARY = encode_line({"id": 0, "verb": "canary", "args": {}})
+_TRIES = 2
 _BACK_OFF = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -123,8 +124,13 @@ class Supervisor:
 
     async def _dispatch(self, line: bytes, seconds: float) -> bytes:
         failed: set[str] = set()
-        for _ in range(2):
+        tries = 0
+        while tries < _TRIES:
             worker = await self._take(failed)
+            if worker.has_ended():
+                await self._failed(worker, "ended while idle")
+                continue
+            tries += 1
             try:
                 answer = await worker.exchange(line, seconds)
             except WorkerUnusable as error:
@@ -166,7 +172,8 @@ class Supervisor:
     async def _make_idle(self, worker: WorkerProcess) -> None:
         async with self._changed:
             self._idle.append(worker)
-            self._changed.notify()
+            # All, because the first waiter may want a worker of another node.
+            self._changed.notify_all()
 
     # Workers come and go
 
@@ -225,8 +232,16 @@ class Supervisor:
                 continue
             pool.failures = 0
             pool.last_fault = None
+            self._keep(asyncio.create_task(self._watch(worker)))
             await self._make_idle(worker)
             return
+
+    async def _watch(self, worker: WorkerProcess) -> None:
+        """Replace a worker that ends while nobody asks it anything."""
+        await worker.ended()
+        if worker in self._idle:
+            self._idle.remove(worker)
+            await self._failed(worker, "ended while idle")
 
     def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         self._tasks.add(task)

@@ -105,6 +105,8 @@ def main(arguments: list[str]) -> int:
             fault = {"node": node_name, "error": type(error).__name__, "cause": error.cause}
             log.warning("worker ends", extra=fault)
             return EXIT_FAULT
+        except ConnectionError:
+            log.info("the supervisor is gone")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -53,6 +54,18 @@ class WorkerProcess:
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
         await self._line(seconds, "start")
         self.ready = True
+
+    def has_ended(self) -> bool:
+        """Whether the process is gone, even if nobody has been told yet."""
+        if self._process is None or self._process.returncode is not None:
+            return True
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, options) is not None
+
+    async def ended(self) -> None:
+        """Wait until the process is gone."""
+        if self._process is not None:
+            await self._process.wait()
 
     async def exchange(self, line: bytes, seconds: float) -> bytes:
         """Send one request and await its answer."""

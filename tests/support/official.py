@@ -44,11 +44,11 @@ class Official:
         ]
 
     def otp(self) -> str:
-        """A code of a step that was not given out: next, current or previous one."""
+        """A code of a step that was not given out: current, next or previous one."""
         with self._lock:
             while True:
                 current = int(time.time()) // 30
-                for step in (current - 1, current, current + 1):
+                for step in (current, current + 1, current - 1):
                     if step not in self.used_steps:
                         self.used_steps.add(step)
                         return pyotp.TOTP(self.totp_secret).generate_otp(step)

@@ -1,19 +1,26 @@
-"""A real SAM for tests: SoftHSM nodes, a ceremony, the process itself, and handles to hurt it."""
+"""A real SAM for tests: SoftHSM nodes, a ceremony, the process itself, and handles to hurt it.
+
+One ceremony serves a whole test session: each SAM gets a copy of its tokens, which are files.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from remote_signing.clock import SystemClock
 from remote_signing.errors import SamUnavailable
+from remote_signing.sam.ceremony import AuthorityNames, Foundation, initialise
+from remote_signing.sam.config import NodeConfig
 from remote_signing.sap import SapClient, UnixAddress
 
 if TYPE_CHECKING:
@@ -42,6 +49,48 @@ def toml(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f'"{name}" = {toml(item)}' for name, item in value.items()) + " }"
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def node_config(token: DevelopmentToken, workers: int = 2) -> NodeConfig:
+    """The configuration of a node that is this token."""
+    return NodeConfig(
+        name=token.label,
+        module=token.module,
+        token_label=token.label,
+        pin_file=token.pin_file,
+        environment=dict(token.environment),
+        workers=workers,
+    )
+
+
+def found_cluster(tokens: Sequence[DevelopmentToken], folder: Path) -> Path:
+    """A ceremony over ``tokens``, 2 of 3 custodians; the cluster file."""
+    locks = folder / "locks"
+    locks.mkdir(parents=True)
+    plan = Foundation(
+        nodes=[node_config(token) for token in tokens],
+        lock_folder=locks,
+        out_folder=folder / "ceremony",
+        custodians=("Bình", "Chi", "Dũng"),
+        threshold=2,
+        authority=AuthorityNames("Cơ quan thử nghiệm", "Test Root CA", "Test Issuing CA"),
+        operators=("Em",),
+    )
+    initialise(plan, SystemClock())
+    return folder / "ceremony" / "cluster.json"
+
+
+def copied(token: DevelopmentToken, folder: Path) -> DevelopmentToken:
+    """A copy of a token, keys and all, in ``folder``."""
+    source = token.pin_file.parent
+    target = folder / token.label
+    shutil.copytree(source, target)
+    configuration = target / "softhsm2.conf"
+    text = configuration.read_text("utf-8").replace(str(source), str(target))
+    configuration.write_text(text, "utf-8")
+    return replace(
+        token, pin_file=target / "pin", environment={"SOFTHSM2_CONF": str(configuration)}
+    )
 
 
 @dataclass
@@ -105,8 +154,10 @@ workers = {self.workers}
         return self
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """End the process; its exit status."""
+        """End the process, if it runs; its exit status."""
         assert self.process is not None
+        if self.process.poll() is not None:
+            return self.process.returncode
         for pid in self.worker_pids():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -134,17 +185,35 @@ workers = {self.workers}
             time.sleep(0.05)
         return time.monotonic() - start
 
+    def wait_until_replaced(self, victims: Sequence[int]) -> None:
+        """Wait until none of these workers is left and each node has all of its workers again."""
+
+        def replaced(_nodes: dict[str, bool]) -> bool:
+            client = self.client(2.0)
+            ready = [node["workers"] for node in client.status().nodes]
+            client.close()
+            return (
+                not set(victims) & set(self._children())
+                and len(self.worker_pids()) == len(ready) * self.workers
+                and all(count == self.workers for count in ready)
+            )
+
+        self.wait_for(replaced)
+
     def worker_pids(self, node: str = "") -> list[int]:
         """Process ids of the workers, of one node or of all."""
-        assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         found = []
-        for pid in map(int, children.read_text().split()):
+        for pid in self._children():
             with suppress(OSError):
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 if b"remote_signing.sam.worker" in command and node.encode() in b" ".join(command):
                     found.append(pid)
         return found
+
+    def _children(self) -> list[int]:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
 
     def lose_node(self, label: str) -> None:
         """The token's files vanish, as if the node were cut off."""
