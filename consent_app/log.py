@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 
 from consent_app import request_id
 
+# The second line: nothing logs a session. Its shape, and that of the secrets made under it.
+_SECRET = re.compile(r"[0-9a-z]{26}\.[A-Za-z0-9_-]{43}|(?<![\w-])[A-Za-z0-9_-]{43}(?![\w-])")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName", "color_message"}
 
 
@@ -28,7 +31,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _SECRET.sub("[redacted]", json.dumps(line, ensure_ascii=False, default=str))
 
 
 def configure_logging() -> None:
