@@ -19,10 +19,12 @@ from remote_signing.errors import (
     AlgorithmUnsupported,
     DigestLengthInvalid,
     HsmFault,
+    InvalidInput,
     SealBroken,
     SignatureFault,
 )
 from remote_signing.sam.cluster import verify_attestation
+from remote_signing.sam.hsm.bench import measure
 from remote_signing.sam.hsm.templates import REQUIRED_MECHANISMS
 from tests.support.cluster import Founded, found
 
@@ -364,3 +366,9 @@ def test_a_second_session_in_this_process_is_refused(node: Node, founded: Founde
     with pytest.raises(HsmFault, match=f"session with node {node.name}"), founded.opened(1):
         pytest.fail("opened")
     node.canary()
+
+
+def test_only_known_operations_are_measured(node: Node) -> None:
+    for operation in ("dance", "C_Sign"):
+        with pytest.raises(InvalidInput, match=operation):
+            measure(node, operation, None, 0.01)

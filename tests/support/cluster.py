@@ -73,7 +73,7 @@ class Founded:
     @contextmanager
     def opened(self, index: int = 0) -> Iterator[Node]:
         """A session with a node, in this process, which may have one at a time."""
-        with _environment_kept(), Node.open(self.nodes[index], self.state) as node:
+        with environment_kept(), Node.open(self.nodes[index], self.state) as node:
             yield node
 
     def accession(
@@ -98,7 +98,8 @@ def found(tokens: Sequence[DevelopmentToken], folder: Path) -> Founded:
 
 
 @contextmanager
-def _environment_kept() -> Iterator[None]:
+def environment_kept() -> Iterator[None]:
+    """Opening a node sets what its module reads."""
     before = dict(os.environ)
     try:
         yield

@@ -161,6 +161,9 @@ def read_shares(
 def _read_share(path: Path) -> tuple[int, bytes]:
     try:
         members = strict_json.loads_object(path.read_bytes())
-        return cast("int", members["index"]), unb64(members["share"], "share")
+        index = members["index"]
+        if not isinstance(index, int):
+            raise InvalidInput("index is no number")
+        return index, unb64(members["share"], "share")
     except (OSError, InvalidInput, KeyError) as error:
         raise CeremonyRefused(f"{path.name} cannot be read as a share") from error
