@@ -395,6 +395,25 @@ def test_explicit_credential_tells_its_factors(portal: CscPortal) -> None:
     assert "expression" not in info(portal)["auth"]
 
 
+def test_explicit_credential_at_scal2_tells_of_consent_in_our_own_page(portal: CscPortal) -> None:
+    portal.world.new_credential()
+    mine = credential.c.id == portal.world.credential_id
+    portal.world.database.run(update(credential).where(mine).values(auth_mode="explicit"))
+    auth = info(portal, authInfo=True)["auth"]
+    assert [(item["type"], item["id"]) for item in auth["objects"]] == [("PasswordOOB", "CONSENT")]
+    assert (auth["mode"], auth["expression"]) == ("explicit", "CONSENT")
+    body = portal.authorize_body(authData=[{"id": "CONSENT"}])
+    assert fits(portal.post("credentials/authorize", body), "credentials/authorize.out.202")
+
+
+def test_labels_are_english_where_the_services_language_has_none(portal: CscPortal) -> None:
+    world = portal.world
+    service = replace(world.services.config.service, lang="ja")
+    config = replace(world.services.config, service=service)
+    world.services = replace(world.services, config=config)
+    assert info(CscPortal.at(world), lang="ko")["lang"] == "en"
+
+
 def test_unknown_language_falls_back(portal: CscPortal) -> None:
     assert info(portal, lang="it-IT")["lang"] == "vi"
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from remote_signing.errors import HsmUnavailable, SamUnavailable
+from remote_signing.errors import AccessRefused, HsmUnavailable, SadInvalid, SamUnavailable
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import activation, clients, credentials
 from tests.support.csc import DOCUMENT, CscPortal, b64
@@ -141,6 +141,20 @@ def test_credential_token_that_was_revoked_is_401(portal: CscPortal) -> None:
     token = portal.credential_token()
     assert activation.revoke(portal.world.services, cast("Ticket", Ticket.parse(token)), "portal")
     answer = portal.post(SIGN, portal.sign_body(), token)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
+@pytest.mark.parametrize("error", [AccessRefused(reason="invalid_token"), SadInvalid()])
+def test_what_the_signing_statement_says_of_a_token_counts(
+    portal: CscPortal, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that was good a moment later or before is not good."""
+
+    def sign_hash(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(activation, "sign_hash", sign_hash)
+    answer = portal.post(SIGN, portal.sign_body(), portal.credential_token())
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
 
 

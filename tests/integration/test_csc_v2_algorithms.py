@@ -25,6 +25,7 @@ from remote_signing.algorithms import (
 from remote_signing.clock import FixedClock
 from remote_signing.rssp import credentials, migrations
 from tests.support.csc import CscPortal, b64
+from tests.support.sam import POLICY
 from tests.support.world import connect, furnish
 
 if TYPE_CHECKING:
@@ -138,7 +139,9 @@ def test_every_combination_that_info_offers_signs(portal: CscPortal, name: str) 
 def authorised(portal: CscPortal, count: int) -> str:
     """A SAD for ``count`` signatures over anything."""
     credential_id = portal.world.credential_id
-    shown = portal.post("credentials/info", {"credentialID": credential_id, "authInfo": True})
+    asked = {"credentialID": credential_id, "authInfo": True, "certInfo": True}
+    shown = portal.post("credentials/info", asked)
+    assert shown.json()["cert"]["policy"] == [POLICY["policy_oid"]]
     pin, otp = (item["id"] for item in shown.json()["auth"]["objects"])
     body = {
         "credentialID": credential_id,

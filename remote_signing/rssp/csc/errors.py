@@ -177,11 +177,8 @@ def translate(method: str, error: RemoteSigningError) -> CscError:
     if named is not None:
         return named
     own = METHODS.get(method, {})
-    for kind in type(error).__mro__:
-        row = own.get(kind) or COMMON.get(kind)
-        if row is not None:
-            return row()
-    return _server_error()
+    rows = (own.get(kind) or COMMON.get(kind) for kind in type(error).__mro__)
+    return next(row for row in rows if row is not None)()  # the root of the tree has one
 
 
 def refuse(method: str, error: RemoteSigningError) -> CscError:

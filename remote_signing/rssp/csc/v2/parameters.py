@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.csc.errors import Kind
     from remote_signing.strict_json import JsonValue
 
-_LONGEST_CLIENT_DATA = 4096
+_LONGEST_CLIENT_DATA = 2000
 
 
 class Parameters:

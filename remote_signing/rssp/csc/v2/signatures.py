@@ -37,11 +37,8 @@ def sign_hash(
         raise
     try:
         signatures = activation.sign_hash(services, use)
-    except AccessRefused:
-        bearer.identify(services, proved)  # tells an expired token from an unknown one
-        raise bearer.refused("invalid_token", proved) from None
-    except (SadInvalid, SadExpired) as error:
-        if use.service_token is not None:
+    except (AccessRefused, SadInvalid, SadExpired) as error:
+        if use.service_token is not None and not isinstance(error, AccessRefused):
             raise
         raise _token_refused(services, proved, use, error) from error
     return {"signatures": [encode(value) for value in signatures]}
@@ -81,12 +78,12 @@ def _own_token(presented: Presented, proved: Proved, sad: str | None) -> Ticket:
 
 
 def _token_refused(
-    services: Services, proved: Proved, use: Use, error: SadInvalid | SadExpired
+    services: Services, proved: Proved, use: Use, error: AccessRefused | SadInvalid | SadExpired
 ) -> Exception:
-    """Without a SAD the refusal is about the token, or about a credential that is not its own."""
+    """Why the bearer token was not good for this: over, unknown, or of another credential."""
     if isinstance(error, SadExpired):
         return bearer.refused("expired_token", proved)
     caller = bearer.identify(services, proved)
-    if caller.credential_id != use.credential_id:
+    if caller.credential_id not in {None, use.credential_id}:
         return invalid("credentialID")
     return bearer.refused("invalid_token", proved)
