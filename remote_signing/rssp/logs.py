@@ -49,7 +49,8 @@ _PLAIN = re.compile(r"[^a-z0-9]")
 _PATTERNS = (
     re.compile(r"[0-9a-hjkmnp-tv-z]{26}\.[A-Za-z0-9_-]{43}"),  # Ticket: the row's id and secret
     re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"),  # JWT
-    re.compile(r"(?i)(?<=\b(?:bearer|basic) )[A-Za-z0-9._~+/=-]+"),
+    re.compile(r"(?i)(?<=\bbearer )[A-Za-z0-9._~+/=-]+"),
+    re.compile(r"(?i)(?<=\bbasic )[A-Za-z0-9._~+/=-]+"),
     re.compile(r"(?i)(?<=\bdpop )[A-Za-z0-9._~+/=-]{16,}"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),  # user:password@host
     re.compile(r"otpauth://\S+"),
