@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,7 @@ from remote_signing.rssp.client_certificate import ClientCertificate
 from remote_signing.rssp.models import audit_event, subscriber
 from remote_signing.rssp.service_tokens import Holder
 from tests.support.oauth import OAuthPortal, new_key
-from tests.support.world import new_world
+from tests.support.world import configuration, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -395,6 +396,14 @@ def test_a_header_that_is_no_bearer_token_is_malformed(
         bearer.read(world.services, request_with(*headers))
     assert refused.value.reason == "malformed"
     assert refused.value.challenge is None
+
+
+def test_a_proxy_that_reports_nonsense_is_not_believed(world: World) -> None:
+    config = configuration("sqlite://", proxy={"trusted": ["127.0.0.1"]})
+    request = request_with(("authorization", "Bearer a"), ("x-client-certificate", "nonsense"))
+    with pytest.raises(BearerRefused) as refused:
+        bearer.read(replace(world.services, config=config), request)
+    assert refused.value.reason == "malformed"
 
 
 def test_the_header_is_read_with_its_proofs(world: World) -> None:

@@ -118,6 +118,7 @@ def test_a_member_named_twice_is_refused() -> None:
         "e30.e30.",
         " e30.e30.e30",
         "e30=.e30.e30",
+        "e.e30.e30",
         "e30.e3+.e30",
         "e31.e30.e30",  # spare bits: a second spelling of "{}"
         "W10.e30.e30",

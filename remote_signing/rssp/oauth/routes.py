@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
@@ -54,8 +55,7 @@ async def revoke(request: Request, services: ServicesDep) -> Response:
 @router.get(_WELL_KNOWN[1] + "/{path:path}")
 async def well_known(services: ServicesDep, path: str = "") -> Response:
     """RFC 8414. The second name is where some clients look first; we are no OpenID provider."""
-    issuer = services.config.urls.issuer
-    if path and not issuer.endswith(f"/{path}"):
+    if path and urlsplit(services.config.urls.issuer).path != f"/{path}":
         raise HTTPException(404)
     return JSONResponse(metadata.describe(services.config))
 
