@@ -11,27 +11,50 @@ This module knows no key and takes no decision: each verb checks everything insi
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 import queue
-import socket
-import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
 
 from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, SamUnavailable, from_wire
+from remote_signing.sap_transport import (
+    MAX_LINE,
+    Connection,
+    TlsAddress,
+    UnixAddress,
+    b64,
+    encode_line,
+    unb64,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from remote_signing.errors import PublicValue
     from remote_signing.strict_json import JsonValue
 
-MAX_LINE = 4 * 1024 * 1024
+__all__ = [
+    "MAX_LINE",
+    "Activated",
+    "Challenge",
+    "ChallengeRequest",
+    "CreatedCredential",
+    "Evidence",
+    "NodeReport",
+    "Order",
+    "Resealed",
+    "SamStatus",
+    "SapClient",
+    "SignRequest",
+    "Signed",
+    "TlsAddress",
+    "UnixAddress",
+    "b64",
+    "encode_line",
+    "unb64",
+]
 
 Arguments: TypeAlias = "Mapping[str, object]"
 
@@ -153,101 +176,6 @@ class ChallengeRequest:
     expires_at_ms: int
 
 
-def b64(data: bytes) -> str:
-    """Standard base64 with padding."""
-    return base64.b64encode(data).decode("ascii")
-
-
-def unb64(value: object, name: str) -> bytes:
-    """The bytes of a base64 string of the wire; ``InvalidInput`` for anything else."""
-    if not isinstance(value, str):
-        raise InvalidInput(f"{name} is not a string", parameter=name)
-    try:
-        return base64.b64decode(value, validate=True)
-    except ValueError:
-        raise InvalidInput(f"{name} is not base64", parameter=name) from None
-
-
-def encode_line(message: Mapping[str, object]) -> bytes:
-    """One frame."""
-    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
-
-
-@dataclass(frozen=True, slots=True)
-class UnixAddress:
-    """A SAM on this host."""
-
-    path: Path
-
-    def connect(self, timeout: float) -> socket.socket:
-        """An open connection; ``OSError`` when there is none to be had."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(timeout)
-        try:
-            connection.connect(str(self.path))
-        except OSError:
-            connection.close()
-            raise
-        return connection
-
-
-@dataclass(frozen=True, slots=True)
-class TlsAddress:
-    """A SAM on another host: TLS 1.3, its certificate from ``ca``, ours in ``certificate``."""
-
-    host: str
-    port: int
-    ca: Path
-    certificate: Path
-    key: Path
-    context: ssl.SSLContext = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_verify_locations(self.ca)
-        context.load_cert_chain(self.certificate, self.key)
-        object.__setattr__(self, "context", context)
-
-    def connect(self, timeout: float) -> socket.socket:
-        """An open connection; ``OSError`` when there is none to be had."""
-        raw = socket.create_connection((self.host, self.port), timeout)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            return self.context.wrap_socket(raw, server_hostname=self.host)
-        except OSError:
-            raw.close()
-            raise
-
-
-class _Connection:
-    """One socket and the bytes read from it that are not yet a line."""
-
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
-        self._buffer = bytearray()
-        self.used = False
-
-    def exchange(self, line: bytes, deadline: float) -> bytes:
-        self._link.settimeout(max(deadline - time.monotonic(), 0.001))
-        self._link.sendall(line)
-        while (end := self._buffer.find(b"\n")) < 0:
-            self._link.settimeout(max(deadline - time.monotonic(), 0.001))
-            chunk = self._link.recv(262_144)
-            if not chunk:
-                raise ConnectionResetError("the SAM closed the connection")
-            self._buffer += chunk
-            if len(self._buffer) > MAX_LINE:
-                raise ConnectionAbortedError("the SAM's answer is too long")
-        answer = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        self.used = True
-        return answer
-
-    def close(self) -> None:
-        self._link.close()
-
-
 class SapClient:
     """Calls the SAM. Thread-safe: each call has a connection of its own from a pool.
 
@@ -258,7 +186,7 @@ class SapClient:
     def __init__(self, address: UnixAddress | TlsAddress, timeout: float = 20.0) -> None:
         self._address = address
         self._timeout = timeout
-        self._idle: queue.SimpleQueue[_Connection] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._numbers = itertools.count(1)
 
     def create_credential(self, order: Order) -> CreatedCredential:
@@ -421,7 +349,7 @@ class SapClient:
         """
         deadline = time.monotonic() + self._timeout
         while True:
-            connection: _Connection | None = None
+            connection: Connection | None = None
             try:
                 connection = self._take(deadline)
                 answer = strict_json.loads_object(connection.exchange(line, deadline))
@@ -435,8 +363,8 @@ class SapClient:
             self._idle.put(connection)
             return answer
 
-    def _take(self, deadline: float) -> _Connection:
+    def _take(self, deadline: float) -> Connection:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
-            return _Connection(self._address.connect(max(deadline - time.monotonic(), 0.001)))
+            return Connection(self._address.connect(max(deadline - time.monotonic(), 0.001)))
