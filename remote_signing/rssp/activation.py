@@ -11,7 +11,7 @@ the files beside it, in the order in which a signature goes through them:
 
 from __future__ import annotations
 
-from remote_signing.rssp.activation_consent import approve, authorize_inline, deny
+from remote_signing.rssp.activation_consent import approve, authorize_inline, deny, resume
 from remote_signing.rssp.activation_model import (
     ActivationDetails,
     ActivationSummary,
@@ -61,6 +61,7 @@ __all__ = [
     "recover",
     "redeem_code",
     "request_activation",
+    "resume",
     "revoke",
     "s256",
     "sign_hash",

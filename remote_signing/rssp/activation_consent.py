@@ -71,6 +71,7 @@ def approve(
     ``CertificateExpired``, ``Unavailable``.
     """
     parameters = _by_session(services, session, activation_id)
+    # Step 2b: the attempt is counted before anything is checked.
     row = services.database.one(_TRY, {**parameters, "event": "{}"})
     if row is None:
         raise _why_not(services, parameters)
@@ -85,6 +86,26 @@ def approve(
     is_oauth = row.channel == Channel.OAUTH.value
     _authorize(services, activated, activation_id, code=code if is_oauth else None)
     return Approved(_redirect(services, row, {"code": str(code)}) if is_oauth else None)
+
+
+def resume(services: Services, session: Ticket, activation_id: str) -> Approved:
+    """A new redirect for a consent whose answer was lost on the way back. One statement.
+
+    Consent is not asked for again: a fault of ours must not cost the signer a second code. The
+    former authorization code is void from now on; once a code was redeemed there is no other.
+    Errors: as :func:`approve`, without the evidence.
+    """
+    code = Ticket.issue(activation_id)
+    parameters = _by_session(services, session, activation_id)
+    renewal = {
+        "event": "{}",
+        "new_code": code.secret_hash,
+        "new_code_end": services.now_ms() + services.config.lifetimes.code * 1000,
+    }
+    row = services.database.one(_RESUME, parameters | renewal)
+    if row is None:
+        raise _why_not(services, parameters)
+    return Approved(_redirect(services, row, {"code": str(code)}))
 
 
 def authorize_inline(
@@ -167,6 +188,7 @@ def _authorize(
         "new_token": None if sad is None else sad.secret_hash,
     }
     try:
+        # Step 2d: consent, the use of the code and the audit row, in one statement.
         row = services.database.one(_AUTHORIZE, parameters)
     except EvidenceReplayed as error:
         raise _refused(services, activation_id, error) from error
@@ -229,8 +251,8 @@ def _unanswerable(row: Row[Any], at: int) -> RemoteSigningError:
         return ActivationExpired("too late")
     if row.state == State.DENIED.value:
         return ActivationDenied("already refused")
-    if row.state != State.PENDING.value or row.channel == Channel.INLINE.value:
-        return ActivationConflict(f"{row.channel} and already {row.state}")
+    if row.state != State.PENDING.value or row.channel == Channel.INLINE.value or row.usable:
+        return ActivationConflict(f"{row.channel} and {row.state}")
     if row.credential_state == "enabled" and not row.in_validity:
         return CertificateExpired("outside the certificate's validity")
     return CredentialDisabled(f"credential {row.credential_state} or subscriber suspended")
@@ -282,6 +304,21 @@ _AUTHORIZE = (
     )
     .returning(ACTIVATION.id)
 )
+_RESUME = (
+    step("consent.resumed", SIGNER)
+    .where(
+        ACTIVATION.state == State.AUTHORIZED.value,
+        ACTIVATION.expires_at > now,
+        ACTIVATION.channel == Channel.OAUTH.value,
+        ACTIVATION.code_used_at.is_(None),
+        ACTIVATION.subscriber_id == signed_in_subscriber(),
+    )
+    .values(
+        code_secret=bindparam("new_code", type_=LargeBinary()),
+        code_expires_at=bindparam("new_code_end", type_=BigInteger()),
+    )
+    .returning(*_ANSWERED)
+)
 _GIVE_BACK = (
     step("consent.interrupted", SIGNER)
     .values(attempts=ACTIVATION.attempts - 1)
@@ -302,6 +339,7 @@ _WHY_NOT = (
         *(ACTIVATION.subscriber_id, ACTIVATION.state, ACTIVATION.channel, ACTIVATION.expires_at),
         CREDENTIAL.state.label("credential_state"),
         ((CREDENTIAL.not_before <= now) & (CREDENTIAL.not_after > now)).label("in_validity"),
+        credential_is_usable().label("usable"),
     )
     .join_from(signature_activation, credential, CREDENTIAL.id == ACTIVATION.credential_id)
     .where(ACTIVATION.id == the_id)

@@ -208,6 +208,34 @@ def test_an_answered_request_cannot_be_answered_again(world: World) -> None:
         activation.deny(world.services, world.session, waiting)
 
 
+def code_in(approved: activation.Approved) -> Ticket:
+    code = (approved.redirect_to or "").partition("code=")[2].partition("&")[0]
+    ticket = Ticket.parse(code)
+    assert ticket is not None
+    return ticket
+
+
+def test_a_consent_whose_answer_was_lost_is_resumed_without_a_second_code(world: World) -> None:
+    waiting = world.opened()
+    lost = code_in(world.approve(waiting))
+    found = code_in(activation.resume(world.services, world.session, waiting))
+    with pytest.raises(ActivationUnknown):
+        world.redeem(lost)
+    assert world.redeem(found)
+    with pytest.raises(ActivationConflict):
+        activation.resume(world.services, world.session, waiting)
+
+
+def test_only_a_given_consent_is_resumed_and_only_by_its_signer(world: World) -> None:
+    waiting = world.opened()
+    with pytest.raises(ActivationConflict):
+        activation.resume(world.services, world.session, waiting)
+    world.approve(waiting)
+    world.new_signer("binh.tran")
+    with pytest.raises(ActivationUnknown):
+        activation.resume(world.services, world.session, waiting)
+
+
 def test_a_refusal_goes_back_to_the_client(world: World) -> None:
     waiting = world.opened()
     denied = activation.deny(world.services, world.session, waiting)
