@@ -49,6 +49,7 @@ async def show(request: Request, name: Name) -> Response:
     """One request: the question while it waits, else how it ended."""
     visit = Visit(request)
     asked = await visit.site.rssp.signature_request(required_session(visit), name)
+    # Step 2a: who asks, for what, until when, and the code that the portal shows too.
     if asked.shown_state == "PENDING":
         return visit.page(
             "request.html", asked=asked, signer=asked.subscriber, form_origin=asked.redirect_origin

@@ -66,6 +66,7 @@ def request_activation(services: Services, new: NewActivation) -> Requested:
     ticket = Ticket.issue(new_id(started))
     lifetimes = services.config.lifetimes
     expires = started + lifetimes.activation * 1000
+    # Steps 1b and 1c: the challenge over exactly this, then one row that holds everything.
     row, challenge = insert_activation(services, new, ticket.row_id, expires, secret=ticket)
     if new.channel is Channel.OAUTH:
         expires = started + min(lifetimes.request_uri, lifetimes.activation) * 1000

@@ -87,6 +87,7 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
     """
     call = check(use)
     everything = len(use.hashes)
+    # Step 4b: the intent.
     reserved = _reserve(services, call, "0" * everything, "1" * everything, whole=True)
     for _ in range(_ROUNDS):
         if reserved is not None:
@@ -164,6 +165,7 @@ def _sign(services: Services, call: _Call, reserved: _Reserved) -> tuple[bytes, 
         # No signature has left the SAM, so the hashes may be signed by another call.
         _return(services, call, reserved, error)
         raise
+    # Step 4e: the outcome; then, and not before, the signatures leave.
     _finish(services, call, reserved, signed.signatures, signed.node)
     return signed.signatures
 

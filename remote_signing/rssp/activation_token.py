@@ -65,6 +65,7 @@ def redeem_code(  # noqa: PLR0913 - each is a parameter of the token request
         "new_token": token.secret_hash,
         "event": "{}",
     }
+    # Step 3: the code becomes a token; client, redirect_uri, PKCE and key are in the statement.
     row = services.database.one(_REDEEM, parameters)
     if row is None:
         raise _why_not_redeemed(services, parameters)

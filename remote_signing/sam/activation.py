@@ -63,8 +63,8 @@ class Activation:
 
     def _challenge(self, arguments: Arguments) -> Answer:
         request = _challenge_request(arguments)
-        digest = digest_named(request.hash_algorithm)
-        check_digests(digest, request.hashes)
+        if request.hashes:
+            check_digests(digest_named(request.hash_algorithm), request.hashes)
         bound = sad.Bound.from_request(request)
         return {
             "challenge": b64(sad.seal_challenge(self._node, bound)),
@@ -73,7 +73,8 @@ class Activation:
         }
 
     def _activate(self, arguments: Arguments) -> Answer:
-        """Step 2c: the signer's evidence against the sealed factors; then the SAD."""
+        """The SAD, when the evidence satisfies the sealed factors."""
+        # Step 2c: the signer's own evidence, checked where the keys are.
         now_ms = self._clock.now_ms()
         credential = open_live(self._node, self._revoked, arguments)
         bound = sad.open_challenge(self._node, binary(arguments, "challenge"), now_ms)
@@ -96,7 +97,8 @@ class Activation:
         }
 
     def _sign(self, arguments: Arguments) -> Answer:
-        """Steps 4c and 4d: only what the SAD covers reaches the key, for as long as it takes."""
+        """Only what the SAD covers reaches the key, for as long as it takes."""
+        # Step 4c: does the signer's consent cover exactly this?
         credential = open_live(self._node, self._revoked, arguments)
         consent = sad.open_sad(self._node, binary(arguments, "sad"), self._clock.now_ms())
         _check_bound(consent.bound, credential, arguments)
@@ -111,6 +113,7 @@ class Activation:
         values = raw_digests(arguments)
         sad.check_use(consent, values, scheme.digest.name)
         check_digests(scheme.digest, values)
+        # Step 4d: unwrap, sign, verify, destroy.
         wrapped, public_key = credential.wrapped_key, credential.public_key
         with self._node.activate(wrapped, algorithm, public_key) as key:
             signatures = key.sign_many(scheme, values)

@@ -134,6 +134,7 @@ def open_in_browser(services: Services, client_id: str, text: str) -> str:
         raise invalid("request_uri", "invalid_request_uri")
     if is_service:
         return f"services/{service_authorization.open_request(services, client_id, ticket)}"
+    # Step 1d: the browser shows what was pushed; the request_uri is used up.
     return f"requests/{activation.open_request(services, client_id, ticket)}"
 
 

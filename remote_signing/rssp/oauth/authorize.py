@@ -23,6 +23,7 @@ from remote_signing.rssp.oauth.errors import (
     REQUEST_URI,
     OAuthRefused,
     invalid,
+    log,
     missing,
     told_by,
     translate,
@@ -90,6 +91,7 @@ class Authorization(Endpoint):
         return 303, "", [("Location", f"{services.config.urls.consent}/{path}")]
 
     def _tell_client(self, error: OAuth2Error, to: str, state: str | None) -> Answer:
+        log(error)
         answer = {"error": str(error.error), "error_description": str(error.description)}
         if state is not None:
             answer["state"] = state

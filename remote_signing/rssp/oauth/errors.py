@@ -40,6 +40,7 @@ INVALID_SCOPE: Final = "The requested scope is invalid, unknown, or malformed."
 RESPONSE_TYPE: Final = (
     "The authorization server does not support obtaining an authorization code using this method."
 )
+INTERNAL: Final = 500
 _CODE_OVER = "Authorization code is invalid or expired"
 _OTHER_REDIRECT = (
     "redirect_uri parameter does not match redirect_uri parameter of authorization request"
@@ -137,14 +138,20 @@ _BY_REASON: Mapping[str, Row] = {
 
 
 def translate(error: errors.RemoteSigningError, own: Rows | None = None) -> OAuthRefused:
-    """What the client is told of ``error``; what happened goes to the log."""
-    told = _row(error, own or {})
-    is_fault = issubclass(type(error), errors.RemoteSigningError) and told[0] == "server_error"
-    (_log.error if is_fault else _log.info)(
-        "refused", extra={"error": type(error).__name__, "cause": error.cause}
-    )
+    """What the client is told of ``error``, which stays its cause for the log."""
+    code, text, *status = _row(error, own or {})
     headers = (("Retry-After", "1"),) if isinstance(error, errors.Unavailable) else ()
-    return OAuthRefused(told[0], told[1], told[2] if len(told) > 2 else 400, headers)  # noqa: PLR2004 - a row may name a status
+    told = OAuthRefused(str(code), str(text), int(status[0]) if status else 400, headers)
+    told.__cause__ = error
+    return told
+
+
+def log(told: OAuth2Error) -> None:
+    """Note a refusal with its private cause."""
+    cause = told.__cause__
+    text = cause.cause if isinstance(cause, errors.RemoteSigningError) else told.description
+    extra = {"error": type(cause or told).__name__, "oauth_error": told.error, "cause": text}
+    (_log.error if told.status_code == INTERNAL else _log.info)("refused", extra=extra)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ class PushedAuthorization(Endpoint):
         """Authenticate the client as at the token endpoint and write its request down."""
         services = cast("Server", self.server).services
         pushed = cast("HttpRequest", request)
+        # Step 1a: who asks is proved before anything is written down.
         client = client_auth.authenticate(services, pushed)
         if pushed.get("request_uri") is not None:
             raise invalid("request_uri")

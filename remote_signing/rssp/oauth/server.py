@@ -12,7 +12,7 @@ from starlette.responses import Response
 from remote_signing.errors import RemoteSigningError
 from remote_signing.rssp.clients import GRANT_TYPES, SCOPES
 from remote_signing.rssp.oauth.authorize import Authorization, as_oauth_error, page
-from remote_signing.rssp.oauth.errors import invalid, missing
+from remote_signing.rssp.oauth.errors import invalid, log, missing
 from remote_signing.rssp.oauth.grants import AuthorizationCode, ClientCredentials, RefreshToken
 from remote_signing.rssp.oauth.par import PushedAuthorization
 from remote_signing.rssp.oauth.revocation import Revocation
@@ -68,6 +68,7 @@ class Server(AuthorizationServer):
     def refuse(self, error: OAuth2Error | RemoteSigningError, *, on_page: bool = False) -> Response:
         """The answer that tells of ``error``: JSON for programs, a page for people."""
         told = as_oauth_error(error)
+        log(told)
         status, body, headers = told()
         return self.handle_response(status, page(told) if on_page else body, headers)
 

@@ -7,6 +7,7 @@ fails: tokens hold a whole cluster or nothing of it.
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -72,10 +73,18 @@ class Foundation:
             raise CeremonyRefused("the transcript must name an operator")
         check_quorum(len(self.custodians), self.threshold)
         self.authority.check()
-        if self.out_folder.exists() and any(self.out_folder.iterdir()):
-            raise CeremonyRefused(f"{self.out_folder} is not empty")
+        _check_empty(self.out_folder.resolve())
         if not self.lock_folder.is_dir():
             raise CeremonyRefused(f"{self.lock_folder} is not a folder")
+
+
+def _check_empty(folder: Path) -> None:
+    """Whether ``folder`` is an empty folder, or can be made."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise CeremonyRefused(f"cannot write to {there}")
+    if there == folder and any(folder.iterdir()):
+        raise CeremonyRefused(f"{folder} is not empty")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import operator
 import os
 from dataclasses import dataclass
 from itertools import combinations
@@ -161,9 +162,6 @@ def read_shares(
 def _read_share(path: Path) -> tuple[int, bytes]:
     try:
         members = strict_json.loads_object(path.read_bytes())
-        index = members["index"]
-        if not isinstance(index, int):
-            raise InvalidInput("index is no number")
-        return index, unb64(members["share"], "share")
-    except (OSError, InvalidInput, KeyError) as error:
+        return operator.index(cast("int", members["index"])), unb64(members["share"], "share")
+    except (OSError, InvalidInput, KeyError, TypeError) as error:
         raise CeremonyRefused(f"{path.name} cannot be read as a share") from error

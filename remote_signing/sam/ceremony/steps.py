@@ -66,6 +66,8 @@ class Steps:
             return {"ok": step(**cast("Members", request["arguments"]))}
         except RemoteSigningError as error:
             return {"error": type(error).__name__, "cause": error.cause}
+        except OSError as error:
+            return {"error": CeremonyRefused.__name__, "cause": str(error)}
 
     # Any ceremony
 

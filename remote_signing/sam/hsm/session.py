@@ -131,7 +131,10 @@ class TokenSession:
 
 @contextlib.contextmanager
 def _start_up_lock(path: Path) -> Iterator[None]:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HsmFault(f"start-up lock: {error}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -29,6 +29,7 @@ def sign_hash(
     token as SAD; a credential token alone. Errors: ``CscError``, or a domain error of
     :func:`remote_signing.rssp.activation.sign_hash`.
     """
+    # Step 4a: form and proof of the token; whether it is good is part of step 4b.
     proved = bearer.prove(services, presented)
     try:
         use = _use(presented, proved, wanted)
