@@ -151,7 +151,7 @@ def open_client(
     """A connection pool to the rssp of ``config``."""
     verify = ssl.create_default_context(cafile=config.ca) if config.ca else True
     return httpx.AsyncClient(
-        base_url=f"{config.url}/consent/v1/",
+        base_url=config.url,
         timeout=httpx.Timeout(config.timeout, connect=3.0, pool=3.0),
         verify=verify,
         transport=transport,
@@ -239,7 +239,9 @@ class ConsentApi:
         if session is not None:
             headers["Authorization"] = f"Bearer {session}"
         try:
-            return await self._http.request(method, path, headers=headers, json=body)
+            return await self._http.request(
+                method, f"/consent/v1/{path}", headers=headers, json=body
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise RsspAway(f"{method} {path}: {error!r}", is_settled=True) from error
         except httpx.HTTPError as error:

@@ -1,0 +1,237 @@
+"""Both catalogues are whole, and nothing on any page is left untranslated."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from gettext import GNUTranslations
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import consent_app
+from consent_app import language, site
+from consent_app.config import BrandConfig
+from consent_app.cookies import Notice
+from consent_app.rssp import ServiceRequest, SignatureRequest, Waiting
+from tests.support.consent_api import FakeRssp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from babel.messages.catalog import Catalog
+    from jinja2 import Environment
+
+FOLDER = Path(consent_app.__file__).parent
+OPEN, CLOSE = "⟦", "⟧"
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+# The same in every language: names of languages, figures, marks.
+UNTRANSLATED = re.compile(r"(?:VI|EN|Tiếng Việt|English|[\W\d_]*)")
+
+NOTICES = (
+    *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
+    *("unavailable", "unknown", "answered", "session_over", "signed_out"),
+)
+
+
+def messages() -> set[tuple[str, ...]]:
+    """What the templates say, as (singular,) or (singular, plural)."""
+    found = extract_from_dir(
+        FOLDER / "templates",
+        method_map=[("**.html", "jinja2")],
+        options_map={"**.html": {"newstyle_gettext": "true"}},
+        keywords={"_": None, "ngettext": (1, 2)},
+    )
+    return {_forms(message) for _, _, message, _, _ in found}
+
+
+def _forms(message: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    return (message,) if isinstance(message, str) else tuple(message or ())
+
+
+def catalogue(name: str) -> Catalog:
+    with (FOLDER / "locales" / name / "LC_MESSAGES" / "consent_app.po").open("rb") as lines:
+        return read_po(lines, locale=name, abort_invalid=True)
+
+
+@pytest.mark.parametrize("name", language.LANGUAGES)
+def test_a_catalogue_holds_every_message_and_no_other(name: str) -> None:
+    known = {_forms(message.id) for message in catalogue(name) if message.id}
+    assert known == messages()
+
+
+@pytest.mark.parametrize("name", language.LANGUAGES)
+def test_every_message_is_translated_with_its_placeholders(name: str) -> None:
+    texts = catalogue(name)
+    for message in texts:
+        if not message.id:
+            continue
+        strings = _forms(message.string)
+        assert not message.fuzzy, message.id
+        assert all(strings), message.id
+        assert len(strings) == (texts.num_plurals if message.pluralizable else 1)
+        wanted = set(PLACEHOLDER.findall(" ".join(_forms(message.id))))
+        assert all(set(PLACEHOLDER.findall(string)) == wanted for string in strings), message.id
+
+
+def test_no_vietnamese_text_is_english() -> None:
+    texts = [message for message in catalogue("vi") if message.id]
+    assert [
+        message.id for message in texts if set(_forms(message.string)) & set(_forms(message.id))
+    ] == []
+
+
+def test_vietnamese_texts_are_composed_and_use_the_terms_of_the_field() -> None:
+    texts = " ".join(" ".join(_forms(message.string)) for message in catalogue("vi") if message.id)
+    assert unicodedata.is_normalized("NFC", texts)
+    for term in (
+        *("chứng thư số", "Mã PIN ký số", "Mã xác thực một lần", "số/ký hiệu"),
+        *("Từ chối", "Phê duyệt"),
+    ):
+        assert term in texts
+
+
+class Marked(GNUTranslations):
+    """Every text in marks, so that what bears none was never given to be translated."""
+
+    def gettext(self, message: str) -> str:
+        return f"{OPEN}{message}{CLOSE}"
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return f"{OPEN}{msgid1 if n == 1 else msgid2}{CLOSE}"
+
+
+class Texts(HTMLParser):
+    """What a person reads or hears of a page: texts, and attributes that are spoken."""
+
+    SPOKEN = ("aria-label", "alt", "title", "placeholder")
+    SILENT = ("style", "script")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._silent = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._silent = tag in self.SILENT
+        self.found += [value for name, value in attrs if name in self.SPOKEN and value]
+
+    def handle_endtag(self, _tag: str) -> None:
+        self._silent = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.found.append(data)
+
+
+def unmarked(html: str) -> list[str]:
+    """The texts of a page outside the marks, data (here: figures) aside."""
+    parser = Texts()
+    parser.feed(html)
+    # One text may hold another as a value ("Time left: 4 minutes"): innermost first.
+    text = "\0".join(parser.found)
+    inner = re.compile(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}")
+    while inner.search(text):
+        text = inner.sub("", text)
+    parts = (part.strip() for part in text.split("\0"))
+    return [part for part in parts if not UNTRANSLATED.fullmatch(part)]
+
+
+def pages() -> Iterator[tuple[str, dict[str, object]]]:
+    """Every template in every state that it knows."""
+    fake = FakeRssp()
+    fake.add_request(count=7, description="77", client_name="77", documents=_documents(7))
+    fake.add_request("0" * 26, 1, description=None, client_name="77", documents=[])
+    fake.add_service(client_name="77")
+    requests = [SignatureRequest.model_validate(_data(item)) for item in fake.requests.values()]
+    service = ServiceRequest.model_validate(_data(fake.services.popitem()[1]))
+    signer = requests[0].subscriber
+    now = datetime.now(UTC)
+    waiting = {"now": now, "subscriber": signer, "requests": list(requests)}
+    full = Waiting.model_validate(waiting, from_attributes=True)
+    for is_refused in (True, False):
+        yield "sign_in.html", {"after": "/", "username": "", "is_refused": is_refused}
+    for kind in NOTICES:
+        yield "sign_in.html", _sign_in() | {"notice": Notice(kind, attempts_left=4)}
+        yield "request.html", {"asked": requests[0], "signer": signer, "notice": Notice(kind)}
+    for left in (0, 1, 60, 61, 122):
+        late = requests[1].model_copy(update={"expires_at": requests[1].now + timedelta(0, left)})
+        yield "request.html", {"asked": late, "signer": signer}
+    for lines in (full, full.model_copy(update={"requests": []})):
+        yield "waiting.html", {"waiting": lines, "signer": signer}
+    for state in ("AUTHORIZED", "SIGNED", "DENIED", "EXPIRED", "REVOKED", "FAILED"):
+        yield "outcome.html", {"asked": requests[0], "state": state, "signer": signer}
+    for state in ("GRANTED", "DENIED", "EXPIRED"):
+        yield "service_outcome.html", {"asked": service, "state": state, "signer": signer}
+    yield "service.html", {"asked": service, "signer": signer}
+    for kind in ("unavailable", "unknown", "forged", "malformed", "server_error", "refused"):
+        yield "error.html", {"kind": kind}
+
+
+def _sign_in() -> dict[str, object]:
+    return {"after": "/", "username": "", "is_refused": False}
+
+
+def _documents(count: int) -> list[dict[str, str | None]]:
+    return [{"label": "77" if number % 2 else None, "digest": "0" * 64} for number in range(count)]
+
+
+def _data(item: dict[str, object]) -> dict[str, object]:
+    """``item`` with figures for everything that comes from outside."""
+    signer = {"full_name": "77", "position": "77", "agency": "77"}
+    certificate = {
+        "holder": "77",
+        "organisation": "77",
+        "issuer": "77",
+        "serial": "00",
+        "not_before": "2026-01-01T00:00:00Z",
+        "not_after": "2027-01-01T00:00:00Z",
+    }
+    return item | {"subscriber": signer, "certificate": certificate, "hash_algorithm": "77"}
+
+
+def rendered(template: str, values: dict[str, object]) -> str:
+    given: dict[str, object] = {
+        "brand": BrandConfig("7", "7", "7", "7", "7"),
+        "language": "vi",
+        "notice": None,
+        "request_id": "7",
+        "here": "/",
+        "form_token": lambda _path: "7",
+        **values,
+    }
+    return marked_templates().get_template(template).render(given)
+
+
+@cache
+def marked_templates() -> Environment:
+    return site.environment(Marked(), site.load_static())
+
+
+TEMPLATES = sorted(path.name for path in (FOLDER / "templates").glob("*.html"))
+
+
+@pytest.mark.parametrize("template", [name for name in TEMPLATES if name != "parts.html"])
+def test_no_text_is_left_untranslated(template: str) -> None:
+    states = [values for name, values in pages() if name == template]
+    assert states or template == "frame.html"
+    for values in states:
+        assert unmarked(rendered(template, values)) == []
+
+
+def test_the_check_finds_a_text_that_was_forgotten() -> None:
+    assert unmarked(f"<p>{OPEN}a {OPEN}b{CLOSE}{CLOSE} 77</p><p title='x'>Forgotten</p>") == [
+        "x",
+        "Forgotten",
+    ]
+
+
+def test_every_notice_has_words_in_every_language() -> None:
+    source = (FOLDER / "templates" / "parts.html").read_text("utf-8")
+    assert set(re.findall(r'notice\.kind == "(\w+)"', source)) == set(NOTICES)
