@@ -36,3 +36,12 @@ def test_every_file_that_the_documentation_names_exists() -> None:
             r"`([a-z_/0-9]+/[a-z_/0-9]+\.(?:py|md|html))`", page.read_text("utf-8")
         ):
             assert place(name).exists(), (page.name, name)
+
+
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    named = re.findall(
+        r"`(test_[a-z0-9_]+)`", (ROOT / "docs" / "threat-model.md").read_text("utf-8")
+    )
+    assert len(named) > 30
+    written = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in named if f"def {name}(" not in written] == []
