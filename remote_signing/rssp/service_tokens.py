@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, insert, select, update
 
 from remote_signing.errors import AccessRefused, ReplayDetected
 from remote_signing.identifiers import Ticket, new_id
@@ -163,7 +163,6 @@ def _parameters(services: Services, ticket: Ticket, holder: Holder) -> dict[str,
         "the_secret": ticket.secret_hash,
         "the_client": holder.client_id,
         "the_jkt": holder.jkt or "",
-        "the_x5t": holder.x5t or "",
         "now": services.now_ms(),
     }
 
@@ -243,9 +242,9 @@ _USE_UP = (
         _REFRESH.used_at.is_(None),
         _REFRESH.revoked_at.is_(None),
         _REFRESH.expires_at > _NOW,
-        # Whoever once proved a key proves it again: no step down to a bearer token.
+        # Whoever once proved a key proves it again: no step down to a bearer token. A certificate
+        # is not compared: it was checked when the client authenticated, and may be a renewed one.
         func.coalesce(_REFRESH.jkt, "") == bindparam("the_jkt", type_=_REFRESH.jkt.type),
-        or_(_REFRESH.x5t.is_(None), _REFRESH.x5t == bindparam("the_x5t", type_=_REFRESH.x5t.type)),
         exists(
             select(subscriber.c.id).where(
                 subscriber.c.id == _REFRESH.subscriber_id, subscriber.c.state == "active"

@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remote_signing.rssp.oauth import authorization_details
 from remote_signing.rssp.oauth.errors import OAuthRefused
@@ -150,3 +152,23 @@ def test_ordinary_text_is_showable(label: str) -> None:
 def test_a_token_request_may_repeat_the_details_and_nothing_else() -> None:
     assert authorization_details.narrows(json.dumps([V20], indent=2), [V20])
     assert not authorization_details.narrows(json.dumps([V22]), [V20])
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from([*V22, "hash", "label", "hashType"]), inner, max_size=4)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(sorted(V22)), ANY)
+def test_whatever_is_sent_is_either_read_or_refused(name: str, value: object) -> None:
+    told = "invalid_authorization_details"
+    try:
+        read(V22 | {name: value})
+    except OAuthRefused as refused:
+        told = str(refused.error)
+    assert told == "invalid_authorization_details"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remote_signing.errors import InvalidInput
 from remote_signing.rssp.oauth import form
@@ -39,4 +43,10 @@ def test_a_parameter_without_a_value_counts_as_left_out() -> None:
 )
 def test_an_odd_form_is_refused(encoded: bytes) -> None:
     with pytest.raises(InvalidInput):
+        form.parse(encoded)
+
+
+@given(st.binary(max_size=40) | st.text("a=&%+01cf;é\0", max_size=40).map(str.encode))
+def test_whatever_is_sent_is_either_read_or_refused(encoded: bytes) -> None:
+    with suppress(InvalidInput):
         form.parse(encoded)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
@@ -214,6 +217,35 @@ def test_times_are_read_as_milliseconds() -> None:
     assert jose.time_claim({"iat": 1.5}, "iat") == 1500
     assert jose.time_claim({}, "iat") is None
     assert jose.time_claim({"iat": None}, "iat") is None
+
+
+SEGMENT = st.text("ABCabc019-_=", max_size=8) | st.builds(
+    lambda value: b64url(json.dumps(value).encode()),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["alg", "typ", "jwk", "kty", "n", "e", "kid"]), inner)
+        ),
+        max_leaves=8,
+    ),
+)
+JWK: st.SearchStrategy[Any] = st.dictionaries(
+    st.sampled_from(["kty", "crv", "x", "y", "n", "e", "use", "key_ops"]),
+    st.sampled_from(["EC", "RSA", "OKP", "P-256", "Ed25519", "AQAB", "AAAA", "", "=", None, 1, []]),
+)
+
+
+@given(st.lists(SEGMENT, min_size=2, max_size=4))
+def test_whatever_is_sent_is_either_read_or_refused(segments: list[str]) -> None:
+    with suppress(InvalidInput):
+        jose.parse(".".join(segments), key_in_header=True)
+
+
+@given(JWK)
+def test_whatever_key_is_sent_is_either_read_or_refused(jwk: Any) -> None:
+    with suppress(InvalidInput):
+        jose.public_key(jwk)
 
 
 def test_joserfc_still_has_every_algorithm_of_the_list() -> None:
