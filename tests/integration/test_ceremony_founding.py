@@ -214,6 +214,13 @@ def test_a_folder_that_is_not_empty_is_refused(plan: Foundation) -> None:
     assert (plan.out_folder / "cluster.json").read_text() == "somebody's"
 
 
+def test_a_folder_that_cannot_be_made_is_refused(plan: Foundation, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(CeremonyRefused, match="cannot write to"):
+            initialise(replace(plan, out_folder=folder), FixedClock(), dry_run=True)
+
+
 def test_a_lock_folder_that_is_not_there_is_refused(plan: Foundation, tmp_path: Path) -> None:
     with pytest.raises(CeremonyRefused, match="not a folder"):
         initialise(replace(plan, lock_folder=tmp_path / "none"), FixedClock())
@@ -291,7 +298,7 @@ def test_nodes_with_different_keys_are_found_out() -> None:
         ceremony_nodes.check_same_keys({"a": same, "b": same, "c": other})  # type: ignore[dict-item]  # as above
 
 
-def test_a_chain_that_opens_another_key_is_found_out_before_it_counts(
+def test_shares_that_open_another_key_or_cannot_be_written_are_found_out(
     make_tokens: MakeTokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, cluster_id = node_config(make_tokens(1)[0]), "0" * 26
@@ -303,4 +310,9 @@ def test_a_chain_that_opens_another_key_is_found_out_before_it_counts(
         steps.import_keys(cluster_id, keys)
         with pytest.raises(HsmFault, match=r"chain of custodians \(1, 2\) opens another key"):
             steps.share(cluster_id, 2, list(CUSTODIANS), str(tmp_path), keys)
+        arguments = {"cluster_id": cluster_id, "threshold": 2, "names": list(CUSTODIANS)}
+        order = {"step": "share", "arguments": {**arguments, "folder": "/none", "keys": keys}}
+        refusal = steps.run(json.dumps(order).encode())
+        assert refusal["error"] == "CeremonyRefused"
+        assert "/none/share-1-of-3.json" in str(refusal["cause"])
         steps._session.close()  # noqa: SLF001 - the process usually ends it

@@ -121,6 +121,11 @@ def test_a_missing_pin_file_is_a_fault(config: NodeConfig, tmp_path: Path) -> No
         TokenSession.open(config, tmp_path)
 
 
+def test_a_missing_folder_for_the_lock_is_a_fault(config: NodeConfig, tmp_path: Path) -> None:
+    with pytest.raises(HsmFault, match="start-up lock"):
+        TokenSession.open(config, tmp_path / "none")
+
+
 def test_a_missing_module_is_a_fault(config: NodeConfig, tmp_path: Path) -> None:
     missing = config.model_copy(update={"module": tmp_path / "none.so"})
     with pytest.raises(HsmFault, match=r"none\.so"):

@@ -54,7 +54,7 @@ class Rate:
 
 
 def status(
-    nodes: Sequence[NodeConfig], lock_folder: Path, cluster: Cluster, seconds: float = 10.0
+    nodes: Sequence[NodeConfig], lock_folder: Path, cluster: Cluster, seconds: float = 20.0
 ) -> list[NodeStatus]:
     """Every node, looked at in a process of its own; each of three steps has ``seconds``."""
     with ThreadPoolExecutor(max(len(nodes), 1)) as pool:
