@@ -98,7 +98,7 @@ def test_a_success_clears_the_count(world: World) -> None:
     waiting = world.opened()
     with pytest.raises(EvidenceInvalid):
         world.approve(waiting, otp="000000")
-    assert world.approve(waiting)
+    assert world.approve(waiting).redirect_to
     assert failed_attempts(world) == 0
 
 
@@ -121,7 +121,7 @@ def test_the_registration_authority_unlocks(world: World) -> None:
     with pytest.raises(CredentialLocked):
         world.approve(waiting)
     enrolment.Enrolment(world.services, world.authority).unlock(world.credential_id)
-    assert world.approve(waiting)
+    assert world.approve(waiting).redirect_to
     assert world.sam.calls["unlock"] == 1
 
 
@@ -149,7 +149,7 @@ def test_a_code_is_used_once_even_for_another_request(world: World) -> None:
     assert refusal.value.public == {"attempts_left": 4}
     assert state_of(world, second) == "PENDING"
     world.next_step()
-    assert world.approve(second)
+    assert world.approve(second).redirect_to
 
 
 @pytest.mark.parametrize("fault", [HsmUnavailable("away"), SealBroken("changed")])
@@ -160,7 +160,7 @@ def test_a_fault_of_ours_costs_no_attempt(world: World, fault: Exception) -> Non
         world.approve(waiting)
     assert failed_attempts(world) == 0
     assert kinds(world, waiting)[-1] == "consent.interrupted"
-    assert world.approve(waiting)
+    assert world.approve(waiting).redirect_to
 
 
 def test_the_same_code_is_good_again_after_a_fault_of_the_database(world: World) -> None:
@@ -169,19 +169,19 @@ def test_the_same_code_is_good_again_after_a_fault_of_the_database(world: World)
     world.sam.before_answer["activate"] = break_database_once(world)
     with pytest.raises(Unavailable):
         world.approve(waiting, otp)
-    assert world.approve(waiting, otp)
+    assert world.approve(waiting, otp).redirect_to
 
 
 def break_database_once(world: World) -> Field:
     """The next statement finds its connection gone; the one after that does not."""
 
     def fail(*_arguments: object, **_more: object) -> None:
-        del world.services.database.one  # type: ignore[method-assign] # the instance's, set below
+        del world.services.database.one  # the instance's, set below
         raise Unavailable("database: connection lost")
 
     def break_it() -> None:
         world.sam.before_answer.clear()
-        world.services.database.one = fail  # type: ignore[assignment,method-assign] # until it failed
+        world.services.database.one = fail  # type: ignore[method-assign] # until it failed
 
     return break_it
 
@@ -221,7 +221,7 @@ def test_a_consent_whose_answer_was_lost_is_resumed_without_a_second_code(world:
     found = code_in(activation.resume(world.services, world.session, waiting))
     with pytest.raises(ActivationUnknown):
         world.redeem(lost)
-    assert world.redeem(found)
+    assert world.redeem(found).expires_in
     with pytest.raises(ActivationConflict):
         activation.resume(world.services, world.session, waiting)
 

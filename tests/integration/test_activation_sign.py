@@ -423,48 +423,43 @@ def test_whoever_meets_a_dead_signature_explains_it(world: World) -> None:
     assert events_of(world, token)[-1].kind == "signing.unknown"
 
 
-def test_hashes_taken_by_others_meanwhile_are_tried_for_again(world: World) -> None:
+def test_hashes_taken_by_others_meanwhile_are_tried_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = world.token("a", "b", "c")
-    taken: list[str] = []
-    real = activation_sign.take
-
-    def slow(*arguments: Field) -> str:
-        after = real(*arguments)
-        if not taken:
-            taken.append("b")
-            world.sign(token, "b")
-        return after
-
-    activation_sign.take = slow
-    try:
-        assert world.sign(token, "a")
-    finally:
-        activation_sign.take = real
+    be_late(world, token, ["b"], monkeypatch)
+    assert world.sign(token, "a")
     assert row_of(world, token).used == "110"
 
 
-def test_a_crowd_that_is_always_faster_is_told_to_come_back(world: World) -> None:
-    documents = [str(number) for number in range(6)]
-    token = world.token("x", *documents)
-    rest = iter(documents)
-    real = activation_sign.take
-    depth = [0]
+def test_a_crowd_that_is_always_faster_is_told_to_come_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [str(number) for number in range(4)]
+    token = world.token("x", *others)
+    be_late(world, token, others, monkeypatch)
+    with pytest.raises(SigningInProgress):
+        world.sign(token, "x")
+    assert world.sign(token, "x")
 
-    def always_later(*arguments: Field) -> str:
+
+def be_late(
+    world: World, token: Ticket, others: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time hashes were chosen, another call signs one of ``others`` first."""
+    real = activation_sign.take
+    left = iter(others)
+    nested: list[bool] = []
+
+    def slow(*arguments: Field) -> str:
         after = real(*arguments)
-        if depth[0] == 0:
-            depth[0] = 1
-            world.sign(token, next(rest))
-            depth[0] = 0
+        if not nested and (other := next(left, None)):
+            nested.append(True)
+            world.sign(token, other)
+            nested.clear()
         return after
 
-    activation_sign.take = always_later
-    try:
-        with pytest.raises(SigningInProgress):
-            world.sign(token, "x")
-    finally:
-        activation_sign.take = real
-    assert world.sign(token, "x")
+    monkeypatch.setattr(activation_sign, "take", slow)
 
 
 # ---------------------------------------------------------------- the database fails

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, text
+from sqlalchemy import insert, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from remote_signing.errors import InvalidInput, Unavailable
 from remote_signing.rssp import migrations
 from remote_signing.rssp.db import Database
+from remote_signing.rssp.migrations import triggers
 from remote_signing.rssp.models import audit_event, metadata
 
 if TYPE_CHECKING:
@@ -65,15 +66,11 @@ def test_two_upgrades_at_once_do_not_quarrel(database_url: str, database: Databa
 def test_an_upgrade_that_fails_leaves_nothing(
     database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = ("CREATE TABLE nonsense (", *migrations.triggers.statements(database.dialect))
-    monkeypatch.setattr(migrations.triggers, "statements", lambda _dialect: broken)
+    broken = ("CREATE TABLE nonsense (", *triggers.statements(database.dialect))
+    monkeypatch.setattr(triggers, "statements", lambda _dialect: broken)
     with pytest.raises(DBAPIError):
         migrations.upgrade(database_url)
-    with database.engine.connect() as connection:
-        tables = MigrationContext.configure(connection).connection.dialect.get_table_names(
-            connection
-        )
-    assert tables == []
+    assert inspect(database.engine).get_table_names() == []
 
 
 def add_event(database: Database) -> None:

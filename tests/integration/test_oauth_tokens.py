@@ -16,7 +16,7 @@ from remote_signing.errors import (
     ActivationUnknown,
     SessionInvalid,
 )
-from remote_signing.identifiers import Ticket
+from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import activation, bearer, service_authorization, service_tokens
 from remote_signing.rssp.bearer import BearerRefused, Presented
 from remote_signing.rssp.client_certificate import ClientCertificate
@@ -165,6 +165,18 @@ def test_an_unbound_refresh_token_cannot_be_taken_over_with_a_key(
 ) -> None:
     assert portal.refresh(tokens["refresh_token"], headers=portal.proof()).status_code == 400
     assert portal.refresh(tokens["refresh_token"]).status_code == 200
+
+
+def test_a_renewed_certificate_may_refresh_and_binds_the_next_token(world: World) -> None:
+    services, now = world.services, world.clock.now_ms()
+    first, renewed = (
+        Holder("portal", world.subscriber_id, x5t=letter * 43) for letter in ("A", "B")
+    )
+    with world.database.transaction() as connection:
+        tokens = service_tokens.issue_family(services, connection, first, new_id(now), refresh=True)
+    fresh = service_tokens.rotate(services, tokens.refresh or "", renewed)
+    assert reason(world, fresh.access) == "invalid_token"
+    assert reason(world, fresh.access, certificate=ClientCertificate("B" * 43, "CN=A")) is None
 
 
 def test_a_refresh_may_not_ask_for_more(portal: OAuthPortal, tokens: dict[str, Any]) -> None:
