@@ -8,6 +8,7 @@ The catalogues are compiled at start, in memory: no built file can be older than
 from __future__ import annotations
 
 import io
+from functools import cache
 from gettext import GNUTranslations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ _LOCALES = Path(__file__).parent / "locales"
 _MOST_RANGES = 10
 
 
+@cache
 def catalogue(language: str) -> GNUTranslations:
     """The texts of ``language``, one of :data:`LANGUAGES`."""
     source = _LOCALES / language / "LC_MESSAGES" / "consent_app.po"

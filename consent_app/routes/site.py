@@ -37,8 +37,11 @@ async def static(request: Request, name: str) -> Response:
     if found is None:
         raise PageUnknown("no such file")
     is_exact = request.scope["query_string"] == f"v={found.version}".encode()
-    caching = {"Cache-Control": _FOR_EVER if is_exact else _A_WHILE}
-    return Response(found.content, media_type=found.media_type, headers=caching)
+    headers = {
+        "Cache-Control": _FOR_EVER if is_exact else _A_WHILE,
+        "Cross-Origin-Resource-Policy": "cross-origin",  # the mark is the service's logo at portals
+    }
+    return Response(found.content, media_type=found.media_type, headers=headers)
 
 
 @router.get("/healthz")

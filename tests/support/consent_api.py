@@ -10,7 +10,6 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
 REQUEST = "01mcc5rm00mratbh8wk05wn2gg"
@@ -45,7 +44,7 @@ class FakeRssp:
 
     portal: str | None = PORTAL
     away: bool = False
-    hold: asyncio.Event | None = None
+    pause: Callable[[], Awaitable[None]] | None = None  # before a sign-in is answered
     fails_after: bool = False
     attempts_left: int = 5
     session_is_valid: bool = True
@@ -115,6 +114,8 @@ class FakeRssp:
     async def _sign_in(self, request: Request) -> Response:
         self.calls.append(("POST", request.url.path))
         body = await request.json()
+        if self.pause is not None:
+            await self.pause()
         if self.away:
             return problem(503, "temporarily_unavailable")
         if body != {"username": "minhkhai", "password": PASSWORD}:
@@ -148,8 +149,6 @@ class FakeRssp:
             return refused
         body = await request.body()
         item = self._items(kind)[name]
-        if self.hold is not None:
-            await self.hold.wait()
         if item["state"] != "PENDING":
             return problem(409, "conflict")
         if verb == "approve" and kind == "requests":

@@ -607,6 +607,8 @@ def test_the_style_sheet_is_cached_for_ever_under_its_version(visitor: Visitor) 
     exact, other = visitor.get(address), visitor.get("/static/consent.css?v=0")
     assert exact.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert other.headers["cache-control"] == "public, max-age=300"
+    assert exact.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert page.headers["cross-origin-resource-policy"] == "same-origin"
     assert exact.headers["content-type"] == "text/css; charset=utf-8"
     assert visitor.get("/static/mark.svg").headers["content-type"] == "image/svg+xml"
 
