@@ -16,6 +16,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import typer
@@ -128,7 +129,7 @@ def is_ready(url: str) -> bool:
     """Whether ``/readyz`` at ``url`` answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http, from our file
-            return bool(answer.status == 200)  # noqa: PLR2004 - OK
+            return bool(answer.status == HTTPStatus.OK)
     except OSError:
         return False
 

@@ -88,18 +88,8 @@ def insert_activation(  # noqa: PLR0913 - what differs between the channels
     """
     check(services, new)
     display = display_text(services, new)
-    challenge = services.sam.challenge(
-        ChallengeRequest(
-            credential_id=new.credential_id,
-            activation_id=activation_id,
-            client_id=new.client_id,
-            hash_algorithm=new.hash_algorithm or _UNNAMED_DIGEST,
-            hashes=new.hashes,
-            count=new.num_signatures,
-            display_text=display,
-            expires_at_ms=expires_at_ms,
-        )
-    )
+    question = _question(new, activation_id, display, expires_at_ms)
+    challenge = services.sam.challenge(question)
     parameters: dict[str, object] = {
         "now": services.now_ms(),
         "the_credential": new.credential_id,
@@ -128,6 +118,21 @@ def insert_activation(  # noqa: PLR0913 - what differs between the channels
     if row is None:
         raise _refusal(services, new)
     return row, challenge
+
+
+def _question(
+    new: NewActivation, activation_id: str, display: str, expires_at_ms: int
+) -> ChallengeRequest:
+    return ChallengeRequest(
+        credential_id=new.credential_id,
+        activation_id=activation_id,
+        client_id=new.client_id,
+        hash_algorithm=new.hash_algorithm or _UNNAMED_DIGEST,
+        hashes=new.hashes,
+        count=new.num_signatures,
+        display_text=display,
+        expires_at_ms=expires_at_ms,
+    )
 
 
 def open_request(services: Services, client_id: str, ticket: Ticket) -> str:

@@ -186,7 +186,7 @@ def _has_default(item: dataclasses.Field[Any]) -> bool:
     return item.default is not missing or item.default_factory is not missing
 
 
-def _value(hint: Any, value: object, folder: Path, name: str) -> object:  # noqa: ANN401 - a type
+def _value(hint: Any, value: object, folder: Path, name: str) -> object:  # noqa: ANN401 - whatever get_type_hints gives
     if isinstance(hint, types.UnionType):
         hint = next(choice for choice in typing.get_args(hint) if choice is not types.NoneType)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):

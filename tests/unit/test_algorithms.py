@@ -70,7 +70,9 @@ def test_sign_algorithm_that_fixes_the_digest_ignores_the_digest_beside_it() -> 
 
 
 def test_generic_sign_algorithm_needs_the_digest_beside_it() -> None:
-    assert algorithms.resolve_scheme(RSA, algorithms.RSA_ENCRYPTION, SHA256, None).padding == "pkcs1"
+    assert (
+        algorithms.resolve_scheme(RSA, algorithms.RSA_ENCRYPTION, SHA256, None).padding == "pkcs1"
+    )
     assert algorithms.resolve_scheme(EC, algorithms.EC_PUBLIC_KEY, SHA256, None).padding == "ecdsa"
     with pytest.raises(AlgorithmUnsupported) as refusal:
         algorithms.resolve_scheme(EC, algorithms.EC_PUBLIC_KEY, None, None)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remote_signing.sam.hsm import Node
-
     from remote_signing.strict_json import JsonValue
 
 ECDSA_SHA256 = "1.2.840.10045.4.3.2"
