@@ -246,7 +246,11 @@ def test_secrets_do_not_show_in_a_printed_request() -> None:
     assert "my-sad" not in repr(schemas.read_sign_hash(Parameters(SIGN | {"SAD": "my-sad"})))
 
 
-@pytest.mark.parametrize("handle", [None, 1, "", "x", HANDLE + "x", ["x"]])
+@pytest.mark.parametrize(
+    "handle",
+    [None, 1, "", "x", HANDLE + "x", ["x"]],
+    ids=["null", "number", "empty", "short", "long", "list"],
+)
 def test_authorize_check_has_one_text_for_a_bad_handle(handle: object) -> None:
     assert text_of(schemas.read_authorize_check, {"handle": handle}) == "Invalid parameter handle"
 

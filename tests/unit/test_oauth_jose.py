@@ -168,7 +168,6 @@ def test_a_changed_payload_or_signature_does_not_verify() -> None:
         None,
         "key",
     ],
-    ids=str,
 )
 def test_what_is_no_good_public_key_is_refused(jwk: Any) -> None:
     with pytest.raises(InvalidInput):
