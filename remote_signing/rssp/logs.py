@@ -44,8 +44,11 @@ SECRET_NAMES = frozenset(
         ),
     }
 )
-_SECRET_WORDS = ("password", "secret", "token", "assertion", "pin_", "_pin", "otp")
-_PLAIN = re.compile(r"[^a-z0-9]")
+# A word of a name that makes it secret, such as "signing-pin" or "db_password".
+_SECRET_WORDS = frozenset(
+    {"pin", "otp", "totp", "password", "secret", "token", "assertion", "sad", "dpop", "cookie"}
+)
+_PLAIN = re.compile(r"[^a-z0-9]+")
 _PATTERNS = (
     re.compile(r"[0-9a-hjkmnp-tv-z]{26}\.[A-Za-z0-9_-]{43}"),  # Ticket: the row's id and secret
     re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"),  # JWT
@@ -137,8 +140,8 @@ def redact(members: Mapping[str, object]) -> dict[str, object]:
 
 def is_secret(name: str) -> bool:
     """Whether a member of this name is never logged."""
-    lower = name.lower()
-    return _PLAIN.sub("", lower) in SECRET_NAMES or any(word in lower for word in _SECRET_WORDS)
+    words = _PLAIN.split(name.lower())
+    return "".join(words) in SECRET_NAMES or not _SECRET_WORDS.isdisjoint(words)
 
 
 def redact_text(text: str) -> str:
