@@ -40,6 +40,7 @@ from remote_signing.rssp.activation_sql import (
     usable,
 )
 from remote_signing.rssp.models import credential, signature_activation, subscriber
+from remote_signing.rssp.showable import is_showable
 from remote_signing.sap import ChallengeRequest
 
 if TYPE_CHECKING:
@@ -192,6 +193,9 @@ def check(services: Services, new: NewActivation) -> None:
     texts = [new.description, new.client_data, new.oauth_state, *new.labels]
     if any(text is not None and len(text) > _LONGEST_TEXT for text in texts):
         raise InvalidInput("a text is too long", parameter="description")
+    shown = [text for text in (new.description, *new.labels) if text is not None]
+    if not all(map(is_showable, shown)):
+        raise InvalidInput("a text does not show what it says", parameter="description")
 
 
 def _request_text(new: NewActivation, display: str) -> str:

@@ -13,6 +13,7 @@ from remote_signing.rssp.activation_sql import (
     CLIENT,
     CREDENTIAL,
     TOKEN,
+    client_is_active,
     credential_is_usable,
     now,
     of_credential,
@@ -52,6 +53,7 @@ def _bearer(*, service: bool) -> list[ColumnElement[bool]]:
         ACTIVATION.token_secret == the_secret,
         ACTIVATION.client_id == sql.coalesce(the_client, ACTIVATION.client_id),
         or_(ACTIVATION.token_x5t.is_(None), ACTIVATION.token_x5t == x5t),
+        client_is_active(),
     ]
     if not service:
         # A bound token is refused without its proof, and an unbound one with a proof (RFC 9449).

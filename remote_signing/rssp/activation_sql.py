@@ -14,6 +14,7 @@ from remote_signing.rssp.models import (
     access_token,
     credential,
     login_session,
+    oauth_client,
     signature_activation,
     subscriber,
 )
@@ -81,6 +82,14 @@ def usable() -> list[ColumnElement[bool]]:
 def credential_is_usable() -> ColumnElement[bool]:
     """That the activation's credential may be used now."""
     query = select(CREDENTIAL.id).where(CREDENTIAL.id == ACTIVATION.credential_id, *usable())
+    return exists(query.correlate(signature_activation))
+
+
+def client_is_active() -> ColumnElement[bool]:
+    """That the activation's client is not disabled. Clients are cached; a signature is not."""
+    query = select(oauth_client.c.id).where(
+        oauth_client.c.id == ACTIVATION.client_id, oauth_client.c.state == "active"
+    )
     return exists(query.correlate(signature_activation))
 
 

@@ -9,7 +9,6 @@ as it came, with the credential filled in (cl. 7).
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from remote_signing import algorithms, strict_json
 from remote_signing.errors import AlgorithmUnsupported, DigestLengthInvalid, InvalidInput
 from remote_signing.rssp.oauth.base64_text import decode
 from remote_signing.rssp.oauth.errors import OAuthRefused, invalid_details
+from remote_signing.rssp.showable import is_showable
 
 if TYPE_CHECKING:
     from remote_signing.strict_json import JsonValue
@@ -34,8 +34,6 @@ _DOCUMENT_MEMBERS = frozenset(
     {"hash", "label", "hashType", "signed_props", "circumstantialData", "href", "access"}
 )
 _SHOWN = "documentDigests"
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_JOINERS = {"\u200c", "\u200d"}  # parts of words in some scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +88,6 @@ def filled_in(details: JsonValue, credential_id: str) -> JsonValue:
 def narrows(text: str, granted: JsonValue) -> bool:
     """Whether a token request asks for what was granted. It may not ask for anything else."""
     return _parse(text) == granted
-
-
-def is_showable(text: str) -> bool:
-    """Whether the signer sees all of ``text``, and sees it as it is.
-
-    No line breaks, control characters or marks that turn the writing direction: with those a label
-    can look like another one.
-    """
-    return all(
-        character in _JOINERS or unicodedata.category(character) not in _UNSEEN
-        for character in text
-    )
 
 
 def _parse(text: str) -> JsonValue:

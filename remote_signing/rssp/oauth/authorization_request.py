@@ -15,7 +15,7 @@ from remote_signing.identifiers import Ticket
 from remote_signing.rssp import activation, dpop, service_authorization
 from remote_signing.rssp.activation_model import Channel, NewActivation
 from remote_signing.rssp.oauth import authorization_details, base64_text
-from remote_signing.rssp.oauth.authorization_details import CredentialRequest, is_showable
+from remote_signing.rssp.oauth.authorization_details import CredentialRequest
 from remote_signing.rssp.oauth.errors import (
     INVALID_SCOPE,
     RESPONSE_TYPE,
@@ -25,6 +25,7 @@ from remote_signing.rssp.oauth.errors import (
     missing,
 )
 from remote_signing.rssp.service_authorization import NewServiceRequest
+from remote_signing.rssp.showable import is_showable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
