@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import pyotp
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.x509 import load_der_x509_certificate
 from sqlalchemy import event, insert
 
-from remote_signing.clock import FixedClock
+from remote_signing.clock import FixedClock, SystemClock
 from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import activation, clients, enrolment, migrations, subscribers
 from remote_signing.rssp.clients import ClientDirectory
@@ -153,6 +157,7 @@ class World:
 
     def new_credential(self, **changes: Field) -> Issued:
         """A further credential of the same signer; the world goes on with it."""
+        self.clock.advance(0.001)  # ids rise with time
         new = enrolment.NewCredential(subscriber_id=self.subscriber_id, **changes)
         issued = enrolment.Enrolment(self.services, self.authority).issue(new)
         self.credential_id = issued.credential_id
@@ -186,6 +191,19 @@ class World:
         }
         self.database.run(insert(login_session), row)
         return ticket
+
+    def join(self, sam: SapClient) -> None:
+        """Go on with another SAM, at the machine's time: its clock cannot be held."""
+        self.services = replace(self.services, sam=sam)
+        self.clock.advance((SystemClock().now_ms() - self.clock.now_ms()) / 1000)
+        self.session = self.new_session()
+
+    @staticmethod
+    def verify(certificate: bytes, value: bytes, signature: bytes) -> None:
+        """``InvalidSignature`` unless it is an ECDSA signature of the SHA-256 ``value``."""
+        key = load_der_x509_certificate(certificate).public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        key.verify(signature, value, ec.ECDSA(Prehashed(hashes.SHA256())))
 
     @contextmanager
     def counted(self) -> Iterator[list[str]]:
