@@ -44,6 +44,7 @@ class FakeRssp:
 
     portal: str | None = PORTAL
     away: bool = False
+    session: str = SESSION
     pause: Callable[[], Awaitable[None]] | None = None  # before a sign-in is answered
     fails_after: bool = False
     attempts_left: int = 5
@@ -122,7 +123,7 @@ class FakeRssp:
             return problem(401, "sign_in_refused")
         self.session_is_valid = True
         until = datetime.now(UTC) + timedelta(hours=12)
-        members = {"session": SESSION, "expires_at": until.isoformat(), "subscriber": SIGNER}
+        members = {"session": self.session, "expires_at": until.isoformat(), "subscriber": SIGNER}
         return JSONResponse(members, 201)
 
     async def _sign_out(self, request: Request) -> Response:
@@ -180,7 +181,10 @@ class FakeRssp:
         self.calls.append((request.method, request.url.path))
         if self.away:
             return problem(503, "temporarily_unavailable")
-        if not self.session_is_valid or request.headers.get("authorization") != f"Bearer {SESSION}":
+        if (
+            not self.session_is_valid
+            or request.headers.get("authorization") != f"Bearer {self.session}"
+        ):
             return problem(401, "session_invalid")
         return None
 

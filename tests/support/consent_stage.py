@@ -1,0 +1,213 @@
+"""Portal, small rssp and consent page on real sockets, and a tour through every page.
+
+As a program it takes pictures: ``python -m tests.support.consent_stage FOLDER``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import sync_playwright
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from consent_app.app import create_app
+from remote_signing.bootstrap import find_chromium
+from remote_signing.clock import SystemClock
+from remote_signing.identifiers import Ticket, new_id
+from tests.support.consent_api import OTHER_REQUEST, OTP, PASSWORD, PIN, REQUEST, SERVICE, FakeRssp
+from tests.support.consent_visitor import settings
+from tests.support.served import served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, BrowserContext, Page
+    from starlette.requests import Request
+
+LARGE_TEXT = "--blink-settings=defaultFontSize=32"  # 200 % of the browser's normal size
+
+
+@dataclass
+class Stage:
+    """Addresses of the portal and of the consent page, and the rssp behind that."""
+
+    portal: str
+    home: str
+    rssp: FakeRssp
+
+    def reset(self) -> None:
+        self.rssp.requests.clear()
+        self.rssp.services.clear()
+        self.rssp.attempts_left = 5
+        self.rssp.away = False
+        self.rssp.portal = self.portal
+        # Another session, so that the page takes no answer for the repeat of an earlier test's.
+        self.rssp.session = str(Ticket.issue(new_id(SystemClock().now_ms())))
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a visitor sees the page."""
+
+    width: int = 360
+    language: str = "vi"
+    scheme: str = "light"
+    scripts: bool = True
+    large: bool = False
+
+    def __str__(self) -> str:
+        parts = [str(self.width), self.language, self.scheme, "200" if self.large else "100"]
+        return "-".join([*parts, "js" if self.scripts else "nojs"])
+
+    def open(self, browser: Browser) -> BrowserContext:
+        options: dict[str, Any] = {
+            "viewport": {"width": self.width, "height": 740},
+            "locale": {"vi": "vi-VN", "en": "en-GB"}[self.language],
+            "color_scheme": self.scheme,
+            "java_script_enabled": self.scripts,
+            "reduced_motion": "reduce",
+        }
+        return browser.new_context(**options)
+
+
+def _portal() -> Starlette:
+    async def page(request: Request) -> HTMLResponse:
+        return HTMLResponse(f"<!doctype html><title>Portal</title><h1>{request.url.path}</h1>")
+
+    return Starlette(routes=[Route("/{path:path}", page)])
+
+
+@contextmanager
+def running_stage() -> Iterator[Stage]:
+    """Everything in threads of this process."""
+    rssp = FakeRssp()
+    with (
+        served(lambda _: _portal()) as portal,
+        served(lambda _: rssp.app()) as back_end,
+        served(lambda address: create_app(settings(address, back_end))) as home,
+    ):
+        stage = Stage(portal, home, rssp)
+        stage.reset()
+        yield stage
+
+
+@contextmanager
+def launched(browser: Browser, *flags: str) -> Iterator[Browser]:
+    """Another Chromium with these command-line flags."""
+    other = browser.browser_type.launch(executable_path=find_chromium(), args=[*sandbox(), *flags])
+    yield other
+    other.close()
+
+
+def sandbox() -> list[str]:
+    """Chromium's own sandbox does not work as root; the pages are ours."""
+    return ["--no-sandbox"] if os.geteuid() == 0 else []
+
+
+def sign_in(page: Page, stage: Stage, path: str = "/") -> None:
+    page.goto(stage.home + path)
+    page.fill("#username", "minhkhai")
+    page.fill("#password", PASSWORD)
+    page.click("form[action='/sign-in'] button")
+
+
+def answer(page: Page, pin: str = PIN, otp: str = OTP) -> None:
+    page.fill("#pin", pin)
+    page.fill("#otp", otp)
+    page.click("form[action$='/approve'] button")
+
+
+def tour(page: Page, stage: Stage) -> Iterator[str]:
+    """Through every page; its name each time one is shown."""
+    stage.reset()
+    rssp = stage.rssp
+    page.goto(stage.home + "/")
+    yield "sign-in"
+    page.fill("#username", "minhkhai")
+    page.fill("#password", "sai")
+    page.click("form[action='/sign-in'] button")
+    yield "sign-in-refused"
+    sign_in(page, stage)
+    yield "empty-list"
+    rssp.add_request(redirect_origin=None)
+    description = "Ký duyệt hồ sơ cấp giấy phép xây dựng số 0045/GPXD-2026 " * 4
+    rssp.add_request(OTHER_REQUEST, 12, description=description, verification_code="0097")
+    page.reload()
+    yield "list"
+    yield from _answers(page, stage)
+    yield from _ends(page, stage)
+
+
+def _answers(page: Page, stage: Stage) -> Iterator[str]:
+    rssp = stage.rssp
+    page.goto(f"{stage.home}/requests/{REQUEST}")
+    yield "request"
+    answer(page, otp="111 111")
+    yield "wrong"
+    page.click(".refuse summary")
+    yield "refuse"
+    rssp.attempts_left = 1
+    answer(page, otp="222222")
+    yield "locked"
+    page.goto(f"{stage.home}/requests/{OTHER_REQUEST}")
+    page.click(".documents + details summary")
+    yield "many-documents"
+    rssp.away = True
+    answer(page)
+    yield "away"
+    rssp.away = False
+    rssp.add_service()
+    page.goto(f"{stage.home}/services/{SERVICE}")
+    yield "service"
+
+
+def _ends(page: Page, stage: Stage) -> Iterator[str]:
+    for state in ("SIGNED", "DENIED", "EXPIRED", "REVOKED", "FAILED"):
+        stage.rssp.add_request(state=state)
+        page.goto(f"{stage.home}/requests/{REQUEST}")
+        yield state.lower()
+    stage.rssp.add_service(state="GRANTED")
+    page.goto(f"{stage.home}/services/{SERVICE}")
+    yield "service-allowed"
+    page.goto(f"{stage.home}/nowhere")
+    yield "not-found"
+    page.goto(stage.home)
+    page.click("form[action='/sign-out'] button")
+    yield "signed-out"
+
+
+LOOKS = (
+    Look(),
+    Look(language="en", scheme="dark"),
+    Look(width=320, scheme="dark"),
+    Look(width=320, language="en"),
+    Look(width=360, large=True),
+    Look(width=320, language="en", large=True),
+    Look(width=1280),
+)
+
+
+def take_pictures(folder: Path) -> None:
+    """A picture of every page in every look."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright, running_stage() as stage:
+        for look in LOOKS:
+            flags = [LARGE_TEXT] if look.large else []
+            browser = playwright.chromium.launch(
+                executable_path=find_chromium(), args=[*sandbox(), *flags]
+            )
+            page = look.open(browser).new_page()
+            for name in tour(page, stage):
+                page.screenshot(path=folder / f"{look}-{name}.png", full_page=True)
+            browser.close()
+
+
+if __name__ == "__main__":
+    take_pictures(Path(sys.argv[1]))
