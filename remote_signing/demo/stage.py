@@ -1,0 +1,262 @@
+"""The stage: two HSM nodes, a key ceremony, the programs, and who takes part."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from remote_signing import cli
+from remote_signing.demo import configuration
+from remote_signing.demo.outage import Node
+from remote_signing.demo.state import free_ports
+from remote_signing.demo.telling import DemoFailed
+from remote_signing.sam.softhsm import TokenNotMade, make_token
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remote_signing.demo.state import State
+    from remote_signing.demo.telling import Teller
+
+NODES = ("node-1", "node-2")
+CUSTODIANS = ("Trần Thị Bình", "Lê Văn Cường", "Phạm Thị Dung")
+AGENCY, AGENCY_CODE = "Bộ Nội vụ", "G09"
+OFFICIAL, POSITION, USERNAME = "Nguyễn Văn An", "Vụ trưởng", "an.nguyen"
+PORTAL = "Cổng quản lý văn bản Bộ Nội vụ"
+_SECONDS_TO_READY = 60.0
+_SECONDS_TO_END = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everybody is found."""
+
+    rssp: str
+    consent: str
+    portal_port: int
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the portal takes the official's browser back."""
+        return f"http://127.0.0.1:{self.portal_port}/callback"
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """What the official knows and holds. The secrets are in the files of ``state.secrets``."""
+
+    subscriber_id: str
+    username: str
+    password: str
+    pin: str
+    totp_secret: str
+    credential_id: str
+
+
+class Stage:
+    """Sets the stage step by step; ``stop`` ends the programs."""
+
+    def __init__(self, state: State, database_url: str | None) -> None:
+        rssp, consent, portal = free_ports(3)
+        self.state = state
+        self.addresses = Addresses(
+            f"http://127.0.0.1:{rssp}", f"http://127.0.0.1:{consent}", portal
+        )
+        self._ports = rssp, consent
+        self._database_url = database_url or f"sqlite:///{state.folder / 'rssp.sqlite3'}"
+        self._programs: subprocess.Popen[bytes] | None = None
+
+    def command(self, *arguments: str) -> Any:  # noqa: ANN401 - whatever the command tells in JSON
+        """Run ``remote-signing ARGUMENTS``; what it tells, when it tells JSON."""
+        told, said = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(said):
+            status = cli.main(["--config", str(self.state.config), *arguments])
+        if status:
+            line = " ".join(arguments)
+            raise DemoFailed(f"remote-signing {line}: exit status {status}\n{said.getvalue()}")
+        return json.loads(told.getvalue()) if "--json" in arguments else None
+
+    def make_nodes(self) -> list[Node]:
+        """Two development tokens, each with a folder and PINs of its own; the configuration."""
+        try:
+            tokens = [make_token(self.state.node(name), name) for name in NODES]
+        except TokenNotMade as error:
+            raise DemoFailed(str(error)) from error
+        pinned = self.command("ra", "init", "--json")
+        configuration.write(
+            self.state,
+            tokens,
+            {pinned["key_id"]: pinned["public_key"]},
+            rssp_port=self._ports[0],
+            consent_port=self._ports[1],
+            database_url=self._database_url,
+        )
+        sam_file = self.state.config / "sam.toml"
+        return [Node(name, sam_file, self.state.node(name) / "tokens") for name in NODES]
+
+    def hold_ceremony(self) -> dict[str, Any]:
+        """Found the cluster: two of three custodians can recover it."""
+        custodians = [part for name in CUSTODIANS for part in ("--custodian", name)]
+        found: dict[str, Any] = self.command(
+            "hsm",
+            "init",
+            *custodians,
+            "--threshold",
+            "2",
+            "--operator",
+            "Người vận hành bản trình diễn",
+            "--organization",
+            "Cơ quan chứng thực (trình diễn)",
+            "--root-name",
+            "Root CA ký số từ xa (trình diễn)",
+            "--issuing-name",
+            "CA ký số từ xa (trình diễn)",
+            "--out",
+            str(self.state.ceremony),
+            "--json",
+        )
+        return found
+
+    def start(self) -> None:
+        """The database's schema, then every program."""
+        self.command("db", "upgrade")
+        self.command("config", "check")
+        with self.state.log.open("ab") as log:
+            self._programs = subprocess.Popen(  # noqa: S603 - our own program
+                [
+                    *(sys.executable, "-m", "remote_signing.cli"),
+                    *("--config", str(self.state.config), "serve"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # A session of its own: Ctrl-C reaches us, and we stop the programs in order.
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self) -> dict[str, str]:
+        """The rssp's checks, once all of them and the consent page's say yes."""
+        deadline = time.monotonic() + _SECONDS_TO_READY
+        while time.monotonic() < deadline:
+            if self._programs is None or self._programs.poll() is not None:
+                break
+            checks = self.checks()
+            if checks and set(checks.values()) == {"ok"} and self._is_consent_ready():
+                return checks
+            time.sleep(0.1)
+        raise DemoFailed(f"the programs did not get ready: see {self.state.log}")
+
+    def checks(self) -> dict[str, str]:
+        """What the rssp's ``/readyz`` tells; empty while it does not answer."""
+        try:
+            answer = httpx.get(f"{self.addresses.rssp}/readyz", timeout=10)
+            return dict(answer.json()["checks"])
+        except (httpx.HTTPError, ValueError):
+            return {}
+
+    def _is_consent_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.addresses.consent}/readyz", timeout=10).is_success
+        except httpx.HTTPError:
+            return False
+
+    def enrol(self) -> tuple[str, Signer]:
+        """The ministry and its official, with a credential; the agency's id and the signer."""
+        agency = self._agency()
+        password = secrets.token_urlsafe(12)
+        file = str(self.state.secret("password", password + "\n"))
+        subscriber_id = self._official(file)
+        issued_file = self.state.secrets / "credential.json"
+        issued = self.command(
+            *("credential", "issue", USERNAME, "--secrets-file", str(issued_file), "--json")
+        )
+        handed = json.loads(issued_file.read_text(encoding="utf-8"))
+        totp = parse_qs(urlsplit(handed["otpauth_uri"]).query)["secret"][0]
+        return agency, Signer(
+            subscriber_id, USERNAME, password, handed["pin"], totp, issued["credential_id"]
+        )
+
+    def register_portal(self, client_id: str, jwks: dict[str, Any], agency: str) -> None:
+        """The portal as a client: keys of its own, DPoP required, for its ministry's signers."""
+        file = self.state.config / "portal-jwks.json"
+        file.write_text(json.dumps(jwks), encoding="utf-8")
+        self.command(
+            *("client", "add", client_id, "--name", PORTAL, "--jwks", str(file), "--dpop"),
+            *("--redirect-uri", self.addresses.redirect_uri, "--agency", agency),
+            *("--grant", "authorization_code", "--grant", "client_credentials", "--json"),
+        )
+
+    def signing_events(self, credential_id: str) -> list[dict[str, Any]]:
+        """The audit rows of the credential's signature activations."""
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            cli.main(["--config", str(self.state.config), "audit", "show", "--json"])
+        events = map(json.loads, told.getvalue().splitlines())
+        return [
+            event
+            for event in events
+            if event["credential_id"] == credential_id and event["activation_id"]
+        ]
+
+    def wait_for_end(self) -> int:
+        """Until the programs end by themselves; their exit status."""
+        return self._programs.wait() if self._programs else 0
+
+    def stop(self, teller: Teller) -> None:
+        """SIGTERM: each program answers what it has taken and ends."""
+        if self._programs is None:
+            return
+        self._programs.send_signal(signal.SIGTERM)
+        try:
+            status = self._programs.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._programs.pid, signal.SIGKILL)
+            status = self._programs.wait()
+        self._programs = None
+        if status:
+            teller.line(f"    the programs ended with status {status}: see {self.state.log}")
+
+    def _agency(self) -> str:
+        """A database that outlives the demo's folder may know the ministry already."""
+        known = self.command("agency", "list", "--json")
+        for agency in known:
+            if agency["code"] == AGENCY_CODE:
+                return str(agency["id"])
+        options = ("--name-en", "Ministry of Home Affairs", "--code", AGENCY_CODE)
+        added = self.command("agency", "add", AGENCY, *options, "--province", "Hà Nội", "--json")
+        return str(added["agency_id"])
+
+    def _official(self, password_file: str) -> str:
+        """As with the ministry."""
+        for signer in self.command("subscriber", "list", "--agency", AGENCY_CODE, "--json"):
+            if signer["username"] == USERNAME:
+                self.command(
+                    "subscriber", "set-password", USERNAME, "--password-file", password_file
+                )
+                return str(signer["id"])
+        added = self.command(
+            *("subscriber", "add", USERNAME, "--agency", AGENCY_CODE, "--name", OFFICIAL),
+            *("--position", POSITION, "--email", "an.nguyen@moha.example.vn"),
+            *("--phone", "+84912345678", "--password-file", password_file, "--json"),
+        )
+        return str(added["subscriber_id"])
+
+
+def root_certificate(ceremony: Path) -> bytes:
+    """The root CA's certificate (DER) from the public cluster file."""
+    import base64  # noqa: PLC0415 - used here alone
+
+    cluster = json.loads((ceremony / "cluster.json").read_text(encoding="utf-8"))
+    return base64.b64decode(cluster["content"]["certificates"]["root"])
