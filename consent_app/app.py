@@ -16,7 +16,7 @@ from consent_app.edge import Edge
 from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
 from consent_app.routes import requests, services, sign_in, site
 from consent_app.routes.session import SESSION_INVALID
-from consent_app.site import open_site, site_of
+from consent_app.site import open_site
 from consent_app.visit import Visit
 
 if TYPE_CHECKING:
@@ -104,6 +104,3 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 async def _on_bad_address(request: Request, _error: Exception) -> Response:
     """A path parameter without the shape of an id: such a page does not exist."""
     return await _on_fault(request, PageUnknown("not the shape of an id"))
-
-
-__all__ = ["create_app", "site_of"]
