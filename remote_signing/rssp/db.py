@@ -100,7 +100,9 @@ class Database:
     def run(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE without RETURNING; the number of rows it touched."""
         with _translated(), self.engine.connect() as connection:
-            return connection.execute(statement, parameters or {}).rowcount
+            # SQLAlchemy forgets the count of an INSERT unless told to keep it.
+            kept = {"preserve_rowcount": True}
+            return connection.execute(statement, parameters or {}, execution_options=kept).rowcount
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

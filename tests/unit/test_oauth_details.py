@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from remote_signing.rssp.oauth import authorization_details
 from remote_signing.rssp.oauth.errors import OAuthRefused
+from remote_signing.rssp.showable import is_showable
 from tests.support.world import SHA256, digest
 
 HASH = base64.b64encode(digest("a")).decode()
@@ -139,14 +140,14 @@ def test_two_credentials_in_one_request_are_refused() -> None:
     ids=ascii,
 )
 def test_a_label_that_does_not_show_what_it_says_is_refused(label: str) -> None:
-    assert not authorization_details.is_showable(label)
+    assert not is_showable(label)
     with pytest.raises(OAuthRefused):
         read(V20 | {"documentDigests": [{"hash": HASH, "label": label}]})
 
 
 @pytest.mark.parametrize("label", ["Quyết định số 15/QĐ-BNV", "", "naïve – «x»", "नम\u200dस्ते"])
 def test_ordinary_text_is_showable(label: str) -> None:
-    assert authorization_details.is_showable(label)
+    assert is_showable(label)
 
 
 def test_a_token_request_may_repeat_the_details_and_nothing_else() -> None:
