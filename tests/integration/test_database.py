@@ -73,11 +73,12 @@ def test_a_wrong_statement_is_not_hidden_as_an_outage(database: Database) -> Non
 
 
 def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
-    for url in (
-        f"sqlite:///{tmp_path}/none/x.sqlite3",
-        f"postgresql+psycopg://nobody@/x?host={tmp_path}",
-    ):
-        database = Database(url, password="x")
+    passwords = {
+        f"sqlite:///{tmp_path}/none/x.sqlite3": None,
+        f"postgresql+psycopg://nobody@/x?host={tmp_path}": "x",
+    }
+    for url, password in passwords.items():
+        database = Database(url, password=password)
         with pytest.raises(Unavailable):
             database.one(text("SELECT 1"))
         assert "x@" not in str(database.engine.url)
