@@ -44,26 +44,56 @@ __all__ = [
     "Evidence",
     "NodeReport",
     "Order",
+    "Presentation",
     "Resealed",
     "SamStatus",
     "SapClient",
     "SignRequest",
     "Signed",
+    "SimEvidence",
+    "SimPossession",
     "TlsAddress",
     "UnixAddress",
     "b64",
     "encode_line",
+    "sim_evidence",
     "unb64",
 ]
 
 Arguments: TypeAlias = "Mapping[str, object]"
 
 
+class SimEvidence(TypedDict):
+    """What belongs to a SIM's signature: how it is written, and what it was asked with.
+
+    ``format`` is one of ``cms``, ``pkcs1``, ``ecdsa_der``, ``ecdsa_raw``. ``display_text`` and
+    ``labels`` are those that were presented. ``ocsp`` (RFC 6960) and ``crls`` (RFC 5280) are
+    base64 of DER, obtained by whoever asks: the SAM calls nobody.
+    """
+
+    format: str
+    display_text: str
+    labels: list[str]
+    ocsp: list[str]
+    crls: list[str]
+
+
 class Evidence(TypedDict):
-    """What one factor of the signer says: a PIN or a one-time code, as typed."""
+    """What one factor of the signer says: a PIN or a one-time code as typed, or a signature.
+
+    For ``kind`` "sim" the value is base64 of the signature and ``sim`` tells the rest.
+    """
 
     factor_id: str
     kind: str
+    value: str
+    sim: NotRequired[SimEvidence]
+
+
+class SimPossession(TypedDict):
+    """Proof that a SIM holds the private key: base64 of its signature (docs/sim-consent.md)."""
+
+    format: str
     value: str
 
 
@@ -115,11 +145,28 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a SIM is asked to sign (docs/sim-consent.md); the same question gives the same bytes.
+
+    ``mode`` is the factor's: the SIM signs ``structure``, its SHA-256 ``digest``, or the UTF-8 of
+    ``message``. ``message`` is what the phone shows in every mode.
+    """
+
+    mode: str
+    structure: bytes
+    digest: bytes
+    message: str
+    verification_code: str
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Activated:
     """Signature activation data for exactly the challenged hashes.
 
     ``totp_factor_id`` and ``totp_step`` name the one-time code that was used, so that the rssp
-    can refuse its second use across all SAM hosts.
+    can refuse its second use across all SAM hosts. ``evidence_statement`` is the canonical JSON
+    whose SHA-256 is ``evidence_digest``; it holds no secret and may be kept and exported.
     """
 
     sad: bytes
@@ -127,6 +174,7 @@ class Activated:
     evidence_digest: bytes
     totp_factor_id: str | None = None
     totp_step: int | None = None
+    evidence_statement: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +224,15 @@ class ChallengeRequest:
     expires_at_ms: int
 
 
+def sim_evidence(
+    factor_id: str,
+    signature: bytes,
+    sim: SimEvidence,
+) -> Evidence:
+    """Evidence of kind ``sim`` with ``signature`` as the operator or the SIM wrote it."""
+    return {"factor_id": factor_id, "kind": "sim", "value": b64(signature), "sim": sim}
+
+
 class SapClient:
     """Calls the SAM. Thread-safe: each call has a connection of its own from a pool.
 
@@ -203,6 +260,11 @@ class SapClient:
     def certify(self, sealed: bytes, order: Order) -> Resealed:
         """A certificate of the embedded CA for the sealed key, bound to it."""
         return self._reseal("certify", {"sealed": b64(sealed), "order": order})
+
+    def certify_sim(self, public_key: bytes, possession: SimPossession, order: Order) -> bytes:
+        """A certificate (DER) of the embedded CA for a SIM's key (SPKI DER), by its proof."""
+        arguments = {"public_key": b64(public_key), "possession": possession, "order": order}
+        return unb64(self._call("certify_sim", arguments)["certificate"], "certificate")
 
     def install_certificate(self, sealed: bytes, certificate: bytes, order: Order) -> Resealed:
         """Bind a certificate (DER) that another CA issued for the sealed key."""
@@ -253,6 +315,33 @@ class SapClient:
             verification_code=cast("str", ok["verification_code"]),
         )
 
+    def present(
+        self,
+        sealed: bytes,
+        challenge: bytes,
+        factor_id: str,
+        *,
+        display_text: str,
+        labels: Sequence[str],
+    ) -> Presentation:
+        """What the SIM factor is asked to sign for ``challenge``, one label for each hash."""
+        arguments = {
+            "sealed": b64(sealed),
+            "challenge": b64(challenge),
+            "factor_id": factor_id,
+            "display_text": display_text,
+            "labels": list(labels),
+        }
+        ok = self._call("present", arguments)
+        return Presentation(
+            mode=cast("str", ok["mode"]),
+            structure=unb64(ok["structure"], "structure"),
+            digest=unb64(ok["digest"], "digest"),
+            message=cast("str", ok["message"]),
+            verification_code=cast("str", ok["verification_code"]),
+            certificate=unb64(ok["certificate"], "certificate"),
+        )
+
     def activate(self, sealed: bytes, challenge: bytes, evidence: Sequence[Evidence]) -> Activated:
         """The SAD, when the evidence satisfies the sealed credential's factors."""
         arguments = {
@@ -267,6 +356,7 @@ class SapClient:
             evidence_digest=unb64(ok["evidence_digest"], "evidence_digest"),
             totp_factor_id=cast("str | None", ok["totp_factor_id"]),
             totp_step=cast("int | None", ok["totp_step"]),
+            evidence_statement=unb64(ok["evidence_statement"], "evidence_statement"),
         )
 
     def sign(self, request: SignRequest) -> Signed:

@@ -65,7 +65,7 @@ class Activation:
         request = _challenge_request(arguments)
         if request.hashes:
             check_digests(digest_named(request.hash_algorithm), request.hashes)
-        bound = sad.Bound.from_request(request)
+        bound = sad.Bound.from_request(request, self._clock.now_ms())
         return {
             "challenge": b64(sad.seal_challenge(self._node, bound)),
             "digest": b64(bound.digest()),
@@ -92,6 +92,7 @@ class Activation:
             "sad": b64(sad.seal_sad(self._node, consent)),
             "expires_at_ms": expires_at_ms,
             "evidence_digest": b64(verified.digest),
+            "evidence_statement": b64(verified.statement),
             "totp_factor_id": verified.totp_factor_id,
             "totp_step": verified.totp_step,
         }

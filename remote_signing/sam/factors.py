@@ -38,11 +38,16 @@ _GUESS_DOMAIN = b"guess"
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Evidence that satisfied a credential. ``digest`` says which factors, never what was typed."""
+    """Evidence that satisfied a credential. ``statement`` says how, never what was typed."""
 
-    digest: bytes
+    statement: bytes
     totp_factor_id: str | None
     totp_step: int | None
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the statement: what the SAD and the records keep."""
+        return hashlib.sha256(self.statement).digest()
 
 
 def new_pin() -> str:
@@ -112,7 +117,7 @@ class EvidenceCheck:
         self.journal.clear(credential.credential_id)
         factors = [[factor.id, factor.kind] for factor, _ in presented]
         statement = strict_json.canonical([challenge_digest.hex(), factors, totp_step])
-        return Verified(hashlib.sha256(statement).digest(), totp_factor_id, totp_step)
+        return Verified(statement, totp_factor_id, totp_step)
 
     def _factor(self, credential: Credential, item: Evidence) -> Factor:
         factor = credential.factor(item["factor_id"])

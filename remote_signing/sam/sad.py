@@ -47,10 +47,11 @@ class Bound:
     count: int
     display_sha256: str
     nonce: str
+    not_before_ms: int
     expires_at_ms: int
 
     @classmethod
-    def from_request(cls, request: ChallengeRequest) -> Bound:
+    def from_request(cls, request: ChallengeRequest, now_ms: int) -> Bound:
         """Bind what ``request`` names to a fresh 256-bit nonce."""
         return cls(
             activation_id=request.activation_id,
@@ -61,6 +62,7 @@ class Bound:
             count=request.count,
             display_sha256=hashlib.sha256(request.display_text.encode()).hexdigest(),
             nonce=secrets.token_hex(32),
+            not_before_ms=now_ms,
             expires_at_ms=request.expires_at_ms,
         )
 
@@ -149,5 +151,6 @@ def _bound(members: dict[str, strict_json.JsonValue]) -> Bound:
         count=cast("int", members["count"]),
         display_sha256=cast("str", members["display_sha256"]),
         nonce=cast("str", members["nonce"]),
+        not_before_ms=cast("int", members["not_before_ms"]),
         expires_at_ms=cast("int", members["expires_at_ms"]),
     )

@@ -102,7 +102,8 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
     peer.ok(challenge="AQ==", digest="Ag==", verification_code="0042")
     asked = client.challenge(ChallengeRequest("c", "a", "p", "sha256", (b"h",), 1, "text", 9))
     assert (asked.token, asked.digest, asked.verification_code) == (b"\1", b"\2", "0042")
-    peer.ok(sad="AQ==", expires_at_ms=7, evidence_digest="Ag==", totp_factor_id="t", totp_step=4)
+    used = {"totp_factor_id": "t", "totp_step": 4, "evidence_statement": "Aw=="}
+    peer.ok(sad="AQ==", expires_at_ms=7, evidence_digest="Ag==", **used)
     assert client.activate(b"s", b"c", []).totp_step == 4
     peer.ok(signatures=["AQ==", "Ag=="], node="node-1")
     signed = client.sign(SignRequest(b"s", b"sad", "a", "p", (b"h",), "1.2", None, b"params"))
