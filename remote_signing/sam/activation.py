@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from remote_signing.algorithms import algorithm_named, check_digests, digest_named, resolve_scheme
 from remote_signing.errors import (
     ChallengeInvalid,
+    EvidenceInsufficient,
+    FactorRevoked,
     InvalidInput,
     RecordRevoked,
     SadInvalid,
@@ -21,9 +23,16 @@ from remote_signing.errors import (
 )
 from remote_signing.identifiers import is_id
 from remote_signing.sam import sad
-from remote_signing.sam.arguments import MOST_HASHES, binary, optional_text, raw_digests, text
-from remote_signing.sam.factors import EvidenceCheck, read_evidence
-from remote_signing.sam.sealed import Credential, open_sealed
+from remote_signing.sam.arguments import (
+    MOST_HASHES,
+    binary,
+    optional_text,
+    raw_digests,
+    text,
+    texts,
+)
+from remote_signing.sam.factors import EvidenceCheck, Question, read_evidence
+from remote_signing.sam.sealed import Credential, SimFactor, open_sealed
 from remote_signing.sap import ChallengeRequest, b64
 
 if TYPE_CHECKING:
@@ -31,7 +40,6 @@ if TYPE_CHECKING:
 
     from remote_signing.clock import Clock
     from remote_signing.sam.arguments import Answer, Arguments
-    from remote_signing.sam.attempts import AttemptJournal
     from remote_signing.sam.config import SamConfig
     from remote_signing.sam.hsm import Node
     from remote_signing.sam.revocation import RevocationList
@@ -42,21 +50,15 @@ _LONGEST_TEXT = 4000
 class Activation:
     """The verbs ``challenge``, ``activate`` and ``sign`` of one worker."""
 
-    def __init__(
-        self,
-        config: SamConfig,
-        node: Node,
-        journal: AttemptJournal,
-        revoked: RevocationList,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, config: SamConfig, evidence: EvidenceCheck, clock: Clock) -> None:
         self._sad_lifetime_ms = config.sad_lifetime_ms
-        self._node = node
-        self._revoked = revoked
+        self._evidence = evidence
+        self._node = evidence.node
+        self._revoked = evidence.revoked
         self._clock = clock
-        self._evidence = EvidenceCheck(node, journal, revoked)
         self.verbs: Mapping[str, Callable[[Arguments], Answer]] = {
             "challenge": self._challenge,
+            "present": self._present,
             "activate": self._activate,
             "sign": self._sign,
         }
@@ -72,20 +74,47 @@ class Activation:
             "verification_code": bound.verification_code(),
         }
 
+    def _present(self, arguments: Arguments) -> Answer:
+        """What a SIM of the credential is asked to sign. Nothing is kept of it."""
+        credential = open_live(self._node, self._revoked, arguments)
+        bound = self._open_challenge(arguments, credential, self._clock.now_ms())
+        factor = credential.factor(text(arguments, "factor_id"))
+        if not isinstance(factor, SimFactor):
+            raise EvidenceInsufficient("not a SIM of this credential")
+        if factor.id in self._revoked:
+            raise FactorRevoked("on the revocation list")
+        display_text, labels = text(arguments, "display_text", 239), texts(arguments, "labels")
+        structure = self._evidence.sim.structure(bound, factor, display_text, labels)
+        return {
+            "mode": factor.mode,
+            "structure": b64(structure.encoded),
+            "digest": b64(structure.digest),
+            "message": structure.message,
+            "verification_code": bound.verification_code(),
+            "certificate": b64(factor.certificate),
+        }
+
+    def _open_challenge(
+        self, arguments: Arguments, credential: Credential, now_ms: int
+    ) -> sad.Bound:
+        bound = sad.open_challenge(self._node, binary(arguments, "challenge"), now_ms)
+        if bound.credential_id != credential.credential_id:
+            raise ChallengeInvalid("made for another credential")
+        return bound
+
     def _activate(self, arguments: Arguments) -> Answer:
         """The SAD, when the evidence satisfies the sealed factors."""
         # Step 2c: the signer's own evidence, checked where the keys are.
         now_ms = self._clock.now_ms()
         credential = open_live(self._node, self._revoked, arguments)
-        bound = sad.open_challenge(self._node, binary(arguments, "challenge"), now_ms)
-        if bound.credential_id != credential.credential_id:
-            raise ChallengeInvalid("made for another credential")
+        bound = self._open_challenge(arguments, credential, now_ms)
         if bound.count > credential.multisign:
             raise TooManySignatures(f"{bound.count} of {credential.multisign}")
         if credential.scal == "2" and len(bound.hashes) != bound.count:
             raise ChallengeInvalid("SCAL2 needs every hash before consent")
         evidence = read_evidence(arguments.get("evidence"))
-        verified = self._evidence.verify(credential, evidence, bound.digest(), now_ms)
+        question = Question(credential, bound.digest(), now_ms, bound)
+        verified = self._evidence.verify(evidence, question)
         expires_at_ms = now_ms + self._sad_lifetime_ms
         consent = sad.Sad(bound, verified.digest.hex(), expires_at_ms)
         return {

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from remote_signing.sam.config import AuthorityConfig
     from remote_signing.sam.hsm import Node
 
-PROFILES = ("official", "organisation")
+# The order's kind, and which profiles of certificates it may ask for.
+PROFILES = {"certify": ("official", "organisation"), "certify_sim": ("sim",)}
 _LONGEST_DAYS = 5 * 366  # Decree 68/2024 Art. 9: a subscriber's first certificate, five years
 _BACKDATED = dt.timedelta(minutes=5)  # relying parties' clocks differ
 _UNITS = 8
@@ -44,17 +45,20 @@ _AFTER_UNITS = (
     ("email", NameOID.EMAIL_ADDRESS, 255),
 )
 _ASCII_ONLY = (NameOID.EMAIL_ADDRESS, NameOID.SERIAL_NUMBER)
-_KEY_USAGE = x509.KeyUsage(
-    digital_signature=False,
-    content_commitment=True,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
+
+
+def _key_usage(*, digital_signature: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=True,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def issue(
@@ -63,9 +67,10 @@ def issue(
     """A certificate (DER) for ``public_key`` (SPKI DER) as the verified ``order`` says.
 
     ``order`` members: profile, subject, validity_days. Key usage is contentCommitment alone: these
-    keys sign what a person or an organisation stands for, nothing else.
+    keys sign what a person or an organisation stands for, nothing else. A SIM's key has
+    digitalSignature besides, which operators ask of a key that signs on the phone.
     """
-    if order.get("profile") not in PROFILES:
+    if order.get("profile") not in PROFILES[text(order, "kind")]:
         raise OrderInvalid("no such certificate profile")
     days = integer(order, "validity_days", 1, _LONGEST_DAYS)
     start = as_datetime(integer(order, "issued_at_ms", 0, 2**52)) - _BACKDATED
@@ -82,7 +87,8 @@ def issue(
         .not_valid_before(start)
         .not_valid_after(end)
     )
-    for extension, critical in _extensions(config, issuer, key):
+    usage = _key_usage(digital_signature=order["kind"] == "certify_sim")
+    for extension, critical in [(usage, True), *_extensions(config, issuer, key)]:
         builder = builder.add_extension(extension, critical=critical)
     certificate = builder.sign(node.authority_key("rs-ca-issuing"), hashes.SHA384())
     return certificate.public_bytes(_DER)
@@ -136,7 +142,6 @@ def _extensions(
     identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key)
     return [
         (x509.BasicConstraints(ca=False, path_length=None), True),
-        (_KEY_USAGE, True),
         (x509.SubjectKeyIdentifier.from_public_key(key), False),
         (identifier, False),
         (x509.CertificatePolicies([policy]), False),

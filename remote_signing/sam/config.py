@@ -10,7 +10,7 @@ import base64
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -83,6 +83,32 @@ class AuthorityConfig(_Section):
     issuer_url: str
 
 
+class SimAnchorConfig(_Section):
+    """A certification authority (PEM) whose certificates on SIMs are accepted, and on what terms.
+
+    ``revocation``: ``require`` a status within its time; ``allow_for`` also one that ran out at
+    most ``allow_for_seconds`` ago (the responder is away); ``off`` where an operator gives none.
+    A status that says "revoked" is heeded in each case.
+    """
+
+    certificate: PlacedPath
+    revocation: Literal["require", "allow_for", "off"] = "require"
+    allow_for_seconds: int = Field(default=0, ge=0, le=7 * 86_400)
+
+
+class SimConfig(_Section):
+    """SIM factors: what consents say they are for, and whose certificates are believed.
+
+    ``embedded_authority`` adds this cluster's own issuing authority. Its SIM certificates need no
+    status: the SAM's own revocation list is their status.
+    """
+
+    service_id: str = Field(pattern=r"^[\x21-\x7e]{1,64}$")
+    anchors: tuple[SimAnchorConfig, ...] = Field(default=(), max_length=16)
+    embedded_authority: bool = False
+    key_usage: Literal["content_commitment", "digital_signature", "either"] = "content_commitment"
+
+
 class Deadlines(_Section):
     """Seconds. ``wait`` is for an idle worker; the others bound one verb's work."""
 
@@ -105,6 +131,7 @@ class SamConfig(_Section):
     registration_keys: dict[str, RawKey]
     authority: AuthorityConfig
     tls: TlsConfig | None = None
+    sim: SimConfig | None = None
     health_port: int | None = Field(default=None, ge=0, le=65535)
     deadlines: Deadlines = Deadlines()
     sad_lifetime_ms: int = Field(default=300_000, ge=1_000, le=300_000)

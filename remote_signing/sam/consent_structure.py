@@ -13,7 +13,7 @@ import base64
 import hashlib
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
 from remote_signing.algorithms import digest_named
 from remote_signing.errors import ChallengeInvalid, InvalidInput
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remote_signing.sam.sad import Bound
-
-Mode = Literal["structure", "digest", "text"]
-MODES: Final[tuple[Mode, ...]] = ("structure", "digest", "text")
+    from remote_signing.sam.sealed import SimMode
 
 DOMAIN = "remote-signing/sim-consent"
+POSSESSION_DOMAIN = "remote-signing/sim-possession"
 VERSION = 1
 LISTED = 3  # beyond this many documents the structure names the digest of their list
 LONGEST_LABEL = 40
@@ -53,11 +52,14 @@ class ConsentStructure:
     digest: bytes
     message: str
 
-    def signed(self, mode: Mode) -> bytes:
-        """The bytes whose signature proves the consent, in that mode."""
+    def contents(self, mode: SimMode) -> tuple[bytes, ...]:
+        """The bytes whose signature proves the consent in that mode, any one of them.
+
+        In mode ``digest`` the card was given the SHA-256 of what is here.
+        """
         if mode == "text":
-            return self.message.encode()
-        return self.digest if mode == "digest" else self.encoded
+            return self.message.encode(), self.message.encode("utf-16-be")
+        return (self.encoded,)
 
 
 def build(  # noqa: PLR0913 - one argument for each origin of what is signed
@@ -65,7 +67,7 @@ def build(  # noqa: PLR0913 - one argument for each origin of what is signed
     *,
     service_id: str,
     certificate_sha256: bytes,
-    mode: Mode,
+    mode: SimMode,
     display_text: str,
     labels: Sequence[str],
 ) -> ConsentStructure:
@@ -100,6 +102,18 @@ def build(  # noqa: PLR0913 - one argument for each origin of what is signed
     digest = hashlib.sha256(encoded).digest()
     message = display_text if mode != "text" else _text_to_sign(code, display_text, digest)
     return ConsentStructure(encoded, digest, message)
+
+
+def possession(credential_id: str, nonce: bytes, public_key: bytes) -> bytes:
+    """What a SIM signs at enrolment to show that it holds the key (SPKI DER) it is said to hold."""
+    return der.write(
+        der.SEQUENCE,
+        der.write(der.IA5, POSSESSION_DOMAIN.encode("ascii")),
+        der.integer(VERSION),
+        der.write(der.IA5, credential_id.encode("ascii")),
+        der.write(der.OCTETS, nonce),
+        der.write(der.OCTETS, hashlib.sha256(public_key).digest()),
+    )
 
 
 def encode_text(

@@ -23,14 +23,15 @@ from remote_signing.sam import authority, orders
 from remote_signing.sam.activation import open_live
 from remote_signing.sam.arguments import MOST_HASHES, binary, text
 from remote_signing.sam.factors import (
-    EvidenceCheck,
+    Question,
     check_pin_rules,
     new_pin,
     new_totp_secret,
     pin_factor,
     read_evidence,
 )
-from remote_signing.sam.sealed import Credential, Factor, TotpFactor
+from remote_signing.sam.sealed import USUAL_CONSENT, Credential, Factor, TotpFactor
+from remote_signing.sam.sim_enrolment import check_possession, consent_rule, sim_factor
 from remote_signing.sap import b64
 
 if TYPE_CHECKING:
@@ -38,11 +39,9 @@ if TYPE_CHECKING:
 
     from remote_signing.clock import Clock
     from remote_signing.sam.arguments import Answer, Arguments
-    from remote_signing.sam.attempts import AttemptJournal
     from remote_signing.sam.config import SamConfig
-    from remote_signing.sam.hsm import Node
+    from remote_signing.sam.factors import EvidenceCheck
     from remote_signing.sam.orders import Members
-    from remote_signing.sam.revocation import RevocationList
 
 _SECRETS_INFO = b"remote-signing/factor-secrets/v1|"
 _SECRETS_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
@@ -53,25 +52,20 @@ _MOST_FACTORS = 4
 class Enrolment:
     """The verbs of one worker that change what a credential is."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the worker is the composition root
-        self,
-        config: SamConfig,
-        node: Node,
-        journal: AttemptJournal,
-        revoked: RevocationList,
-        issuer: x509.Certificate,
-        clock: Clock,
+    def __init__(
+        self, config: SamConfig, evidence: EvidenceCheck, issuer: x509.Certificate, clock: Clock
     ) -> None:
         self._authority = config.authority
         self._orders = orders.OrderBook(config.registration_keys)
-        self._node = node
-        self._journal = journal
-        self._revoked = revoked
+        self._evidence = evidence
+        self._node = evidence.node
+        self._revoked = evidence.revoked
         self._issuer = issuer
         self._clock = clock
         self.verbs: Mapping[str, Callable[[Arguments], Answer]] = {
             "create_credential": self._create_credential,
             "certify": self._certify,
+            "certify_sim": self._certify_sim,
             "install_certificate": self._install_certificate,
             "bind_factor": self._bind_factor,
             "drop_factor": self._drop_factor,
@@ -103,6 +97,7 @@ class Enrolment:
             scal=scal,
             multisign=multisign,
             factors=factors,
+            consent=consent_rule(order, scal) or USUAL_CONSENT[scal],
         )
         return {
             "sealed": b64(credential.seal(self._node)),
@@ -129,6 +124,14 @@ class Enrolment:
             self._node, self._authority, self._issuer, order, credential.public_key
         )
         return self._certified(credential, certificate)
+
+    def _certify_sim(self, arguments: Arguments) -> Answer:
+        """A certificate for the key in a SIM, which has signed for it. No record changes."""
+        order = self._order(arguments, "certify_sim")
+        public_key = binary(arguments, "public_key")
+        check_possession(order, public_key, arguments.get("possession"))
+        certificate = authority.issue(self._node, self._authority, self._issuer, order, public_key)
+        return {"certificate": b64(certificate)}
 
     def _install_certificate(self, arguments: Arguments) -> Answer:
         credential, order = self._ordered(arguments, "install_certificate")
@@ -157,7 +160,9 @@ class Enrolment:
         factors, secrets = self._new_factors(order, credential.credential_id)
         if any(credential.factor(factor.id) for factor in factors):
             raise OrderInvalid("a factor with this id exists")
-        successor = credential.successor(factors=credential.factors + factors)
+        successor = credential.successor(
+            factors=credential.factors + factors, consent=consent_rule(order, credential.scal)
+        )
         return self._resealed(successor, factors) | {"secrets": b64(secrets)}
 
     def _change_pin(self, arguments: Arguments) -> Answer:
@@ -169,9 +174,8 @@ class Enrolment:
             raise InvalidInput("factor_id is not a new id", parameter="factor_id")
         purpose = ["change-pin", credential.credential_id, credential.version, factor_id]
         digest = hashlib.sha256(strict_json.canonical(purpose)).digest()
-        check = EvidenceCheck(self._node, self._journal, self._revoked)
         evidence = read_evidence(arguments.get("evidence"))
-        check.verify(credential, evidence, digest, self._clock.now_ms())
+        self._evidence.verify(evidence, Question(credential, digest, self._clock.now_ms()))
         kept = tuple(factor for factor in credential.factors if factor.kind != "pin")
         gone = [factor.id for factor in credential.factors if factor.kind == "pin"]
         fresh = pin_factor(self._node, credential.credential_id, factor_id, pin)
@@ -194,7 +198,7 @@ class Enrolment:
 
     def _unlock(self, arguments: Arguments) -> Answer:
         order = self._order(arguments, "unlock")
-        self._journal.clear(orders.text(order, "credential_id"))
+        self._evidence.journal.clear(orders.text(order, "credential_id"))
         return {}
 
     def _merge_revocations(self, arguments: Arguments) -> Answer:
@@ -222,16 +226,19 @@ class Enrolment:
         factors: list[Factor] = []
         secrets: dict[str, dict[str, str]] = {"pins": {}, "totp": {}}
         for item in named:
-            factor_id, kind = _named_factor(item)
+            factor_id, kind, members = _named_factor(item)
             if factor_id in self._revoked or any(factor_id == known.id for known in factors):
                 raise OrderInvalid("this factor id was used")
             if kind == "pin":
                 secrets["pins"][factor_id] = new_pin()
                 pin = secrets["pins"][factor_id]
                 factors.append(pin_factor(self._node, credential_id, factor_id, pin))
-            else:
+            elif kind == "totp":
                 secrets["totp"][factor_id] = new_totp_secret()
                 factors.append(TotpFactor(factor_id, secrets["totp"][factor_id]))
+            else:
+                trust, now_ms = self._evidence.sim.trust, self._clock.now_ms()
+                factors.append(sim_factor(members, factor_id, trust, now_ms))
         recipient = orders.binary(order, "recipient")
         if len(recipient) != 32:  # noqa: PLR2004 - an X25519 public key
             raise OrderInvalid("recipient is not an X25519 public key")
@@ -249,10 +256,10 @@ class Enrolment:
         }
 
 
-def _named_factor(item: strict_json.JsonValue) -> tuple[str, str]:
+def _named_factor(item: strict_json.JsonValue) -> tuple[str, str, Members]:
     if not isinstance(item, dict):
         raise OrderInvalid("a factor is not an object")
     factor_id, kind = orders.text(item, "id"), orders.text(item, "kind")
-    if not is_id(factor_id) or kind not in {"pin", "totp"}:
+    if not is_id(factor_id) or kind not in {"pin", "totp", "sim"}:
         raise OrderInvalid("no such kind of factor")
-    return factor_id, kind
+    return factor_id, kind, item

@@ -1,8 +1,12 @@
-"""Factors of the signer: a signing PIN and a time-based one-time code, checked in the SAM.
+"""Factors of the signer, checked in the SAM: a PIN, a time-based one-time code, the key of a SIM.
 
-At SCAL2 two factors of different kinds are needed. All presented factors are checked before the
-answer is formed, and the answer doesn't tell which one was wrong (CSC API: one text for all).
-Codes of the step before and after the current one are accepted (RFC 6238 cl. 5.2); each step once.
+Which kinds together are enough stands in the sealed record. A table leads from the kind of a
+factor to its check; a kind that joins (a passkey, say) is one entry more. Factors that are bound
+to the challenge by a signature are checked first: they cannot be guessed, so a wrong one costs no
+attempt, and nobody gets to guess a PIN beside a signature that he does not have. Of those that can
+be guessed, all are checked before the answer is formed, and the answer doesn't tell which one was
+wrong (CSC API: one text for all). Codes of the step before and after the current one are accepted
+(RFC 6238 cl. 5.2); each step once.
 """
 
 from __future__ import annotations
@@ -12,21 +16,26 @@ import hashlib
 import hmac
 import itertools
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pyotp
 
 from remote_signing import strict_json
 from remote_signing.errors import EvidenceInsufficient, EvidenceInvalid, FactorRevoked, InvalidInput
-from remote_signing.sam.sealed import Credential, Factor, PinFactor, TotpFactor
+from remote_signing.sam.sealed import Credential, Factor, PinFactor, SimFactor, TotpFactor
+from remote_signing.sam.sim_consent import LONGEST_SIGNATURE, SimConsent, read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Sequence
 
     from remote_signing.sam.attempts import AttemptJournal
     from remote_signing.sam.hsm import Node
+    from remote_signing.sam.revocation import RevocationList
+    from remote_signing.sam.sad import Bound
     from remote_signing.sap import Evidence
+    from remote_signing.strict_json import JsonValue
 
 _STEP_MS = 30_000
 _PIN_DIGITS = 8
@@ -79,69 +88,134 @@ def _pin_verifier(node: Node, credential_id: str, factor_id: str, pin: str) -> b
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What evidence is about: ``digest`` in any case, ``bound`` when hashes are to be signed."""
+
+    credential: Credential
+    digest: bytes
+    now_ms: int
+    bound: Bound | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """One factor of the credential with the evidence given for it."""
+
+    factor: Factor
+    item: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The evidence fits: by which time step, and what a bound factor's statement says."""
+
+    step: int | None = None
+    record: Mapping[str, object] | None = None
+
+
+Check = Callable[[Presented, Question], Match | None]
+
+
 class EvidenceCheck:
     """Checks evidence for one worker: its node, the host's journal, the revocation list."""
 
-    node: Node
-    journal: AttemptJournal
-    revoked: Container[str]
+    def __init__(
+        self, node: Node, journal: AttemptJournal, revoked: RevocationList, sim: SimConsent
+    ) -> None:
+        self.node = node
+        self.journal = journal
+        self.revoked = revoked
+        self.sim = sim
+        # In this order: what can't be guessed, then what is counted.
+        self._bound: dict[str, Check] = {"sim": self._sim}
+        self._guessable: dict[str, Check] = {"pin": self._pin, "totp": self._totp}
 
-    def verify(
-        self,
-        credential: Credential,
-        evidence: Sequence[Evidence],
-        challenge_digest: bytes,
-        now_ms: int,
-    ) -> Verified:
-        """The outcome for ``evidence`` about the challenge; refusals are ``EvidenceInvalid``.
+    def verify(self, evidence: Sequence[Evidence], question: Question) -> Verified:
+        """The outcome for ``evidence`` about ``question``; refusals are ``EvidenceInvalid``.
 
         ``EvidenceInvalid.public["attempts_left"]`` counts what the SAM itself will still check.
         """
-        presented = [(self._factor(credential, item), item["value"]) for item in evidence]
-        kinds = {factor.kind for factor, _ in presented}
-        needed = 1 if credential.scal == "1" else 2
-        if len(kinds) < min(needed, len(credential.factors)) or len(kinds) != len(presented):
-            raise EvidenceInsufficient(f"{len(presented)} factors of {len(kinds)} kinds")
-        self.journal.charge(
-            credential.credential_id, self._guess(credential, evidence, challenge_digest)
-        )
-        results = [self._matches(credential, factor, value, now_ms) for factor, value in presented]
-        if not all(result is not None for result in results):
-            left = self.journal.remaining(credential.credential_id)
-            raise EvidenceInvalid("a factor does not match", attempts_left=left)
-        totp_factor_id, totp_step = None, None
-        for (factor, _), step in zip(presented, results, strict=True):
-            if isinstance(factor, TotpFactor) and step is not None:
-                self.journal.use_step(factor.id, step, challenge_digest)
-                totp_factor_id, totp_step = factor.id, step
-        self.journal.clear(credential.credential_id)
-        factors = [[factor.id, factor.kind] for factor, _ in presented]
-        statement = strict_json.canonical([challenge_digest.hex(), factors, totp_step])
+        presented = [self._presented(question.credential, item) for item in evidence]
+        _check_enough(question.credential, presented)
+        matches = self._matches(self._bound, presented, question)
+        guesses = [one for one in presented if one.factor.kind in self._guessable]
+        if guesses:
+            matches += self._guessed(guesses, question)
+        steps = [(factor.id, match.step) for factor, match in matches if match.step is not None]
+        totp_factor_id, totp_step = steps[0] if steps else (None, None)
+        factors = [
+            [factor.id, factor.kind, *([match.record] if match.record else [])]
+            for factor, match in matches
+        ]
+        statement = strict_json.canonical([question.digest.hex(), factors, totp_step])
         return Verified(statement, totp_factor_id, totp_step)
 
-    def _factor(self, credential: Credential, item: Evidence) -> Factor:
+    def _guessed(self, guesses: list[Presented], question: Question) -> list[tuple[Factor, Match]]:
+        """The matches of PIN and code; the attempt is counted before anything is looked at."""
+        credential_id = question.credential.credential_id
+        self.journal.charge(credential_id, self._guess(guesses, question))
+        matches = self._matches(self._guessable, guesses, question)
+        if len(matches) < len(guesses):
+            left = self.journal.remaining(credential_id)
+            raise EvidenceInvalid("a factor does not match", attempts_left=left)
+        for factor, match in matches:
+            if match.step is not None:
+                self.journal.use_step(factor.id, match.step, question.digest)
+        self.journal.clear(credential_id)
+        return matches
+
+    @staticmethod
+    def _matches(
+        table: Mapping[str, Check], presented: Sequence[Presented], question: Question
+    ) -> list[tuple[Factor, Match]]:
+        """Every presented factor of the table's kinds is looked at, whatever the others gave."""
+        outcomes = [
+            (one.factor, table[one.factor.kind](one, question))
+            for one in presented
+            if one.factor.kind in table
+        ]
+        return [(factor, match) for factor, match in outcomes if match is not None]
+
+    def _presented(self, credential: Credential, item: Evidence) -> Presented:
         factor = credential.factor(item["factor_id"])
         if factor is None or factor.kind != item["kind"]:
             raise EvidenceInsufficient("not a factor of this credential")
         if factor.id in self.revoked:
             raise FactorRevoked("on the revocation list")
-        return factor
+        return Presented(factor, item)
 
-    def _guess(
-        self, credential: Credential, evidence: Sequence[Evidence], challenge_digest: bytes
-    ) -> bytes:
-        values = [[item["factor_id"], item["value"]] for item in evidence]
-        statement = [credential.credential_id, challenge_digest.hex(), values]
+    def _guess(self, guesses: Sequence[Presented], question: Question) -> bytes:
+        values = [[one.factor.id, one.item["value"]] for one in guesses]
+        statement = [question.credential.credential_id, question.digest.hex(), values]
         return self.node.mac(_GUESS_DOMAIN, strict_json.canonical(statement))
 
-    def _matches(
-        self, credential: Credential, factor: Factor, value: str, now_ms: int
-    ) -> int | None:
-        """None when ``value`` is wrong; for a one-time code its time step, else 0."""
-        if isinstance(factor, TotpFactor):
-            return _totp_step(factor, value, now_ms)
-        verifier = _pin_verifier(self.node, credential.credential_id, factor.id, value)
-        return 0 if hmac.compare_digest(verifier, factor.verifier) else None
+    def _pin(self, one: Presented, question: Question) -> Match | None:
+        factor = cast("PinFactor", one.factor)
+        verifier = _pin_verifier(
+            self.node, question.credential.credential_id, factor.id, one.item["value"]
+        )
+        return Match() if hmac.compare_digest(verifier, factor.verifier) else None
+
+    @staticmethod
+    def _totp(one: Presented, question: Question) -> Match | None:
+        factor = cast("TotpFactor", one.factor)
+        step = _totp_step(factor, one.item["value"], question.now_ms)
+        return None if step is None else Match(step=step)
+
+    def _sim(self, one: Presented, question: Question) -> Match:
+        if question.bound is None:
+            raise EvidenceInsufficient("a SIM consents to hashes, to nothing else")
+        answer = read_answer(one.item["value"], cast("JsonValue", one.item.get("sim")))
+        factor = cast("SimFactor", one.factor)
+        return Match(record=self.sim.check(factor, answer, question.bound, question.now_ms))
+
+
+def _check_enough(credential: Credential, presented: Sequence[Presented]) -> None:
+    """One of the credential's sets of kinds must be there in full, and each kind once."""
+    kinds = {one.factor.kind for one in presented}
+    enough = any(set(needed) <= kinds for needed in credential.consent)
+    if not enough or len(kinds) != len(presented):
+        raise EvidenceInsufficient(f"{len(presented)} factors of {len(kinds)} kinds")
 
 
 def _totp_step(factor: TotpFactor, value: str, now_ms: int) -> int | None:
@@ -164,9 +238,17 @@ def read_evidence(value: object) -> list[Evidence]:
 
 
 def _read_item(item: object) -> Evidence:
-    if not isinstance(item, dict) or set(item) != {"factor_id", "kind", "value"}:
+    if not isinstance(item, dict) or set(item) - {"sim"} != {"factor_id", "kind", "value"}:
         raise InvalidInput("evidence item", parameter="evidence")
     texts = [item["factor_id"], item["kind"], item["value"]]
-    if not all(isinstance(text, str) and len(text) <= _LONGEST_VALUE for text in texts):
+    longest = [_LONGEST_VALUE, _LONGEST_VALUE, _LONGEST_VALUE]
+    if item["kind"] == "sim":
+        longest[2] = 2 * LONGEST_SIGNATURE  # in base64; the check decodes and measures
+    elif "sim" in item:
+        raise InvalidInput("a SIM's evidence for another kind", parameter="evidence")
+    if not all(
+        isinstance(text, str) and len(text) <= most
+        for text, most in zip(texts, longest, strict=True)
+    ):
         raise InvalidInput("evidence item", parameter="evidence")
-    return {"factor_id": texts[0], "kind": texts[1], "value": texts[2]}
+    return cast("Evidence", item)

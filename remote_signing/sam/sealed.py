@@ -11,7 +11,7 @@ beside another version number, does not open.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from remote_signing import strict_json
 from remote_signing.errors import SealBroken
@@ -21,6 +21,9 @@ from remote_signing.sap import b64, unb64
 if TYPE_CHECKING:
     from remote_signing.sam.hsm import Node
     from remote_signing.strict_json import JsonValue
+
+SimMode = Literal["structure", "digest", "text"]
+SIM_MODES: Final[tuple[SimMode, ...]] = ("structure", "digest", "text")
 
 _MAGIC = b"RSC1"
 _ID = slice(4, 30)
@@ -47,7 +50,30 @@ class TotpFactor:
     kind: str = "totp"
 
 
-Factor = PinFactor | TotpFactor
+@dataclass(frozen=True, slots=True)
+class SimFactor:
+    """The key in a phone's SIM: the pinned certificate and its issuers, all DER.
+
+    ``mode`` says what this SIM signs (docs/sim-consent.md). Number and operator
+    are not here: they say where to ask, and prove nothing.
+    """
+
+    id: str
+    certificate: bytes
+    chain: tuple[bytes, ...]
+    mode: SimMode
+    kind: str = "sim"
+
+
+Factor = PinFactor | TotpFactor | SimFactor
+Consent = tuple[tuple[str, ...], ...]
+
+# Which kinds of factors together are enough, where the registration authority said nothing else.
+# A SIM is two: it is there, and it asked for its own PIN.
+USUAL_CONSENT: dict[str, Consent] = {
+    "1": (("pin",), ("totp",), ("sim",)),
+    "2": (("pin", "totp"), ("sim",)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +81,8 @@ class Credential:
     """A credential as only the SAM sees it.
 
     ``wrapped_key`` opens in any HSM node of the cluster; ``public_key`` is SPKI DER; ``scal`` is
-    "1" or "2"; ``multisign`` the most signatures of one authorisation.
+    "1" or "2"; ``multisign`` the most signatures of one authorisation; ``consent`` the sets of
+    kinds of factors of which one must be presented in full.
     """
 
     credential_id: str
@@ -68,6 +95,7 @@ class Credential:
     scal: str
     multisign: int
     factors: tuple[Factor, ...]
+    consent: Consent
 
     def seal(self, node: Node) -> bytes:
         """The sealed record of this version."""
@@ -81,18 +109,24 @@ class Credential:
             "scal": self.scal,
             "multisign": self.multisign,
             "factors": [_written(factor) for factor in self.factors],
+            "consent": [list(kinds) for kinds in self.consent],
         }
         return header + node.seal(_DOMAIN, strict_json.canonical(members), header)
 
     def successor(
-        self, *, factors: tuple[Factor, ...] | None = None, certificate_sha256: str | None = None
+        self,
+        *,
+        factors: tuple[Factor, ...] | None = None,
+        certificate_sha256: str | None = None,
+        consent: Consent | None = None,
     ) -> Credential:
-        """The next version, with other factors or another certificate."""
+        """The next version, with other factors, another certificate or another rule of consent."""
         return replace(
             self,
             version=self.version + 1,
             factors=self.factors if factors is None else factors,
             certificate_sha256=certificate_sha256 or self.certificate_sha256,
+            consent=self.consent if consent is None else consent,
         )
 
     def factor(self, factor_id: object) -> Factor | None:
@@ -108,6 +142,9 @@ def open_sealed(node: Node, sealed: bytes) -> Credential:
         raise SealBroken("not a sealed credential")
     plaintext = node.unseal(_DOMAIN, sealed[_HEADER.stop :], header)
     members = strict_json.loads_object(plaintext)
+    scal = cast("str", members["scal"])
+    # A record from before there was a choice says nothing.
+    consent = cast("list[list[str]]", members.get("consent", USUAL_CONSENT[scal]))
     return Credential(
         credential_id=identifier,
         version=int.from_bytes(header[_VERSION]),
@@ -116,20 +153,36 @@ def open_sealed(node: Node, sealed: bytes) -> Credential:
         wrapped_key=unb64(members["wrapped_key"], "wrapped_key"),
         public_key=unb64(members["public_key"], "public_key"),
         certificate_sha256=cast("str | None", members["certificate_sha256"]),
-        scal=cast("str", members["scal"]),
+        scal=scal,
         multisign=cast("int", members["multisign"]),
         factors=tuple(_read(factor) for factor in cast("list[JsonValue]", members["factors"])),
+        consent=tuple(map(tuple, consent)),
     )
 
 
-def _written(factor: Factor) -> dict[str, str]:
+def _written(factor: Factor) -> dict[str, object]:
+    members: dict[str, object] = {"id": factor.id, "kind": factor.kind}
     if isinstance(factor, PinFactor):
-        return {"id": factor.id, "kind": factor.kind, "verifier": b64(factor.verifier)}
-    return {"id": factor.id, "kind": factor.kind, "secret": factor.secret}
+        return members | {"verifier": b64(factor.verifier)}
+    if isinstance(factor, TotpFactor):
+        return members | {"secret": factor.secret}
+    chain = [b64(certificate) for certificate in factor.chain]
+    return members | {
+        "certificate": b64(factor.certificate),
+        "chain": chain,
+        "mode": factor.mode,
+    }
 
 
 def _read(value: JsonValue) -> Factor:
     members = cast("dict[str, str]", value)
     if members["kind"] == "pin":
         return PinFactor(members["id"], unb64(members["verifier"], "verifier"))
-    return TotpFactor(members["id"], members["secret"])
+    if members["kind"] == "totp":
+        return TotpFactor(members["id"], members["secret"])
+    return SimFactor(
+        id=members["id"],
+        certificate=unb64(members["certificate"], "certificate"),
+        chain=tuple(unb64(certificate, "chain") for certificate in members["chain"]),
+        mode=cast("SimMode", members["mode"]),
+    )

@@ -30,11 +30,12 @@ log = logging.getLogger(__name__)
 
 # The frame's first two members, in this order (docs/sap.md): all the supervisor reads of it.
 _FRAME = re.compile(rb'\{"id":(\d{1,15}),"verb":"([a-z_]{1,32})",')
-_ACTIVATION_VERBS = frozenset({"challenge", "activate", "sign"})
+_ACTIVATION_VERBS = frozenset({"challenge", "present", "activate", "sign"})
 _ENROLMENT_VERBS = frozenset(
     {
         "create_credential",
         "certify",
+        "certify_sim",
         "install_certificate",
         "bind_factor",
         "drop_factor",

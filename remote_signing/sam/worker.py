@@ -24,9 +24,11 @@ from remote_signing.sam.attempts import AttemptJournal
 from remote_signing.sam.cluster import load_cluster
 from remote_signing.sam.config import load
 from remote_signing.sam.enrolment import Enrolment
+from remote_signing.sam.factors import EvidenceCheck
 from remote_signing.sam.hsm import Node
 from remote_signing.sam.log import configure_logging
 from remote_signing.sam.revocation import RevocationList
+from remote_signing.sam.sim_consent import SimConsent
 from remote_signing.sap import MAX_LINE, encode_line
 
 if TYPE_CHECKING:
@@ -49,8 +51,10 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
     cluster.check_node(node)
     journal = AttemptJournal(config.state_folder, config.attempt_limit)
     revoked = RevocationList(config.state_folder, node)
-    activation = Activation(config, node, journal, revoked, clock)
-    enrolment = Enrolment(config, node, journal, revoked, cluster.issuing_certificate, clock)
+    issuer = cluster.issuing_certificate
+    evidence = EvidenceCheck(node, journal, revoked, SimConsent.from_config(config.sim, issuer))
+    activation = Activation(config, evidence, clock)
+    enrolment = Enrolment(config, evidence, issuer, clock)
 
     def canary(_arguments: Arguments) -> Answer:
         node.canary()

@@ -21,7 +21,9 @@ from remote_signing.sam.activation import Activation
 from remote_signing.sam.attempts import AttemptJournal
 from remote_signing.sam.config import AuthorityConfig, NodeConfig, SamConfig
 from remote_signing.sam.enrolment import Enrolment
+from remote_signing.sam.factors import EvidenceCheck
 from remote_signing.sam.revocation import RevocationList
+from remote_signing.sam.sim_consent import SimConsent
 from remote_signing.sap import b64
 from tests.support.registration import TestAuthority
 from tests.support.soft_node import SoftNode
@@ -76,10 +78,10 @@ class Sam:
         node = cast("Node", self.node)
         self.journal = AttemptJournal(self.folder, self.config.attempt_limit)
         self.revoked = RevocationList(self.folder, node)
-        activation = Activation(self.config, node, self.journal, self.revoked, self.clock)
-        enrolment = Enrolment(
-            self.config, node, self.journal, self.revoked, self._issuer(), self.clock
-        )
+        sim = SimConsent("", None)
+        evidence = EvidenceCheck(node, self.journal, self.revoked, sim)
+        activation = Activation(self.config, evidence, self.clock)
+        enrolment = Enrolment(self.config, evidence, self._issuer(), self.clock)
         self._verbs = {**activation.verbs, **enrolment.verbs}
 
     def _issuer(self) -> x509.Certificate:
