@@ -14,11 +14,26 @@ from __future__ import annotations
 import itertools
 import queue
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, SamUnavailable, from_wire
+from remote_signing.sap_messages import (
+    Activated,
+    Challenge,
+    ChallengeRequest,
+    CreatedCredential,
+    Evidence,
+    NodeReport,
+    Order,
+    Presentation,
+    Resealed,
+    SamStatus,
+    Signed,
+    SignRequest,
+    SimEvidence,
+    SimPossession,
+)
 from remote_signing.sap_transport import (
     MAX_LINE,
     Connection,
@@ -63,172 +78,7 @@ __all__ = [
 Arguments: TypeAlias = "Mapping[str, object]"
 
 
-class SimEvidence(TypedDict):
-    """What belongs to a SIM's signature: how it is written, and what it was asked with.
-
-    ``format`` is one of ``cms``, ``pkcs1``, ``ecdsa_der``, ``ecdsa_raw``. ``display_text`` and
-    ``labels`` are those that were presented. ``ocsp`` (RFC 6960) and ``crls`` (RFC 5280) are
-    base64 of DER, obtained by whoever asks: the SAM calls nobody.
-    """
-
-    format: str
-    display_text: str
-    labels: list[str]
-    ocsp: list[str]
-    crls: list[str]
-
-
-class Evidence(TypedDict):
-    """What one factor of the signer says: a PIN or a one-time code as typed, or a signature.
-
-    For ``kind`` "sim" the value is base64 of the signature and ``sim`` tells the rest.
-    """
-
-    factor_id: str
-    kind: str
-    value: str
-    sim: NotRequired[SimEvidence]
-
-
-class SimPossession(TypedDict):
-    """Proof that a SIM holds the private key: base64 of its signature (docs/sim-consent.md)."""
-
-    format: str
-    value: str
-
-
-class Order(TypedDict):
-    """A registration authority's order: base64 of canonical JSON, and its Ed25519 signature."""
-
-    payload: str
-    signature: str
-
-
-class NodeReport(TypedDict):
-    """One HSM node as the supervisor sees it."""
-
-    name: str
-    healthy: bool
-    workers: int
-    last_fault: NotRequired[str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class CreatedCredential:
-    """``secrets`` is for the registration authority's one-time key (HPKE, RFC 9180)."""
-
-    sealed: bytes
-    version: int
-    public_key: bytes
-    csr: bytes
-    secrets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Resealed:
-    """A credential after a change of its factors or certificate."""
-
-    sealed: bytes
-    version: int
-    certificate: bytes | None = None
-    secrets: bytes | None = None
-    factor_ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """``token`` comes back with the evidence; ``digest`` is what a bound factor signs."""
-
-    token: bytes
-    digest: bytes
-    verification_code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Presentation:
-    """What a SIM is asked to sign (docs/sim-consent.md); the same question gives the same bytes.
-
-    ``mode`` is the factor's: the SIM signs ``structure``, its SHA-256 ``digest``, or the UTF-8 of
-    ``message``. ``message`` is what the phone shows in every mode.
-    """
-
-    mode: str
-    structure: bytes
-    digest: bytes
-    message: str
-    verification_code: str
-    certificate: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Activated:
-    """Signature activation data for exactly the challenged hashes.
-
-    ``totp_factor_id`` and ``totp_step`` name the one-time code that was used, so that the rssp
-    can refuse its second use across all SAM hosts. ``evidence_statement`` is the canonical JSON
-    whose SHA-256 is ``evidence_digest``; it holds no secret and may be kept and exported.
-    """
-
-    sad: bytes
-    expires_at_ms: int
-    evidence_digest: bytes
-    totp_factor_id: str | None = None
-    totp_step: int | None = None
-    evidence_statement: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """``signatures`` in the order of the hashes; ECDSA as DER, RSA as the raw block."""
-
-    signatures: tuple[bytes, ...]
-    node: str
-
-
-@dataclass(frozen=True, slots=True)
-class SamStatus:
-    """What the SAM says of itself; ``revocations`` is its signed list for the other SAM hosts."""
-
-    cluster_id: str
-    nodes: tuple[NodeReport, ...]
-    revocation_number: int
-    revocations: bytes
-    chain: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SignRequest:
-    """One use of a key: ``hashes`` are raw digests in the caller's order."""
-
-    sealed: bytes
-    sad: bytes
-    activation_id: str
-    client_id: str
-    hashes: tuple[bytes, ...]
-    sign_algo: str
-    hash_algorithm_oid: str | None = None
-    sign_algo_params: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ChallengeRequest:
-    """What the signer will be asked to consent to. ``hashes`` may be empty at SCAL1 only."""
-
-    credential_id: str
-    activation_id: str
-    client_id: str
-    hash_algorithm: str
-    hashes: tuple[bytes, ...]
-    count: int
-    display_text: str
-    expires_at_ms: int
-
-
-def sim_evidence(
-    factor_id: str,
-    signature: bytes,
-    sim: SimEvidence,
-) -> Evidence:
+def sim_evidence(factor_id: str, signature: bytes, sim: SimEvidence) -> Evidence:
     """Evidence of kind ``sim`` with ``signature`` as the operator or the SIM wrote it."""
     return {"factor_id": factor_id, "kind": "sim", "value": b64(signature), "sim": sim}
 

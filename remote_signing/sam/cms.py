@@ -67,11 +67,10 @@ def read(data: bytes) -> SignedMessage:
     if len(outer) != 2 or outer[0].encoded != _SIGNED_DATA:  # noqa: PLR2004 - type, content
         raise DerInvalid("not SignedData")
     signed = der.items(der.read(der.expect(outer[1], der.CONTEXT_0).content, der.SEQUENCE))
-    has_certificates = len(signed) == 5  # noqa: PLR2004 - four members are always there
-    if not has_certificates and len(signed) != 4:  # noqa: PLR2004
+    if not 4 <= len(signed) <= 5:  # noqa: PLR2004 - only the certificates may be absent
         raise DerInvalid("members of SignedData")
-    version, digests, content, signers = (*signed[:3], signed[-1])
-    certificates = der.items(der.expect(signed[3], der.CONTEXT_0)) if has_certificates else []
+    version, digests, content, *optional, signers = signed
+    certificates = [x for bag in optional for x in der.items(der.expect(bag, der.CONTEXT_0))]
     algorithm = _digest(_only(der.expect(digests, der.SET)))
     info = _signer_info(_only(der.expect(signers, der.SET)))
     if der.natural(version) != info.version or info.digest != algorithm:

@@ -38,6 +38,7 @@ _DIGEST_CHARACTERS = 20  # base 32: 100 bits, where 80 are enough
 _SAME_IN_BOTH = frozenset(
     " !\"#%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
+_LAST_OF_16_BITS = "\uffff"
 _SHOWN = ("L", "N", "P", "S")
 
 
@@ -128,7 +129,7 @@ def encode_text(
         raise InvalidInput("not a composed text with single spaces", parameter=parameter)
     for sign in text:
         category = unicodedata.category(sign)
-        if ord(sign) > 0xFFFF or (sign != " " and category[0] not in _SHOWN):  # noqa: PLR2004
+        if sign > _LAST_OF_16_BITS or (sign != " " and category[0] not in _SHOWN):
             raise InvalidInput(f"U+{ord(sign):04X} in a text", parameter=parameter)
     plain = set(text) <= _SAME_IN_BOTH
     if len(text) > (longest_plain if plain else longest_ucs2):
