@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from sim_adapter.ota.structure import is_code
+
 TRANSACTION_ID_OCTETS = 16
 DIGEST_OCTETS = 32
 
@@ -18,7 +20,7 @@ class Mode(enum.IntEnum):
 
     DIGEST = 1  # the digest that is given; the person trusts the sender for the link to the text
     STRUCTURE = 2  # the consent structure, after checking that it says what was shown
-    TEXT = 3  # the octets of the text, as they were shown
+    TEXT = 3  # the text that was shown, in UTF-8
 
 
 class KeyAlgorithm(enum.IntEnum):
@@ -72,6 +74,11 @@ TS_102_204_CODES = {
 }
 
 
+def _check(transaction_id: bytes, code: str) -> None:
+    if len(transaction_id) != TRANSACTION_ID_OCTETS or not is_code(code):
+        raise ValueError("not a transaction id, or not a verification code")
+
+
 @dataclass(frozen=True, slots=True)
 class SignOrder:
     """One signature. ``digest`` belongs to mode DIGEST, ``structure`` to mode STRUCTURE only."""
@@ -84,18 +91,30 @@ class SignOrder:
     digest: bytes = b""  # SHA-256
     structure: bytes = b""
 
+    def __post_init__(self) -> None:
+        _check(self.transaction_id, self.code)
+        is_digest, is_structure = self.mode is Mode.DIGEST, self.mode is Mode.STRUCTURE
+        if len(self.digest) != DIGEST_OCTETS * is_digest or bool(self.structure) != is_structure:
+            raise ValueError("the order's mode asks for something else")
+
 
 @dataclass(frozen=True, slots=True)
 class EnrolOrder:
     """Make a key pair inside the card. The card keeps ``relying_party`` and shows it ever after."""
 
     transaction_id: bytes
-    relying_party: str  # at most 40 units
-    challenge: bytes  # 32 octets, for the proof of possession
+    relying_party: str  # at most 40 characters
+    credential_id: str  # ASCII, at most 64 characters; part of the proof of possession
+    challenge: bytes  # 32 octets of the registration authority; part of the proof
     code: str
     not_after: int
     algorithm: KeyAlgorithm = KeyAlgorithm.P256
     replace: bool = False  # a key that is there is destroyed; without this the card says KEY_EXISTS
+
+    def __post_init__(self) -> None:
+        _check(self.transaction_id, self.code)
+        if len(self.challenge) != DIGEST_OCTETS or not self.credential_id.isascii():
+            raise ValueError("not a challenge, or not a credential's id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +131,7 @@ class Signed:
 class Enrolled:
     """A new public key and the proof that the card holds its private part.
 
-    ``proof`` signs :func:`sim_adapter.ota.messages.possession_digest` of the order's challenge.
+    ``proof`` is a signature over :func:`sim_adapter.ota.structure.possession` of the order.
     """
 
     transaction_id: bytes

@@ -1,0 +1,340 @@
+"""Orders for cards over SMPP: :class:`~sim_adapter.ota.gateway_port.SimGateway` in earnest.
+
+An order becomes one message in a secured packet, one or more short messages, and an entry in the
+table of open orders. It ends once: whoever sets the outcome first decides (the card, the deadline,
+``cancel``, the network). Only a packet with the card's own keys and a counter that rises can make a
+result; the counter is on disk before the result is looked at. An unsecured error report is but a
+hint: it ends an order only if nothing better comes within a short time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, assert_never
+
+from sim_adapter.ota import packet, spi
+from sim_adapter.ota.errors import (
+    CounterRefused,
+    LinkFault,
+    Malformed,
+    OtaError,
+    SegmentRefused,
+    TextUnfit,
+)
+from sim_adapter.ota.messages import (
+    Accepted,
+    Answer,
+    CancelRequest,
+    EnrolRequest,
+    Profiled,
+    ProfileRequest,
+    Request,
+    SignatureMade,
+    SignRequest,
+    parse_answer,
+)
+from sim_adapter.ota.orders import (
+    TRANSACTION_ID_OCTETS,
+    Cause,
+    Enrolled,
+    Mode,
+    NotDone,
+    Profile,
+    Signed,
+)
+from sim_adapter.ota.segments import PacketKind, Reassembler, split
+from sim_adapter.ota.structure import parse_consent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sim_adapter.ota.counters import CounterFile
+    from sim_adapter.ota.esme import Esme
+    from sim_adapter.ota.keysets import CardRecord
+    from sim_adapter.ota.orders import (
+        EnrolOrder,
+        EnrolOutcome,
+        ProfileOutcome,
+        SignOrder,
+        SignOutcome,
+    )
+    from sim_adapter.ota.smpp import ShortMessage
+
+_log = logging.getLogger(__name__)
+
+Outcome = Signed | Enrolled | Profiled | NotDone
+_T = TypeVar("_T", Signed, Enrolled, Profiled)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Times in seconds."""
+
+    hint_grace: float = 5.0  # between an unsecured error report and believing it
+    resend_after: float = 20.0  # without a proof of receipt the order is sent once more
+    late_grace: float = 2.0  # after the deadline, for an answer that is on its way
+    remember_late: float = 900.0  # how long a late answer is still recognised, for the log
+
+
+@dataclass(slots=True)
+class _Open:
+    """One order that waits for its end."""
+
+    card: CardRecord
+    transaction_id: bytes
+    outcome: asyncio.Future[Outcome]
+    digest: bytes = b""
+    is_received: bool = False  # the card has proven that it took the order
+    hints: set[asyncio.TimerHandle] = field(default_factory=set)
+
+
+class Gateway:
+    """See :class:`~sim_adapter.ota.gateway_port.SimGateway`; ``take`` is for the SMPP side."""
+
+    def __init__(
+        self,
+        counters: CounterFile,
+        config: GatewayConfig | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._counters = counters
+        self._config = config or GatewayConfig()
+        self._now = now
+        self._esme: Esme | None = None
+        self._reassembler = Reassembler()
+        self._open: dict[str, _Open] = {}  # by MSISDN
+        self._closed: dict[str, tuple[CardRecord, float]] = {}
+        self._references: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.late = 0  # answers that came after the end of their order; each is logged
+
+    def use(self, esme: Esme) -> None:
+        """Send through this connection, whose deliveries go to ``take``."""
+        self._esme = esme
+
+    async def sign(self, card: CardRecord, order: SignOrder) -> SignOutcome:
+        """Ask the person at ``card`` for a signature, and wait. ``TextUnfit`` for a bad text."""
+        is_shown = order.mode is Mode.STRUCTURE and _says_the_same(order)
+        request = SignRequest(
+            order.transaction_id,
+            order.mode,
+            order.not_after,
+            int(self._now()),
+            None if is_shown else order.text,
+            None if is_shown else order.code,
+            order.digest,
+            order.structure,
+        )
+        found = await self._run(card, request, order.not_after, _signed_digest(order))
+        return _expect(found, Signed, order.transaction_id)
+
+    async def enrol(self, card: CardRecord, order: EnrolOrder) -> EnrolOutcome:
+        """Make a key pair inside ``card``, with the person's PIN, and wait for the public key."""
+        request = EnrolRequest(
+            order.transaction_id,
+            order.not_after,
+            int(self._now()),
+            order.code,
+            order.relying_party,
+            order.credential_id,
+            order.challenge,
+            order.algorithm,
+            order.replace,
+        )
+        found = await self._run(card, request, order.not_after)
+        return _expect(found, Enrolled, order.transaction_id)
+
+    async def profile(self, card: CardRecord, patience: float = 30.0) -> ProfileOutcome:
+        """Ask the card about itself; ``patience`` in seconds. The person sees nothing."""
+        request = ProfileRequest(secrets.token_bytes(TRANSACTION_ID_OCTETS))
+        found = await self._run(card, request, self._now() + patience)
+        return _profile_of(_expect(found, Profiled, request.transaction_id))
+
+    async def cancel(self, transaction_id: bytes) -> bool:
+        """Withdraw an open order: its awaited outcome is ``CANCELLED``. False if none is open."""
+        for entry in self._open.values():
+            if entry.transaction_id == transaction_id and not entry.outcome.done():
+                _end(entry, NotDone(transaction_id, Cause.CANCELLED))
+                self._spawn_cancel(entry.card, transaction_id)
+                return True
+        return False
+
+    def take(self, message: ShortMessage) -> None:
+        """A short message from the centre: a segment from a card, or something to ignore."""
+        try:
+            whole = self._reassembler.add(message.source, message.user_data, self._now())
+            if whole is None:
+                return
+            if whole.kind is PacketKind.RESPONSE:
+                self._take_response(message.source, whole.octets)
+            else:
+                self._take_answer(message.source, whole.octets)
+        except OtaError as error:
+            # Copies, strangers and broken packets: no answer, no hint to whoever sent them.
+            _log.info("a message from a phone was dropped: %s", error)
+
+    async def _run(
+        self, card: CardRecord, request: Request, deadline: float, digest: bytes = b""
+    ) -> Outcome:
+        transaction_id = request.transaction_id
+        message = request.encode()
+        if card.msisdn in self._open:
+            return NotDone(transaction_id, Cause.BUSY)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        entry = self._open[card.msisdn] = _Open(card, transaction_id, future, digest)
+        try:
+            async with asyncio.timeout(max(0.0, deadline - self._now() + self._config.late_grace)):
+                return await self._drive(entry, message, deadline)
+        except TimeoutError:
+            return NotDone(transaction_id, Cause.EXPIRED)
+        except SegmentRefused:
+            return NotDone(transaction_id, Cause.TOO_LONG)
+        except (LinkFault, CounterRefused) as error:
+            _log.warning("an order could not be sent: %s", error)
+            return NotDone(transaction_id, Cause.UNREACHABLE)
+        finally:
+            for hint in entry.hints:
+                hint.cancel()
+            del self._open[card.msisdn]
+            self._remember(card)
+
+    async def _drive(self, entry: _Open, message: bytes, deadline: float) -> Outcome:
+        await self._send(entry.card, message, deadline)
+        waiting = asyncio.shield(entry.outcome)
+        done, _ = await asyncio.wait([waiting], timeout=self._config.resend_after)
+        if not done and not entry.is_received:
+            await self._send(entry.card, message, deadline)
+        return await entry.outcome
+
+    async def _send(self, card: CardRecord, message: bytes, deadline: float) -> None:
+        counter = self._counters.reserve(f"{card.iccid}>")
+        sealed = packet.seal_command(spi.COMMAND, card.command_keys, card.tar, counter, message)
+        reference = self._references.get(card.iccid, 0) + 1
+        self._references[card.iccid] = reference
+        if self._esme is None:
+            raise LinkFault("no connection to a message centre")
+        validity = int(deadline - self._now())
+        for user_data in split(PacketKind.COMMAND, sealed, reference):
+            await self._esme.submit(card.msisdn, user_data, validity)
+
+    def _spawn_cancel(self, card: CardRecord, transaction_id: bytes) -> None:
+        async def send() -> None:
+            try:
+                await self._send(card, CancelRequest(transaction_id).encode(), self._now() + 60)
+            except (LinkFault, CounterRefused) as error:
+                _log.info("a cancellation did not reach the network: %s", error)
+
+        task = asyncio.get_running_loop().create_task(send())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _take_response(self, msisdn: str, octets: bytes) -> None:
+        entry = self._open.get(msisdn)
+        if entry is None:
+            return
+        keys = entry.card.command_keys
+        response = packet.open_response(octets, spi.COMMAND, keys)
+        if response.tar != entry.card.tar:
+            raise Malformed("another application")
+        if not response.is_proven:
+            self._take_hint(entry, response.status)
+        elif response.data:
+            # The proof repeats the command's counter, so an old one can be told from its content:
+            # only a message about the open transaction does anything.
+            entry.is_received = True
+            self._conclude(entry, parse_answer(response.data))
+
+    def _take_hint(self, entry: _Open, status: packet.ResponseStatus) -> None:
+        if entry.is_received or status is packet.ResponseStatus.OK:
+            return
+        refusal = NotDone(entry.transaction_id, Cause.CARD_REFUSED)
+        loop = asyncio.get_running_loop()
+        entry.hints.add(loop.call_later(self._config.hint_grace, _end_unreceived, entry, refusal))
+
+    def _take_answer(self, msisdn: str, octets: bytes) -> None:
+        entry = self._open.get(msisdn)
+        card = entry.card if entry else self._closed.get(msisdn, (None, 0.0))[0]
+        if card is None:
+            raise Malformed("nobody waits for this number")
+        command = packet.parse_command(octets)
+        if not command.parameters.is_strong or command.tar != card.tar:
+            raise Malformed("not an answer of the applet")
+        opened = packet.open_command(command, card.response_keys)
+        self._counters.accept(f"{card.iccid}<", opened.counter)
+        answer = parse_answer(opened.data)
+        if entry is None or not self._conclude(entry, answer):
+            self.late += 1
+            _log.warning("an answer after its order's end: %s", answer.transaction_id.hex())
+
+    def _conclude(self, entry: _Open, answer: Answer) -> bool:
+        """End the order with the card's answer; False if the order is another or has ended."""
+        if answer.transaction_id != entry.transaction_id or entry.outcome.done():
+            return False
+        match answer:
+            case Accepted():
+                entry.is_received = True
+            case SignatureMade(transaction_id, algorithm, signature):
+                _end(entry, Signed(transaction_id, algorithm, entry.digest, signature))
+            case Enrolled() if answer.iccid != entry.card.iccid:
+                _log.warning("a card of another identity answers: ...%s", answer.iccid[-4:])
+                _end(entry, NotDone(entry.transaction_id, Cause.CARD_FAULT))
+            case Enrolled() | Profiled() | NotDone():
+                _end(entry, answer)
+            case _:
+                assert_never(answer)
+        return True
+
+    def _remember(self, card: CardRecord) -> None:
+        now = self._now()
+        self._closed.pop(card.msisdn, None)
+        self._closed[card.msisdn] = (card, now)
+        for msisdn, (_, since) in list(self._closed.items()):
+            if since > now - self._config.remember_late:
+                break
+            del self._closed[msisdn]
+
+
+def _end(entry: _Open, outcome: Outcome) -> None:
+    if not entry.outcome.done():
+        entry.outcome.set_result(outcome)
+
+
+def _end_unreceived(entry: _Open, outcome: Outcome) -> None:
+    if not entry.is_received:
+        _end(entry, outcome)
+
+
+def _says_the_same(order: SignOrder) -> bool:
+    """Whether the structure holds text and code, so that they need not travel beside it.
+
+    If it says something else, or cannot be read, they do, and it is the card that refuses.
+    """
+    try:
+        consent = parse_consent(order.structure)
+    except (Malformed, TextUnfit):
+        return False
+    return (consent.text, consent.code) == (order.text, order.code)
+
+
+def _signed_digest(order: SignOrder) -> bytes:
+    if order.mode is Mode.DIGEST:
+        return order.digest
+    signed = order.structure if order.mode is Mode.STRUCTURE else order.text.encode("utf-8")
+    return hashlib.sha256(signed).digest()
+
+
+def _expect(found: Outcome, kind: type[_T], transaction_id: bytes) -> _T | NotDone:
+    if isinstance(found, kind | NotDone):
+        return found
+    _log.warning("a card answers another question than was asked")
+    return NotDone(transaction_id, Cause.CARD_FAULT)
+
+
+def _profile_of(found: Profiled | NotDone) -> Profile | NotDone:
+    return found.profile if isinstance(found, Profiled) else found
