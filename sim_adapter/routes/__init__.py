@@ -1,0 +1,1 @@
+"""What a URL leads to."""
