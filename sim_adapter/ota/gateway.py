@@ -247,7 +247,6 @@ class Gateway:
         elif response.data:
             # The proof repeats the command's counter, so an old one can be told from its content:
             # only a message about the open transaction does anything.
-            entry.is_received = True
             self._conclude(entry, parse_answer(response.data))
 
     def _take_hint(self, entry: _Open, status: packet.ResponseStatus) -> None:
