@@ -73,7 +73,7 @@ def read(data: bytes) -> SignedMessage:
     certificates = [x for bag in optional for x in der.items(der.expect(bag, der.CONTEXT_0))]
     algorithm = _digest(_only(der.expect(digests, der.SET)))
     info = _signer_info(_only(der.expect(signers, der.SET)))
-    if der.natural(version) != info.version or info.digest != algorithm:
+    if der.natural(version) != info.version or info.digest is not algorithm:
         raise DerInvalid("message and signer disagree")
     return SignedMessage(
         content=_content(content),
@@ -108,7 +108,7 @@ def _signer_info(value: Value) -> _SignerInfo:
         raise DerInvalid("version of SignerInfo")
     digest = _digest(digest_value)
     kind, implied = _signature_algorithm(algorithm)
-    if implied not in {None, digest}:
+    if implied is not None and implied is not digest:
         raise DerInvalid("signature and digest algorithms disagree")
     return _SignerInfo(
         version=der.natural(version),

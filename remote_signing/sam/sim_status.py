@@ -106,14 +106,19 @@ def _responder(
 ) -> x509.Certificate:
     """The issuer itself, or a responder that it certified for this purpose (cl. 4.2.2.2)."""
     for candidate in (issuer, *response.certificates):
-        if response.responder_name not in {None, candidate.subject}:
-            continue
-        if response.responder_key_hash not in {None, _key_hash(candidate, hashes.SHA1())}:  # noqa: S303 - an identifier (RFC 6960 cl. 4.2.1), no protection
+        if not _is_named(response, candidate):
             continue
         if candidate is not issuer:
             _check_delegation(candidate, issuer, now)
         return candidate
     raise _Unusable("not signed by the issuer or its responder")
+
+
+def _is_named(response: ocsp.OCSPResponse, candidate: x509.Certificate) -> bool:
+    if response.responder_name is not None:
+        return response.responder_name == candidate.subject
+    # SHA-1 is what RFC 6960 cl. 4.2.1 names a responder by; the signature protects, not this.
+    return response.responder_key_hash == _key_hash(candidate, hashes.SHA1())  # noqa: S303 - as said
 
 
 def _check_delegation(
@@ -167,6 +172,8 @@ def _verify(
         key.verify(signature, data, padding.PKCS1v15(), algorithm)
     elif isinstance(key, ec.EllipticCurvePublicKey):
         key.verify(signature, data, ec.ECDSA(algorithm))
+    else:
+        raise _Unusable("kind of the responder's key")
 
 
 # CRL (RFC 5280 cl. 5)
