@@ -75,6 +75,7 @@ sim_registration = Table(
     Column("operator", Text, nullable=False),
     Column("msisdn", Text, nullable=False),
     Column("open_msisdn", Text),
+    Column("credential_id", Text, nullable=False),
     Column("challenge", LargeBinary, nullable=False),
     Column("relying_party", Text, nullable=False),
     Column("verification_code", Text, nullable=False),

@@ -44,12 +44,13 @@ _DONE = "DONE"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the rssp asks for. ``challenge`` is what the SIM proves its key with."""
+    """What the rssp asks for. ``credential_id`` and ``challenge`` go into the SIM's proof."""
 
     id: str
     digest: str
     operator: str
     msisdn: str
+    credential_id: str
     challenge: bytes
     relying_party: str
     verification_code: str
@@ -67,6 +68,7 @@ def create(database: Database, order: Order, now_ms: int) -> tuple[Row[Any], boo
         "operator": order.operator,
         "msisdn": order.msisdn,
         "open_msisdn": order.msisdn,
+        "credential_id": order.credential_id,
         "challenge": order.challenge,
         "relying_party": order.relying_party,
         "verification_code": order.verification_code,

@@ -112,6 +112,7 @@ def profile(client: OperatorClient, msisdn: str, now_ms: int) -> ProfileReq:
 def key_generation(client: OperatorClient, row: Row[Any], now_ms: int) -> RegistrationReq:
     """Make a key in the SIM of ``row`` (of ``sim_registration``)."""
     order = KeyOrder(
+        credential_id=row.credential_id,
         challenge=row.challenge,
         relying_party=row.relying_party,
         code=row.verification_code,

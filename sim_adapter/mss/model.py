@@ -218,6 +218,7 @@ class ProfileResp:
 class KeyOrder:
     """Make a key inside the SIM, and prove that it is there. No published schema has this."""
 
+    credential_id: str  # what the key is for; part of the proof of possession
     challenge: bytes  # 32 bytes
     relying_party: str  # what the SIM shows from now on
     code: str

@@ -322,6 +322,7 @@ def _key_order(source: Source) -> KeyOrder:
         raise InvalidInput("Algorithm is neither P256 nor RSA2048")
     challenge = needed(source.text("sim:Challenge"), "Challenge")
     found = KeyOrder(
+        credential_id=needed(source.text("sim:CredentialID"), "CredentialID"),
         challenge=read_base64(challenge, "Challenge"),
         relying_party=needed(source.text("sim:RelyingParty"), "RelyingParty"),
         code=needed(source.attribute("Code"), "Code"),

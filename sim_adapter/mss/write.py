@@ -123,6 +123,7 @@ def _(message: RegistrationReq, sink: Sink) -> None:
         order.attribute("Code", message.order.code)
         order.attribute("Algorithm", message.order.algorithm)
         order.flag("replace", message.order.replace)
+        order.text("sim:CredentialID", message.order.credential_id)
         order.text("sim:Challenge", write_base64(message.order.challenge))
         order.text("sim:RelyingParty", message.order.relying_party)
 

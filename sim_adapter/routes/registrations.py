@@ -36,10 +36,11 @@ _CREATED = 201
 
 
 class RegistrationOrder(Body):
-    """``challenge``: 32 bytes that the SIM proves its new key with."""
+    """``credential_id`` and 32 bytes of ``challenge`` go into the proof (docs/sim-consent.md)."""
 
     msisdn: Msisdn
     operator: str | None = Field(default=None, max_length=64)
+    credential_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     challenge: Base64 = Field(min_length=44, max_length=44)
     relying_party: str = Field(max_length=40)
     verification_code: str = Field(pattern=r"^[0-9]{4,8}$")
@@ -83,6 +84,7 @@ def _make(services: Services, identifier: str, order: RegistrationOrder) -> tupl
         digest=digest,
         operator=operator.name,
         msisdn=order.msisdn,
+        credential_id=order.credential_id,
         challenge=from_base64(order.challenge),
         relying_party=order.relying_party,
         verification_code=order.verification_code,

@@ -68,6 +68,7 @@ def _registration() -> None:
         sa.Column("operator", sa.Text(), nullable=False),
         sa.Column("msisdn", sa.Text(), nullable=False),
         sa.Column("open_msisdn", sa.Text()),
+        sa.Column("credential_id", sa.Text(), nullable=False),
         sa.Column("challenge", sa.LargeBinary(), nullable=False),
         sa.Column("relying_party", sa.Text(), nullable=False),
         sa.Column("verification_code", sa.Text(), nullable=False),
