@@ -46,7 +46,6 @@ async def enrol(
         raise MssFault(codes.INAPPROPRIATE_DATA, str(error)) from None
     if isinstance(outcome, NotDone):
         raise MssFault(TS_102_204_CODES[outcome.cause], outcome.cause.name)
-    subscriber.public_key, subscriber.certificate = outcome.public_key, None
     return outcome.public_key, Possession(outcome.proof, outcome.iccid)
 
 

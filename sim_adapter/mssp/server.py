@@ -236,10 +236,11 @@ class Mssp:
         subscriber = self.subscribers.find(request.msisdn)
         row = codes.CODES[codes.REGISTRATION_OK]
         if request.order is None:
-            subscriber.take_certificate(request.certificate or b"")
+            self.subscribers.take_certificate(subscriber, request.certificate or b"")
             return RegistrationResp(self._head(request.head), Status(row.number, row.name))
         now = self._clock.now_ms() // 1000
         key, possession = await enrol(self._gateway, subscriber, request.order, now)
+        self.subscribers.take_key(subscriber, key)
         status = Status(row.number, row.name, possession=possession)
         return RegistrationResp(self._head(request.head), status, key)
 
