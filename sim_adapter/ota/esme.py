@@ -71,16 +71,20 @@ class Esme:
         return self._bound.is_set()
 
     async def submit(self, msisdn: str, user_data: bytes, validity: int) -> None:
-        """Hand one short message over; ``validity`` in seconds. ``LinkFault`` if it isn't taken."""
+        """Hand a segment for the card over; ``validity`` in seconds. ``LinkFault`` if not taken."""
+        validity_period = relative_validity(validity)
+        source = self._config.service_number
+        await self._submit(ShortMessage(source, msisdn, user_data, validity_period=validity_period))
+
+    async def submit_text(self, msisdn: str, coding: int, octets: bytes) -> None:
+        """Hand an ordinary text message over; ``LinkFault`` if it isn't taken."""
+        source = self._config.service_number
+        await self._submit(ShortMessage(source, msisdn, octets, 0, 0, coding))
+
+    async def _submit(self, message: ShortMessage) -> None:
         link = self._link
         if link is None or not self._bound.is_set():
             raise LinkFault("not bound")
-        message = ShortMessage(
-            self._config.service_number,
-            msisdn,
-            user_data,
-            validity_period=relative_validity(validity),
-        )
         await link.request(Command.SUBMIT_SM, message.encode())
 
     async def _stay_bound(self) -> None:

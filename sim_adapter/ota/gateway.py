@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from sim_adapter.ota import packet, spi
+from sim_adapter.ota import packet, spi, text
 from sim_adapter.ota.errors import (
     CounterRefused,
     LinkFault,
@@ -49,6 +49,7 @@ from sim_adapter.ota.orders import (
 )
 from sim_adapter.ota.segments import PacketKind, Reassembler, split
 from sim_adapter.ota.structure import parse_consent
+from sim_adapter.ota.tpdu import DCS_DEFAULT, DCS_UCS2, USER_DATA_OCTETS, USER_DATA_SEPTETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,6 +165,22 @@ class Gateway:
                 self._spawn_cancel(entry.card, transaction_id)
                 return True
         return False
+
+    async def notify(self, card: CardRecord, message: str) -> bool:
+        """Send the person an ordinary text message; ``TextUnfit`` beyond 160 or 70 units."""
+        encoding, octets = text.encode(message)
+        is_gsm7 = encoding is text.Encoding.GSM7
+        if len(octets) > (USER_DATA_SEPTETS if is_gsm7 else USER_DATA_OCTETS):
+            raise TextUnfit("longer than one short message")
+        if self._esme is None:
+            return False
+        try:
+            coding = DCS_DEFAULT if is_gsm7 else DCS_UCS2
+            await self._esme.submit_text(card.msisdn, coding, octets)
+        except LinkFault as error:
+            _log.warning("a text message was not sent: %s", error)
+            return False
+        return True
 
     def take(self, message: ShortMessage) -> None:
         """A short message from the centre: a segment from a card, or something to ignore."""

@@ -40,3 +40,10 @@ class SimGateway(Protocol):
         False when no such order is open; then whatever it became stands.
         """
         ...
+
+    async def notify(self, card: CardRecord, message: str) -> bool:
+        """Send the person an ordinary text message, such as a receipt; whether it was taken.
+
+        ``TextUnfit`` beyond one short message: 160 units of GSM-7 or 70 of UCS-2.
+        """
+        ...

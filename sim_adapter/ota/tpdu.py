@@ -1,7 +1,7 @@
 """Short messages as the radio carries them: SMS-DELIVER and SMS-SUBMIT (3GPP TS 23.040 cl. 9.2.2).
 
-Only what a secured packet needs is spoken: user data with a header, 8-bit data of class 2, the
-protocol identifier of (U)SIM data download. Everything else is read and kept, or ``Malformed``.
+User data are octets (with a header, as secured packets have one), or septets when the data coding
+says so: one per octet here, packed on the radio. Whatever else comes is ``Malformed``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from typing import Final
 
 from sim_adapter.ota.errors import Malformed
 from sim_adapter.ota.octets import Octets
+from sim_adapter.ota.text import pack, unpack
 
 PID_SIM_DOWNLOAD: Final = 0x7F
 DCS_CLASS_2_DATA: Final = 0xF6
 USER_DATA_OCTETS: Final = 140
+USER_DATA_SEPTETS: Final = 160
+DCS_DEFAULT: Final = 0x00
+DCS_UCS2: Final = 0x08
 TON_INTERNATIONAL: Final = 0x91
 
 _TYPE = 0x03
@@ -56,8 +60,9 @@ class Deliver:
         originator = read_address(cursor)
         pid, dcs = cursor.number(), cursor.number()
         sent = decode_time(cursor.take(7))
-        user_data = _read_user_data(cursor, dcs)
-        return cls(originator, user_data, sent, pid, dcs, bool(first & _HEADER_PRESENT))
+        has_header = bool(first & _HEADER_PRESENT)
+        user_data = _read_user_data(cursor, dcs, has_header=has_header)
+        return cls(originator, user_data, sent, pid, dcs, has_header)
 
     @property
     def is_for_the_card(self) -> bool:
@@ -92,8 +97,9 @@ class Submit:
         destination = read_address(cursor)
         pid, dcs = cursor.number(), cursor.number()
         cursor.take(_VALIDITY[first & _VALIDITY_BITS])
-        user_data = _read_user_data(cursor, dcs)
-        return cls(destination, user_data, reference, pid, dcs, bool(first & _HEADER_PRESENT))
+        has_header = bool(first & _HEADER_PRESENT)
+        user_data = _read_user_data(cursor, dcs, has_header=has_header)
+        return cls(destination, user_data, reference, pid, dcs, has_header)
 
 
 def encode_address(digits: str) -> bytes:
@@ -153,16 +159,18 @@ def _is_seven_bit(dcs: int) -> bool:
 
 
 def _with_length(dcs: int, user_data: bytes) -> bytes:
-    if len(user_data) > USER_DATA_OCTETS or _is_seven_bit(dcs):
-        raise Malformed("user data that is too long, or not octets")
-    return bytes([len(user_data)]) + user_data
-
-
-def _read_user_data(cursor: Octets, dcs: int) -> bytes:
-    length = cursor.number()
-    octets = (7 * length + 7) // 8 if _is_seven_bit(dcs) else length
-    if octets > USER_DATA_OCTETS:
+    is_seven_bit = _is_seven_bit(dcs)
+    if len(user_data) > (USER_DATA_SEPTETS if is_seven_bit else USER_DATA_OCTETS):
         raise Malformed("more user data than a short message holds")
-    user_data = cursor.take(octets)
+    return bytes([len(user_data)]) + (pack(user_data) if is_seven_bit else user_data)
+
+
+def _read_user_data(cursor: Octets, dcs: int, *, has_header: bool) -> bytes:
+    length, is_seven_bit = cursor.number(), _is_seven_bit(dcs)
+    if length > (USER_DATA_SEPTETS if is_seven_bit else USER_DATA_OCTETS):
+        raise Malformed("more user data than a short message holds")
+    if is_seven_bit and has_header:
+        raise Malformed("a header before septets")
+    user_data = unpack(cursor.rest(), length) if is_seven_bit else cursor.take(length)
     cursor.done()
     return user_data

@@ -13,8 +13,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from sim_adapter.ota import text
 from sim_adapter.ota.errors import Malformed
-from sim_adapter.ota.tpdu import Deliver, Submit, encode_time
+from sim_adapter.ota.tpdu import DCS_DEFAULT, DCS_UCS2, Deliver, Submit, encode_time
 from sim_adapter.vsim import toolkit
 from sim_adapter.vsim.apdu import Command, Ins, Word, split_answer
 from sim_adapter.vsim.persons import Press
@@ -57,6 +58,7 @@ class Handset:
         self.person = person
         self._transmit = transmit
         self._clock = clock or _vietnam_time
+        self.inbox: list[str] = []  # ordinary text messages
         self._reference = 0
         self._session: asyncio.Task[None] | None = None
 
@@ -75,8 +77,9 @@ class Handset:
 
     async def receive(self, tpdu: bytes) -> bytes:
         """An SMS-DELIVER from the network; gives the user data of the delivery report."""
-        if not Deliver.parse(tpdu).is_for_the_card:
-            await self.person.read("SMS")
+        message = Deliver.parse(tpdu)
+        if not message.is_for_the_card:
+            self.inbox.append(_readable(message))
             return b""
         envelope = Command(0x80, Ins.ENVELOPE, data=toolkit.envelope(tpdu), expected=_LARGEST)
         data, word = self._send(envelope)
@@ -158,6 +161,13 @@ def _result(press: Press) -> Result:
         Press.CANCEL: Result.ENDED_BY_USER,
         Press.NOTHING: Result.NO_RESPONSE,
     }[press]
+
+
+def _readable(message: Deliver) -> str:
+    coding = {DCS_DEFAULT: text.Encoding.GSM7, DCS_UCS2: text.Encoding.UCS2}.get(message.dcs)
+    if coding is None or message.has_header:
+        raise Malformed("a short message that this handset cannot show")
+    return text.decode(coding, message.user_data)
 
 
 def _vietnam_time() -> dt.datetime:
