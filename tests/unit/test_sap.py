@@ -18,6 +18,7 @@ from remote_signing.sap import (
     UnixAddress,
     b64,
     encode_line,
+    sim_evidence,
     unb64,
 )
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from remote_signing.sap import Order
+    from remote_signing.sap import Order, SimEvidence, SimPossession
 
 ORDER: Order = {"payload": "AA==", "signature": "AA=="}
 
@@ -105,6 +106,18 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
     used = {"totp_factor_id": "t", "totp_step": 4, "evidence_statement": "Aw=="}
     peer.ok(sad="AQ==", expires_at_ms=7, evidence_digest="Ag==", **used)
     assert client.activate(b"s", b"c", []).totp_step == 4
+    shown = {"mode": "text", "message": "m", "verification_code": "0042", "certificate": "Aw=="}
+    peer.ok(structure="AQ==", digest="Ag==", **shown)
+    presented = client.present(b"s", b"c", "f", display_text="text", labels=("l",))
+    assert (presented.structure, presented.digest, presented.certificate) == (b"\1", b"\2", b"\3")
+    assert (presented.mode, presented.message, presented.verification_code) == (
+        "text",
+        "m",
+        "0042",
+    )
+    peer.ok(certificate="AQ==")
+    possession: SimPossession = {"format": "pkcs1", "value": "AA=="}
+    assert client.certify_sim(b"key", possession, ORDER) == b"\1"
     peer.ok(signatures=["AQ==", "Ag=="], node="node-1")
     signed = client.sign(SignRequest(b"s", b"sad", "a", "p", (b"h",), "1.2", None, b"params"))
     assert (signed.signatures, signed.node) == ((b"\1", b"\2"), "node-1")
@@ -122,6 +135,8 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
         "drop_factor",
         "challenge",
         "activate",
+        "present",
+        "certify_sim",
         "sign",
         "destroy",
         "merge_revocations",
@@ -189,3 +204,15 @@ def test_base64_of_the_wire_is_strict() -> None:
     for wrong in ("A", "A-_=", "AA==\n", "AA", 5, None):
         with pytest.raises(InvalidInput):
             unb64(wrong, "x")
+
+
+def test_evidence_of_a_sim_carries_its_signature_in_base64() -> None:
+    sim: SimEvidence = {
+        "format": "cms",
+        "display_text": "t",
+        "labels": ["l"],
+        "ocsp": [],
+        "crls": [],
+    }
+    evidence = sim_evidence("f", b"\1", sim)
+    assert evidence == {"factor_id": "f", "kind": "sim", "value": "AQ==", "sim": sim}

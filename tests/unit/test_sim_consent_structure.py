@@ -223,7 +223,7 @@ def test_challenge_that_a_sim_cannot_sign_is_refused() -> None:
     ):
         with pytest.raises(ChallengeInvalid):
             build(asked)
-    assert build(bound(1, expires_at_ms=NOW_MS + 30 * 60_000))
+    assert build(bound(1, expires_at_ms=NOW_MS + 30 * 60_000)).encoded
 
 
 def test_text_mode_signs_code_and_text_and_a_hundred_bits_of_the_structure() -> None:

@@ -112,14 +112,14 @@ def test_issuer_that_is_no_authority_is_refused() -> None:
         with pytest.raises(Untrusted):
             trust().path(SimCard(pretender).der, [pretender.der], NOW)
     plain = Issuer("Không ghi dùng làm gì", ROOT, extensions=((ca, True),))
-    assert trust().path(SimCard(plain).der, [plain.der], NOW)
+    assert trust().path(SimCard(plain).der, [plain.der], NOW).known
 
 
 def test_length_of_the_path_is_kept() -> None:
     no_below = ((x509.BasicConstraints(ca=True, path_length=0), True), (AUTHORITY, True))
     top = Issuer("Trên", ROOT, extensions=no_below)
     below = Issuer("Dưới", top)
-    assert trust().path(SimCard(top).der, [top.der], NOW)
+    assert trust().path(SimCard(top).der, [top.der], NOW).known
     with pytest.raises(Untrusted):
         trust().path(SimCard(below).der, [below.der, top.der], NOW)
 
@@ -156,7 +156,7 @@ def test_key_usage_is_as_the_policy_says(
 ) -> None:
     certificate = made(extensions=((usage, True),))
     if accepted:
-        assert trust(SUB, usage=policy).path(certificate, [], NOW)
+        assert trust(SUB, usage=policy).path(certificate, [], NOW).known
         return
     with pytest.raises(Untrusted):
         trust(SUB, usage=policy).path(certificate, [], NOW)
