@@ -298,7 +298,8 @@ def test_certificate_that_is_revoked_or_expired_no_longer_consents(sam: Sam) -> 
     structure = unb64(present(sam, official, asked)["structure"])
     signature = official.card.sign(structure)
     listed = b64(ISSUER.crl(official.card.certificate))
-    for changes in ({"crls": [listed]}, {"ocsp": []}, {"ocsp": [b64(b"x")]}):
+    refused: list[dict[str, Any]] = [{"crls": [listed]}, {"ocsp": []}, {"ocsp": [b64(b"x")]}]
+    for changes in refused:
         with pytest.raises(errors.EvidenceInvalid):
             activate(sam, official, asked, official.evidence(signature, **changes))
     assert activate(sam, official, asked, official.evidence(signature, crls=[b64(ISSUER.crl())]))
