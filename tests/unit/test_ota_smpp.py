@@ -24,7 +24,9 @@ MESSAGE = ShortMessage(
 
 def test_a_short_message_is_what_a_foreign_library_reads() -> None:
     pdu = Pdu(Command.SUBMIT_SM, 5, body=MESSAGE.encode()).encode()
-    foreign = smpplib.smpp.parse_pdu(pdu, client=smpplib.client.Client("127.0.0.1", 0))
+    foreign = smpplib.smpp.parse_pdu(
+        pdu, client=smpplib.client.Client("127.0.0.1", 0, allow_unknown_opt_params=True)
+    )
     assert (foreign.sequence, foreign.source_addr, foreign.destination_addr) == (
         5,
         b"9484",
