@@ -93,7 +93,7 @@ class Structure:
         outer = values(encoded)
         demand(len(outer) == 1 and outer[0][0] == SEQUENCE, "the structure is not one SEQUENCE")
         members = values(outer[0][1])
-        demand(len(members) == 13, "the structure has other members")  # noqa: PLR2004
+        demand(len(members) == 13, "the structure has other members")  # noqa: PLR2004 - as the format says
         content = [member[1] for member in members]
         demand(content[0] == b"remote-signing/sim-consent", "not a SIM's consent")
         demand(content[1] == b"\x01", "another version of the structure")

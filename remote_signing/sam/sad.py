@@ -151,6 +151,7 @@ def _bound(members: dict[str, strict_json.JsonValue]) -> Bound:
         count=cast("int", members["count"]),
         display_sha256=cast("str", members["display_sha256"]),
         nonce=cast("str", members["nonce"]),
-        not_before_ms=cast("int", members["not_before_ms"]),
+        # Absent in what was sealed before SIMs were asked; such a challenge is never put to one.
+        not_before_ms=cast("int", members.get("not_before_ms", 0)),
         expires_at_ms=cast("int", members["expires_at_ms"]),
     )

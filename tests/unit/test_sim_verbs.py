@@ -688,3 +688,32 @@ def test_order_for_a_credential_key_does_not_certify_a_sim_and_the_other_way(sam
     )
     with pytest.raises(errors.OrderInvalid):
         sam.call("certify", sealed=official.sealed, order=order)
+
+
+# What was sealed before there were SIMs
+
+
+def test_record_from_before_there_was_a_choice_keeps_the_usual_rule(sam: Sam) -> None:
+    official = enrol(sam, pin=True, consent=[["pin", "sim"]])
+    sealed = unb64(official.sealed)
+    header = sealed[:34]
+    members = json.loads(sam.node.unseal(b"credential", sealed[34:], header))
+    del members["consent"]
+    older = header + sam.node.seal(b"credential", json.dumps(members).encode(), header)
+    old = replace(official, sealed=b64(older))
+    assert consent(sam, old, ask(sam, old))
+    assert old.pin is not None
+    pin = {"factor_id": old.pin[0], "kind": "pin", "value": old.pin[1]}
+    with pytest.raises(errors.EvidenceInsufficient):
+        activate(sam, old, ask(sam, old), pin)
+
+
+def test_challenge_from_before_there_were_sims_is_never_put_to_one(
+    sam: Sam, official: Official
+) -> None:
+    asked = ask(sam, official)
+    members = json.loads(sam.node.unseal(b"challenge", unb64(asked["challenge"]), b""))
+    del members["not_before_ms"]
+    older = b64(sam.node.seal(b"challenge", json.dumps(members).encode(), b""))
+    with pytest.raises(errors.ChallengeInvalid):
+        present(sam, official, asked | {"challenge": older})
