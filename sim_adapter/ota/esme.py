@@ -50,10 +50,14 @@ class Esme:
         self._task = asyncio.get_running_loop().create_task(self._stay_bound())
         try:
             async with asyncio.timeout(patience):
-                await self._bound.wait()
+                await self.bound()
         except TimeoutError:
             await self.stop()
             raise LinkFault("the message centre cannot be reached, or refuses us") from None
+
+    async def bound(self) -> None:
+        """Wait until messages can be sent."""
+        await self._bound.wait()
 
     async def stop(self) -> None:
         """Unbind and close."""
