@@ -109,7 +109,7 @@ async def _retry_send(services: Services, row: Row[Any], error: OperatorUnreacha
 async def _poll(services: Services, client: OperatorClient, row: Row[Any]) -> None:
     try:
         request = requests.status(client, row, services.now_ms())
-        answer = await client.ask(request, StatusResp, client.config.timeout)
+        answer = await client.ask(request, StatusResp, client.config.timeout, row.msisdn)
     except OperatorAnswerMismatch as error:
         _alarm(row, error)
         await _settle(services, row, ending_of(error))

@@ -1,4 +1,4 @@
-"""The schemas of TS 102 204 as a judge of what we emit, and zeep as a client nobody here wrote."""
+"""The schemas of TS 102 204 as a judge of what we emit, and zeep as a client not of our making."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def errors(body: bytes) -> list[str]:
         return found
     accessor = inside[0][0]
     assert etree.QName(accessor).namespace is None, "accessors are in no namespace"
-    accessor.tag = f"{{{MSS}}}{etree.QName(accessor).localname}"  # the schema declares an element for each type
+    # The schema declares an element for each type.
+    accessor.tag = f"{{{MSS}}}{etree.QName(accessor).localname}"
     return found + _against("methics/MSS-plus-Mobile-Ink.xsd", accessor)
 
 
