@@ -81,6 +81,7 @@ class Enrolment:
         factors = new_factors(new.factors, now)
         order = self._order(
             "create_credential",
+            new.subscriber_id,
             credential_id,
             owner=new.subscriber_id,
             algorithm=new.algorithm,
@@ -111,7 +112,12 @@ class Enrolment:
         """Enable a credential with a certificate (DER) that another CA issued for its key."""
         row = self._record(credential_id)
         fingerprint = hashlib.sha256(certificate).hexdigest()
-        order = self._order("install_certificate", credential_id, certificate_sha256=fingerprint)
+        order = self._order(
+            "install_certificate",
+            row.subscriber_id,
+            credential_id,
+            certificate_sha256=fingerprint,
+        )
         resealed = self._services.sam.install_certificate(row.sealed, certificate, order)
         values = _certificate_values(certificate, chain) | _sealed(resealed) | {"state": "enabled"}
         self._store(row, "credential.certified", values, {"certificate_sha256": fingerprint})
@@ -122,6 +128,7 @@ class Enrolment:
         factors = new_factors(kinds, self._services.now_ms())
         order = self._order(
             "bind_factor",
+            row.subscriber_id,
             credential_id,
             factors=factors,
             recipient=recipient.public_key,
@@ -135,7 +142,7 @@ class Enrolment:
     def drop_factor(self, credential_id: str, factor_id: str) -> None:
         """Take a factor away for ever: the SAM puts its id on the revocation list."""
         row = self._record(credential_id)
-        order = self._order("drop_factor", credential_id, factor_id=factor_id)
+        order = self._order("drop_factor", row.subscriber_id, credential_id, factor_id=factor_id)
         resealed = self._services.sam.drop_factor(row.sealed, order)
         kept = [factor for factor in json.loads(row.factors) if factor["id"] != factor_id]
         values = {"factors": json.dumps(kept)} | _sealed(resealed)
@@ -144,14 +151,15 @@ class Enrolment:
     def destroy(self, credential_id: str) -> None:
         """Make a credential unusable for ever; also its older records, wherever they are kept."""
         row = self._record(credential_id)
-        number = self._services.sam.destroy(row.sealed, self._order("destroy", credential_id))
+        order = self._order("destroy", row.subscriber_id, credential_id)
+        number = self._services.sam.destroy(row.sealed, order)
         values = {"state": "destroyed", "sealed": b""}
         self._store(row, "credential.destroyed", values, {"revocation_list": number})
 
     def unlock(self, credential_id: str) -> None:
         """Forget the failed attempts, in the SAM and here (Decree 68/2024: recovery)."""
         row = self._record(credential_id)
-        self._services.sam.unlock(self._order("unlock", credential_id))
+        self._services.sam.unlock(self._order("unlock", row.subscriber_id, credential_id))
         self._store(row, "credential.unlocked", {"failed_attempts": 0}, {})
 
     def set_state(self, credential_id: str, state: str) -> None:
@@ -189,6 +197,7 @@ class Enrolment:
         row = self._record(credential_id)
         order = self._order(
             "certify",
+            row.subscriber_id,
             credential_id,
             profile="official" if owner.kind == "person" else "organisation",
             subject=_subject(owner),
@@ -206,8 +215,14 @@ class Enrolment:
         self._store(row, "credential.certified", values, detail)
         return certificate
 
-    def _order(self, kind: str, credential_id: str, **members: JsonValue) -> Order:
+    def _order(
+        self, kind: str, subscriber_id: str, credential_id: str, **members: JsonValue
+    ) -> Order:
+        """An order for the SAM, on record before the SAM can obey it."""
         now = self._services.now_ms()
+        event = self._event("credential.ordered", subscriber_id, credential_id, {"verb": kind})
+        with self._services.database.transaction() as connection:
+            audit.record(connection, event, now)
         return self._authority.order(kind, credential_id, now, members)
 
     def _record(self, credential_id: str) -> Row[Any]:

@@ -30,7 +30,7 @@ from remote_signing.sam.factors import (
     pin_factor,
     read_evidence,
 )
-from remote_signing.sam.sealed import Credential, Factor, TotpFactor
+from remote_signing.sam.sealed import Credential, Factor, TotpFactor, open_sealed
 from remote_signing.sap import b64
 
 if TYPE_CHECKING:
@@ -189,7 +189,10 @@ class Enrolment:
         return self._resealed(credential.successor(factors=kept))
 
     def _destroy(self, arguments: Arguments) -> Answer:
-        credential, _ = self._ordered(arguments, "destroy")
+        """Also of one that is destroyed already: the first answer may have been lost."""
+        order = self._order(arguments, "destroy")
+        credential = open_sealed(self._node, binary(arguments, "sealed"))
+        _check_subject(order, credential)
         return {"number": self._revoked.add([credential.credential_id])}
 
     def _unlock(self, arguments: Arguments) -> Answer:
@@ -206,8 +209,7 @@ class Enrolment:
     def _ordered(self, arguments: Arguments, kind: str) -> tuple[Credential, Members]:
         order = self._order(arguments, kind)
         credential = open_live(self._node, self._revoked, arguments)
-        if order["credential_id"] != credential.credential_id:
-            raise OrderInvalid("the order is for another credential")
+        _check_subject(order, credential)
         return credential, order
 
     def _check_key(self, order: Members, credential: Credential) -> None:
@@ -247,6 +249,11 @@ class Enrolment:
             "version": credential.version,
             "factor_ids": [factor.id for factor in new],
         }
+
+
+def _check_subject(order: Members, credential: Credential) -> None:
+    if order["credential_id"] != credential.credential_id:
+        raise OrderInvalid("the order is for another credential")
 
 
 def _named_factor(item: strict_json.JsonValue) -> tuple[str, str]:

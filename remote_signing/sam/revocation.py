@@ -48,10 +48,15 @@ class RevocationList:
         return identifier in self._ids
 
     def add(self, identifiers: Iterable[str]) -> int:
-        """Put ``identifiers`` on the list; its new number. Durable when this returns."""
+        """Put ``identifiers`` on the list; the number of the list that has them, durably."""
         with self._exclusive():
             self._refresh()
-            return self._publish(self._ids | frozenset(identifiers))
+            added = frozenset(identifiers) - self._ids
+            if added:
+                return self._publish(self._ids | added)
+            # A repeat, perhaps of a call that was cut off before the token knew the number.
+            self._node.raise_counter(self.number)
+            return self.number
 
     def merge(self, document: bytes) -> int:
         """Take in another SAM host's list; the number of the list that results."""

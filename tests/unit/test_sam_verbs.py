@@ -620,6 +620,12 @@ def test_order_for_another_credential_is_refused(sam: Sam, official: Enrolled) -
         sam.call("destroy", sealed=official.sealed, order=order)
 
 
+def test_destroying_may_be_repeated_when_its_answer_was_lost(sam: Sam, official: Enrolled) -> None:
+    order = sam.order("destroy", official.credential_id)
+    first = sam.call("destroy", sealed=official.sealed, order=order)
+    assert sam.call("destroy", sealed=official.sealed, order=order) == first
+
+
 def test_destroyed_credential_stays_destroyed(sam: Sam, official: Enrolled) -> None:
     asked = challenge(sam, official)
     sad = activate(sam, official, asked)
