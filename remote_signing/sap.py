@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
 
 from remote_signing import strict_json
-from remote_signing.errors import InvalidInput, SamUnavailable, from_wire
+from remote_signing.errors import InvalidInput, SamUnavailable, SamUnreachable, from_wire
 from remote_signing.sap_transport import (
     MAX_LINE,
     Connection,
@@ -180,10 +180,11 @@ class SapClient:
     """Calls the SAM. Thread-safe: each call has a connection of its own from a pool.
 
     ``timeout`` (seconds) bounds a whole call and must exceed the supervisor's own deadlines.
-    Every method raises the domain error the SAM names, or ``SamUnavailable``.
+    Every method raises the domain error the SAM names, or ``SamUnavailable`` (``SamUnreachable``
+    when it was not asked).
     """
 
-    def __init__(self, address: UnixAddress | TlsAddress, timeout: float = 20.0) -> None:
+    def __init__(self, address: UnixAddress | TlsAddress, timeout: float = 25.0) -> None:
         self._address = address
         self._timeout = timeout
         self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
@@ -348,10 +349,12 @@ class SapClient:
         answer to the same request (:mod:`remote_signing.sam.attempts`).
         """
         deadline = time.monotonic() + self._timeout
+        sent = False
         while True:
             connection: Connection | None = None
             try:
                 connection = self._take(deadline)
+                sent = True
                 answer = strict_json.loads_object(connection.exchange(line, deadline))
             except (OSError, InvalidInput) as error:
                 stale = connection is not None and connection.used
@@ -359,7 +362,8 @@ class SapClient:
                     connection.close()
                 if stale and isinstance(error, ConnectionError):
                     continue
-                raise SamUnavailable(f"SAP: {error}") from error
+                kind = SamUnavailable if sent else SamUnreachable
+                raise kind(f"SAP: {error}") from error
             self._idle.put(connection)
             return answer
 

@@ -5,6 +5,7 @@
 3. One UPDATE commits the outcome; then, and not before, the signatures leave.
 
 A crash between 1 and 3 leaves a row in SIGNING; :func:`.activation_recovery.recover` explains it.
+An answer of the SAM that does not come is recorded as unknown outcome (``signing.unknown``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from remote_signing.errors import (
     RemoteSigningError,
     SadExpired,
     SadInvalid,
+    SamUnavailable,
+    SamUnreachable,
     SigningInProgress,
     TooManySignatures,
     Unavailable,
@@ -41,6 +44,7 @@ from remote_signing.rssp.activation_sign_sql import (
     REPEATED,
     RESERVE,
     RETURN,
+    RETURN_UNKNOWN,
     SERVICE_TOKEN,
     bearer_parameters,
 )
@@ -162,7 +166,7 @@ def _sign(services: Services, call: _Call, reserved: _Reserved) -> tuple[bytes, 
     try:
         signed = services.sam.sign(request)
     except RemoteSigningError as error:
-        # No signature has left the SAM, so the hashes may be signed by another call.
+        # No signature has left, so another call may sign these hashes.
         _return(services, call, reserved, error)
         raise
     # Step 4e: the outcome; then, and not before, the signatures leave.
@@ -198,14 +202,20 @@ def _finish(
 def _return(
     services: Services, call: _Call, reserved: _Reserved, error: RemoteSigningError
 ) -> None:
-    """SIGNING → AUTHORIZED with the hashes unused again. One statement."""
+    """SIGNING → AUTHORIZED with the hashes unused again. One statement.
+
+    When the SAM had the request and its answer is missing, the key may have been used. The
+    signatures are lost, and the signer has consented to these hashes: so they may be signed again,
+    and the record says that the outcome is unknown.
+    """
+    asked = isinstance(error, SamUnavailable) and not isinstance(error, SamUnreachable)
     detail: dict[str, JsonValue] = {"reason": type(error).__name__, "request": call.key.hex()}
     parameters = {
         **_mine(services, call, reserved),
         "used_before": reserved.before,
         "event": audit.detail_text(detail),
     }
-    _surely(services, RETURN, parameters)
+    _surely(services, RETURN_UNKNOWN if asked else RETURN, parameters)
 
 
 def _surely(services: Services, statement: Executable, parameters: dict[str, object]) -> Any:  # noqa: ANN401 - Row of columns of any type

@@ -85,6 +85,8 @@ def _reserve_statement(*, service: bool, whole: bool) -> Any:  # noqa: ANN401 - 
     return statement.values(
         state=State.SIGNING.value,
         used=bindparam("used_after", type_=Text()),
+        # Whoever uses the SAD has got it: from here on the handle gives no other.
+        handle_secret=None,
         signing_since=now,
         signing_key=bindparam("the_key", type_=LargeBinary()),
     ).returning(
@@ -107,6 +109,20 @@ def _mine_only(kind: str) -> Update:
         ACTIVATION.state == State.SIGNING.value,
         ACTIVATION.signing_key == bindparam("the_key", type_=LargeBinary()),
         ACTIVATION.signing_since == bindparam("since", type_=BigInteger()),
+    )
+
+
+def _back(kind: str) -> Any:  # noqa: ANN401 - an Update with RETURNING
+    """SIGNING → AUTHORIZED, with the hashes unused again."""
+    return (
+        _mine_only(kind)
+        .values(
+            state=State.AUTHORIZED.value,
+            used=bindparam("used_before", type_=Text()),
+            signing_since=None,
+            signing_key=None,
+        )
+        .returning(ACTIVATION.id)
     )
 
 
@@ -133,15 +149,7 @@ RESERVE = {
 }
 LOOK = {service: _look_statement(service=service) for service in (False, True)}
 FINISH = {remain: _finish_statement(remain=remain) for remain in (False, True)}
-RETURN = (
-    _mine_only("signing.returned")
-    .values(
-        state=State.AUTHORIZED.value,
-        used=bindparam("used_before", type_=Text()),
-        signing_since=None,
-        signing_key=None,
-    )
-    .returning(ACTIVATION.id)
-)
+RETURN = _back("signing.returned")
+RETURN_UNKNOWN = _back("signing.unknown")
 REPEATED = step("signing.repeated", CLIENT).returning(ACTIVATION.id)
 SERVICE_TOKEN = select(TOKEN.id).where(*valid_service_token())

@@ -85,10 +85,12 @@ def check_handle(
     *,
     subscriber_id: str | None = None,
 ) -> Pending | SadIssued:
-    """How a decoupled request stands; gives the SAD once, then the handle is spent.
+    """How a decoupled request stands; gives the SAD once the signer has consented.
 
-    One statement while pending, two when the SAD is given. ``subscriber_id`` limits to that
-    signer. Errors: ``ActivationUnknown`` (also a spent handle), ``ActivationDenied``,
+    An answer may get lost on its way, and that must not cost the signer a second consent: until a
+    SAD is used the handle gives another, which replaces the former. Its first use spends the
+    handle. One statement while pending, two when the SAD is given. ``subscriber_id`` limits to
+    that signer. Errors: ``ActivationUnknown`` (also a spent handle), ``ActivationDenied``,
     ``ActivationExpired``.
     """
     at = services.now_ms()
@@ -234,6 +236,6 @@ _LOOK = select(
 _DELIVER = (
     step("sad.delivered", CLIENT)
     .where(*_OWN_HANDLE, ACTIVATION.state == State.AUTHORIZED.value, ACTIVATION.expires_at > now)
-    .values(token_secret=_new_token, handle_secret=None)
+    .values(token_secret=_new_token)
     .returning(ACTIVATION.id)
 )

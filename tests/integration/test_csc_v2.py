@@ -249,7 +249,7 @@ def test_fault_of_ours_is_503_and_the_consent_stays_good(
 # ------------------------------------------------------------------- authorize, authorizeCheck
 
 
-def test_scal2_waits_for_the_signer_and_gives_the_sad_once(portal: CscPortal) -> None:
+def test_scal2_waits_for_the_signer_and_gives_the_sad(portal: CscPortal) -> None:
     asked = portal.post(AUTHORIZE, portal.authorize_body(description="Tờ trình", clientData="7"))
     handle = asked.json()["handle"]
     code = asked.json()["verificationCode"]
@@ -265,8 +265,8 @@ def test_scal2_waits_for_the_signer_and_gives_the_sad_once(portal: CscPortal) ->
     assert given.status_code == 200
     assert given.json().keys() == {"SAD", "expiresIn"}
     assert 290 <= given.json()["expiresIn"] <= 300
-    assert told(portal.post(CHECK, {"handle": handle})) == (400, "Invalid parameter handle")
     verify(portal, portal.post(SIGN, portal.sign_body(SAD=given.json()["SAD"])))
+    assert told(portal.post(CHECK, {"handle": handle})) == (400, "Invalid parameter handle")
 
 
 def test_handle_is_its_clients_and_its_signers_only(portal: CscPortal) -> None:

@@ -23,7 +23,7 @@ from remote_signing.rssp.clients import ClientDirectory
 from remote_signing.rssp.config import read
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.deps import Services
-from remote_signing.rssp.models import login_session
+from remote_signing.rssp.models import access_token, login_session
 from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.fake_sam import FakeSam
 
@@ -196,6 +196,22 @@ class World:
         self.services = replace(self.services, sam=sam)
         self.clock.advance((SystemClock().now_ms() - self.clock.now_ms()) / 1000)
         self.session = self.new_session()
+
+    def service_token(self, **changes: Field) -> Ticket:
+        """A token of scope ``service`` of portal and signer, made past the token endpoint."""
+        now = self.clock.now_ms()
+        ticket = Ticket.issue(new_id(now))
+        row = {
+            "id": ticket.row_id,
+            "secret_hash": ticket.secret_hash,
+            "client_id": PORTAL,
+            "subscriber_id": self.subscriber_id,
+            "scope": "service",
+            "created_at": now,
+            "expires_at": now + 3_600_000,
+        }
+        self.database.run(insert(access_token), row | changes)
+        return ticket
 
     @staticmethod
     def verify(certificate: bytes, value: bytes, signature: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remote_signing.errors import EvidenceInvalid, InvalidInput, SamUnavailable
+from remote_signing.errors import EvidenceInvalid, InvalidInput, SamUnavailable, SamUnreachable
 from remote_signing.sap import (
     ChallengeRequest,
     SapClient,
@@ -178,8 +178,12 @@ def test_silence_ends_at_the_deadline(peer: Peer) -> None:
         SapClient(peer.address, timeout=0.2).merge_revocations(b"")
 
 
-def test_nobody_listening_is_an_unavailable_sam(tmp_path: Path) -> None:
-    with pytest.raises(SamUnavailable):
+def test_nobody_listening_is_told_apart_from_no_answer(tmp_path: Path, peer: Peer) -> None:
+    peer.reply = lambda _: b""
+    with pytest.raises(SamUnavailable) as silent:
+        SapClient(peer.address, timeout=0.2).status()
+    assert not isinstance(silent.value, SamUnreachable)
+    with pytest.raises(SamUnreachable):
         SapClient(UnixAddress(tmp_path / "nothing.sock"), timeout=0.2).status()
 
 
