@@ -58,7 +58,6 @@ class Agency:
     budget_code: str | None
     province: str | None
     parent_id: str | None
-    state: str
 
 
 @dataclass(frozen=True, slots=True)

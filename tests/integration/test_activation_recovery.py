@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, func, insert, select
 
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import activation, audit
@@ -161,6 +161,40 @@ def test_an_open_activation_is_not_pruned_before_it_is_ended(world: World) -> No
     activation.expire(world.services)
     activation.prune(world.services)
     assert count(world, signature_activation) == 0
+
+
+def test_housekeeping_looks_at_open_activations_only(world: World) -> None:
+    asked: list[tuple[str, Field]] = []
+
+    def note(_connection: object, _cursor: object, *given: Field) -> None:
+        asked.append((given[0], given[1]))
+
+    engine = world.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    activation.recover(world.services)
+    activation.expire(world.services)
+    event.remove(engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN "
+    with engine.connect() as connection:
+        if world.database.dialect == "postgresql":
+            explain = "EXPLAIN "
+            connection.exec_driver_sql("SET enable_seqscan = off")  # the table is nearly empty
+        plans = [
+            str(connection.exec_driver_sql(explain + statement, values).fetchall())
+            for statement, values in asked
+        ]
+    assert ["ix_signature_activation_open" in plan for plan in plans] == [True, True]
+
+
+def test_more_than_one_batch_is_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = world.clock.now_ms()
+    for digest in (b"1", b"2", b"3", b"4", b"5"):
+        world.database.run(insert(replay), {"digest": digest, "expires_at": now + 1000})
+    world.clock.advance(2)
+    monkeypatch.setattr("remote_signing.rssp.activation_recovery._BATCH", 2)
+    with world.counted() as statements:
+        assert activation.prune(world.services) == 5
+    assert sum("DELETE FROM replay" in statement for statement in statements) == 3
 
 
 def test_housekeeping_begins_at_once_and_survives_a_fault(
