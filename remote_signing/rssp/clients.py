@@ -32,6 +32,7 @@ TTL_MS = 5_000
 AUTH_METHODS = ("private_key_jwt", "tls_client_auth", "client_secret_basic", "client_secret_post")
 GRANT_TYPES = ("authorization_code", "client_credentials", "refresh_token")
 SCOPES = ("service", "credential")
+STATES = ("active", "suspended")
 ANY_AGENCY = "*"
 
 _SELECT = select(oauth_client).where(
@@ -144,6 +145,8 @@ def set_state(
     database: Database, clock: Clock, client_id: str, state: str, actor: str = "operator"
 ) -> bool:
     """Make a client ``active`` or ``suspended``; False when there is none of that id."""
+    if state not in STATES:
+        raise InvalidInput(f"state {state!r}", parameter="state")
     now = clock.now_ms()
     with database.transaction() as connection:
         statement = update(oauth_client).where(oauth_client.c.id == client_id).values(state=state)

@@ -292,6 +292,12 @@ def test_a_suspended_client_is_unknown(world: World) -> None:
     assert gone.token(GRANT).json()["error_description"] == "Invalid parameter client_id"
 
 
+def test_a_client_has_one_of_two_states(world: World, portal: OAuthPortal) -> None:
+    with pytest.raises(InvalidInput):
+        clients.set_state(world.database, world.clock, portal.client_id, "disabled")
+    assert portal.token(GRANT).status_code == 200
+
+
 def test_secrets_are_kept_as_digests(world: World, post: OAuthPortal) -> None:
     client = world.services.clients.get(post.client_id)
     assert client is not None
