@@ -2,14 +2,14 @@
 
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from remote_signing.cli.agencies import agency_id
-from remote_signing.cli.output import fail, say, show, show_table, write_secret
+from remote_signing.cli.output import fail, say, show, show_table
+from remote_signing.cli.secrets_told import handing_over
 from remote_signing.cli.settings import AsJson, folder_of
 from remote_signing.errors import InvalidInput
 from remote_signing.strict_json import JsonValue, loads_object
@@ -65,7 +65,7 @@ def add(
     """Register a client. A secret, if its method has one, is told once."""
     from remote_signing.rssp import clients
 
-    with folder_of(context).services() as services:
+    with folder_of(context).services() as services, handing_over(secret_file) as hand_over:
         new = clients.NewClient(
             client_id=client_id,
             name=name,
@@ -86,7 +86,10 @@ def add(
         )
         _refuse_private_keys(new.jwks)
         secret = clients.register(services.database, services.clock, new)
-    _tell_secret(client_id, secret, secret_file, as_json=as_json)
+        record = {"client_id": client_id}
+        if secret is not None:
+            record |= hand_over(record | {"client_secret": secret})
+    show(record, as_json=as_json)
 
 
 @app.command("list")
@@ -137,11 +140,13 @@ def rotate_secret(
     """Replace a client's secret (within 5 s); the new one is told once."""
     from remote_signing.rssp import clients
 
-    with folder_of(context).services() as services:
+    with folder_of(context).services() as services, handing_over(secret_file) as hand_over:
         secret = clients.rotate_secret(services.database, services.clock, client_id)
-    if secret is None:
-        raise fail(f"no client {client_id!r} that authenticates with a secret")
-    _tell_secret(client_id, secret, secret_file, as_json=as_json)
+        if secret is None:
+            raise fail(f"no client {client_id!r} that authenticates with a secret")
+        record = {"client_id": client_id}
+        record |= hand_over(record | {"client_secret": secret})
+    show(record, as_json=as_json)
 
 
 def _set_state(context: typer.Context, client_id: str, state: str) -> None:
@@ -159,13 +164,3 @@ def _refuse_private_keys(jwks: object) -> None:
     for key in keys if isinstance(keys, list) else []:
         if isinstance(key, dict) and {"d", "k"} & key.keys():
             raise InvalidInput("the JWK set holds a private or symmetric key", parameter="jwks")
-
-
-def _tell_secret(client_id: str, secret: str | None, file: Path | None, *, as_json: bool) -> None:
-    record = {"client_id": client_id}
-    if secret is not None and file is not None:
-        write_secret(file, json.dumps({"client_id": client_id, "client_secret": secret}))
-        record["secret_file"] = str(file)
-    elif secret is not None:
-        record["client_secret"] = secret
-    show(record, as_json=as_json)
