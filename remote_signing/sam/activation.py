@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from remote_signing.sam.revocation import RevocationList
 
 _LONGEST_TEXT = 4000
+_LONGEST_CONSENT_MS = 24 * 60 * 60 * 1000
 
 
 class Activation:
@@ -52,6 +53,7 @@ class Activation:
     ) -> None:
         self._sad_lifetime_ms = config.sad_lifetime_ms
         self._node = node
+        self._journal = journal
         self._revoked = revoked
         self._clock = clock
         self._evidence = EvidenceCheck(node, journal, revoked)
@@ -63,6 +65,8 @@ class Activation:
 
     def _challenge(self, arguments: Arguments) -> Answer:
         request = _challenge_request(arguments)
+        if request.expires_at_ms > self._clock.now_ms() + _LONGEST_CONSENT_MS:
+            raise InvalidInput("expires too late", parameter="expires_at_ms")
         if request.hashes:
             check_digests(digest_named(request.hash_algorithm), request.hashes)
         bound = sad.Bound.from_request(request)
@@ -87,7 +91,7 @@ class Activation:
         evidence = read_evidence(arguments.get("evidence"))
         verified = self._evidence.verify(credential, evidence, bound.digest(), now_ms)
         expires_at_ms = now_ms + self._sad_lifetime_ms
-        consent = sad.Sad(bound, verified.digest.hex(), expires_at_ms)
+        consent = sad.Sad(bound, verified.digest.hex(), expires_at_ms, verified.factor_ids)
         return {
             "sad": b64(sad.seal_sad(self._node, consent)),
             "expires_at_ms": expires_at_ms,
@@ -102,6 +106,8 @@ class Activation:
         credential = open_live(self._node, self._revoked, arguments)
         consent = sad.open_sad(self._node, binary(arguments, "sad"), self._clock.now_ms())
         _check_bound(consent.bound, credential, arguments)
+        if any(factor_id in self._revoked for factor_id in consent.factor_ids):
+            raise SadInvalid("given with a factor that was removed")
         algorithm = algorithm_named(credential.algorithm)
         no_params = arguments.get("sign_algo_params") is None
         scheme = resolve_scheme(
@@ -113,6 +119,13 @@ class Activation:
         values = raw_digests(arguments)
         sad.check_use(consent, values, scheme.digest.name)
         check_digests(scheme.digest, values)
+        if not consent.bound.hashes:
+            self._journal.use_sad(
+                consent.bound.nonce,
+                {f"{scheme.digest.name}:{value.hex()}" for value in values},
+                consent.bound.count,
+                consent.expires_at_ms,
+            )
         # Step 4d: unwrap, sign, verify, destroy.
         wrapped, public_key = credential.wrapped_key, credential.public_key
         with self._node.activate(wrapped, algorithm, public_key) as key:

@@ -91,8 +91,7 @@ class SoftNode:
         return self.count
 
     def raise_counter(self, value: int) -> None:
-        assert value >= self.count
-        self.count = value
+        self.count = max(self.count, value)
 
     def generate(self, algorithm: Algorithm) -> Generated:
         key: PrivateKeyTypes = (

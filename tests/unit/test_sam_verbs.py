@@ -133,9 +133,12 @@ def sam(tmp_path: Path) -> Sam:
     return Sam(tmp_path)
 
 
-def enrol(sam: Sam, scal: str = "2", multisign: int = 10) -> Enrolled:
+def enrol(
+    sam: Sam, scal: str = "2", multisign: int = 10, kinds: tuple[str, ...] = ("pin", "totp")
+) -> Enrolled:
     credential_id, pin_id, totp_id = (new_id(sam.clock.now_ms()) for _ in range(3))
-    factors = [{"id": pin_id, "kind": "pin"}, {"id": totp_id, "kind": "totp"}]
+    ids = {"pin": pin_id, "totp": totp_id}
+    factors = [{"id": ids[kind], "kind": kind} for kind in kinds]
     order = sam.order(
         "create_credential",
         credential_id,
@@ -152,8 +155,8 @@ def enrol(sam: Sam, scal: str = "2", multisign: int = 10) -> Enrolled:
         cast("str", made["sealed"]),
         pin_id,
         totp_id,
-        secrets["pins"][pin_id],
-        secrets["totp"][totp_id],
+        secrets["pins"].get(pin_id, ""),
+        secrets["totp"].get(totp_id, ""),
         unb64(made["public_key"]),
     )
 
@@ -444,6 +447,12 @@ def test_challenge_over_nonsense_is_bad_input(
 
 
 def certify(sam: Sam, official: Enrolled, **changes: object) -> dict[str, object]:
+    return sam.call(
+        "certify", sealed=official.sealed, order=certify_order(sam, official, **changes)
+    )
+
+
+def certify_order(sam: Sam, official: Enrolled, **changes: object) -> object:
     members: dict[str, object] = {
         "profile": "official",
         "subject": {
@@ -459,8 +468,7 @@ def certify(sam: Sam, official: Enrolled, **changes: object) -> dict[str, object
         "public_key_sha256": hashlib.sha256(official.public_key).hexdigest(),
         **changes,
     }
-    order = sam.order("certify", official.credential_id, **members)
-    return sam.call("certify", sealed=official.sealed, order=order)
+    return sam.order("certify", official.credential_id, **members)
 
 
 def test_certificate_names_the_official_in_vietnamese_and_is_for_commitment_alone(
@@ -724,68 +732,3 @@ def test_pin_change_needs_evidence_and_a_fresh_id(sam: Sam, official: Enrolled) 
     for factor_id in ("x", official.pin_id, None):
         with pytest.raises(errors.InvalidInput):
             change_pin(sam, official, factor_id=factor_id)
-
-
-# The revocation list
-
-
-def test_list_put_back_from_before_is_noticed(sam: Sam, official: Enrolled) -> None:
-    path = sam.folder / "revocations.json"
-    sam.revoked.add(["first"])
-    older = path.read_bytes()
-    sam.revoked.add(["second"])
-    path.write_bytes(older)
-    with pytest.raises(errors.RevocationListInvalid):
-        activate(sam, official, challenge(sam, official))
-    path.unlink()
-    with pytest.raises(errors.RevocationListInvalid):
-        assert "second" in sam.revoked
-
-
-def test_list_put_back_while_the_sam_was_down_is_noticed_by_the_counter_in_the_token(
-    sam: Sam,
-) -> None:
-    path = sam.folder / "revocations.json"
-    sam.revoked.add(["first"])
-    older = path.read_bytes()
-    sam.revoked.add(["second"])
-    path.write_bytes(older)
-    restarted = RevocationList(sam.folder, cast("Node", sam.node))
-    with pytest.raises(errors.RevocationListInvalid):
-        assert "second" in restarted
-
-
-@pytest.mark.parametrize("document", [b"", b"{}", b'{"payload":"e30=","signature":"AAAA"}'])
-def test_list_without_the_clusters_signature_is_refused(sam: Sam, document: bytes) -> None:
-    (sam.folder / "revocations.json").write_bytes(document)
-    with pytest.raises(errors.RevocationListInvalid):
-        assert "anything" in sam.revoked
-    with pytest.raises(errors.RevocationListInvalid):
-        sam.call("merge_revocations", revocations=b64(document))
-
-
-def test_lists_of_two_hosts_become_one(sam: Sam, tmp_path: Path) -> None:
-    other_folder = tmp_path / "other"
-    other_folder.mkdir()
-    other = RevocationList(other_folder, cast("Node", sam.node))
-    other.add(["theirs"])
-    sam.node.count = 0
-    sam.revoked.add(["ours"])
-    document = b64((other_folder / "revocations.json").read_bytes())
-    number = cast("int", sam.call("merge_revocations", revocations=document)["number"])
-    assert "ours" in sam.revoked
-    assert "theirs" in sam.revoked
-    assert sam.call("merge_revocations", revocations=document)["number"] == number
-
-
-def test_newer_list_of_another_host_mends_a_list_that_was_put_back(sam: Sam) -> None:
-    path = sam.folder / "revocations.json"
-    sam.revoked.add(["first"])
-    older = path.read_bytes()
-    sam.revoked.add(["second"])
-    newer = path.read_bytes()
-    path.write_bytes(older)
-    with pytest.raises(errors.RevocationListInvalid):
-        sam.call("merge_revocations", revocations=b64(older))
-    sam.call("merge_revocations", revocations=b64(newer))
-    assert "second" in sam.revoked
