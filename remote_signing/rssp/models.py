@@ -286,7 +286,7 @@ audit_event = Table(
     Column("sequence", Integer),
     Column("state", Text),  # of the activation after the event
     Column("detail", Text, nullable=False),
-    Index("ix_audit_event_activation_id", "activation_id"),
+    Index("ix_audit_event_activation_id", "activation_id", "number"),
     Index("ix_audit_event_subscriber_id", "subscriber_id", "number"),
     Index("ix_audit_event_at", "at", "number"),
     sqlite_autoincrement=True,

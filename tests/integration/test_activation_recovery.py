@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from sqlalchemy import event, func, insert, select
+from sqlalchemy import func, insert, select
 
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import activation, audit
@@ -164,25 +164,9 @@ def test_an_open_activation_is_not_pruned_before_it_is_ended(world: World) -> No
 
 
 def test_housekeeping_looks_at_open_activations_only(world: World) -> None:
-    asked: list[tuple[str, Field]] = []
-
-    def note(_connection: object, _cursor: object, *given: Field) -> None:
-        asked.append((given[0], given[1]))
-
-    engine = world.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    activation.recover(world.services)
-    activation.expire(world.services)
-    event.remove(engine, "before_cursor_execute", note)
-    explain = "EXPLAIN QUERY PLAN "
-    with engine.connect() as connection:
-        if world.database.dialect == "postgresql":
-            explain = "EXPLAIN "
-            connection.exec_driver_sql("SET enable_seqscan = off")  # the table is nearly empty
-        plans = [
-            str(connection.exec_driver_sql(explain + statement, values).fetchall())
-            for statement, values in asked
-        ]
+    with world.planned() as plans:
+        activation.recover(world.services)
+        activation.expire(world.services)
     assert ["ix_signature_activation_open" in plan for plan in plans] == [True, True]
 
 

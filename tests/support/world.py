@@ -234,6 +234,32 @@ class World:
         finally:
             event.remove(self.database.engine, "before_cursor_execute", count)
 
+    @contextmanager
+    def planned(self) -> Iterator[list[str]]:
+        """After the block: how the database finds the rows of each statement that ran inside."""
+        asked: list[tuple[Any, Any]] = []
+        plans: list[str] = []
+
+        def note(_connection: object, _cursor: object, *given: Any) -> None:
+            asked.append((given[0], given[1]))
+
+        engine = self.database.engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield plans
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        explain = "EXPLAIN QUERY PLAN "
+        with engine.connect() as connection:
+            if self.database.dialect == "postgresql":
+                explain = "EXPLAIN "
+                # The tables are nearly empty: reading them whole, or sorting, would be cheaper.
+                for way in ("seqscan", "bitmapscan", "sort"):
+                    connection.exec_driver_sql(f"SET enable_{way} = off")
+            for statement, values in asked:
+                plan = connection.exec_driver_sql(explain + statement, values).fetchall()
+                plans.append(str(plan))
+
 
 def connect(url: str, clock: FixedClock | None = None) -> World:
     """A world on a database that has its tables; empty as yet."""

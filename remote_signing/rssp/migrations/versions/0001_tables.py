@@ -73,7 +73,7 @@ def _audit_event() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_audit_event"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_audit_event_activation_id", "audit_event", ["activation_id"])
+    op.create_index("ix_audit_event_activation_id", "audit_event", ["activation_id", "number"])
     op.create_index("ix_audit_event_subscriber_id", "audit_event", ["subscriber_id", "number"])
     op.create_index("ix_audit_event_at", "audit_event", ["at", "number"])
 
