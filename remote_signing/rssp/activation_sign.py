@@ -289,10 +289,11 @@ def _wait_or_give_up(services: Services, row: Row[Any], at: int) -> None:
 
 def take(row: Row[Any], call: _Call) -> str:
     """``used`` after the call's hashes are taken; the refusal when they are not all free."""
-    if row.credential_state != "enabled":
-        raise CredentialDisabled(f"credential {row.credential_state}")
-    if not row.usable:
-        raise CertificateExpired("certificate not valid now, or subscriber suspended")
+    if row.credential_state != "enabled" or row.signer_state != "active" or row.is_early:
+        told = f"credential {row.credential_state}, signer {row.signer_state}"
+        raise CredentialDisabled(f"{told}, not yet valid: {bool(row.is_early)}")
+    if row.is_expired:
+        raise CertificateExpired("the certificate's validity is over")
     request = json.loads(row.request)
     if not request["hashes"]:
         return _take_any(row.used, len(call.use.hashes))

@@ -13,6 +13,7 @@ from remote_signing.errors import (
     ActivationExpired,
     ActivationUnknown,
     ReplayDetected,
+    SadExpired,
     SadInvalid,
 )
 from remote_signing.identifiers import Ticket, new_id
@@ -56,7 +57,7 @@ def test_a_second_use_of_a_code_revokes_the_token_of_the_first(world: World) -> 
     with pytest.raises(ReplayDetected):
         world.redeem(code)
     assert state_of(world, code.row_id) == "REVOKED"
-    with pytest.raises(AccessRefused):
+    with pytest.raises(SadExpired):
         world.sign(token.ticket)
 
 
@@ -67,7 +68,7 @@ def test_a_second_use_after_signing_cannot_call_the_signature_back(world: World)
     with pytest.raises(ReplayDetected):
         world.redeem(code)
     assert state_of(world, code.row_id) == "SIGNED"
-    with pytest.raises(AccessRefused):
+    with pytest.raises(SadExpired):
         world.sign(token.ticket)
 
 
@@ -196,7 +197,7 @@ def test_a_revoked_token_signs_nothing(world: World) -> None:
     token = world.token()
     assert activation.revoke(world.services, token, PORTAL)
     assert state_of(world, token.row_id) == "REVOKED"
-    with pytest.raises(AccessRefused):
+    with pytest.raises(SadExpired):
         world.sign(token)
     assert not activation.revoke(world.services, token, PORTAL)
 

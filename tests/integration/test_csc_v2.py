@@ -15,13 +15,15 @@ import uvicorn
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from sqlalchemy import select, update
 
 from remote_signing.errors import AccessRefused, HsmUnavailable, SadInvalid, SamUnavailable
 from remote_signing.identifiers import Ticket
-from remote_signing.rssp import activation, clients, credentials
+from remote_signing.rssp import activation, clients, credentials, subscribers
+from remote_signing.rssp.models import credential
 from tests.support.csc import DOCUMENT, CscPortal, b64
 from tests.support.oauth import OAuthPortal
-from tests.support.world import SHA256, digest, new_world
+from tests.support.world import PORTAL, SHA256, digest, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +143,98 @@ def test_credential_token_that_was_revoked_is_401(portal: CscPortal) -> None:
     token = portal.credential_token()
     assert activation.revoke(portal.world.services, cast("Ticket", Ticket.parse(token)), "portal")
     answer = portal.post(SIGN, portal.sign_body(), token)
+    assert (answer.status_code, answer.json()["error"]) == (401, "expired_token")
+
+
+# --------------------------------------------------------------------- suspended and disabled
+
+
+def suspend(portal: CscPortal, state: str) -> None:
+    world = portal.world
+    subscribers.set_state(world.database, world.clock, world.subscriber_id, state)
+
+
+@pytest.fixture
+def back_in_service(portal: CscPortal) -> Iterator[None]:
+    yield
+    world = portal.world
+    suspend(portal, "active")
+    clients.set_state(world.database, world.clock, PORTAL, "active")
+    world.clock.advance(5)  # until the directory of clients has noticed
+
+
+@pytest.mark.usefixtures("back_in_service")
+def test_signer_who_is_suspended_signs_with_no_token_of_his(portal: CscPortal) -> None:
+    sad, token = portal.sad(), portal.credential_token("b")
+    own, client = portal.user_token(), portal.client_token()
+    suspend(portal, "suspended")
+    for bearer, body in ((token, portal.sign_body("b")), (own, portal.sign_body(SAD=sad))):
+        answer = portal.post(SIGN, body, bearer)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+    answer = portal.post(SIGN, portal.sign_body(SAD=sad), client)
+    assert told(answer) == (400, "The credential identified by credentialID is disabled")
+    suspend(portal, "active")
+    verify(portal, portal.post(SIGN, portal.sign_body(SAD=sad), own))
+
+
+@pytest.mark.usefixtures("back_in_service")
+@pytest.mark.parametrize("kind", ["signer's", "client's", "credential"])
+def test_client_that_is_disabled_signs_with_no_token(portal: CscPortal, kind: str) -> None:
+    sad, world = portal.sad(), portal.world
+    token, body = {
+        "signer's": (portal.user_token(), portal.sign_body(SAD=sad)),
+        "client's": (portal.client_token(), portal.sign_body(SAD=sad)),
+        "credential": (portal.credential_token("b"), portal.sign_body("b")),
+    }[kind]
+    clients.set_state(world.database, world.clock, PORTAL, "suspended")
+    answer = portal.post(SIGN, body, token)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
+@pytest.mark.usefixtures("back_in_service")
+@pytest.mark.parametrize("kind", ["signer's", "client's"])
+@pytest.mark.parametrize("method", ["credentials/list", "credentials/info", AUTHORIZE, CHECK])
+def test_client_that_is_disabled_is_served_nothing(
+    portal: CscPortal, method: str, kind: str
+) -> None:
+    world = portal.world
+    token = portal.user_token() if kind == "signer's" else portal.client_token()
+    body = {
+        "credentials/list": {} if kind == "signer's" else {"userID": world.subscriber_id},
+        "credentials/info": {"credentialID": world.credential_id},
+        AUTHORIZE: portal.authorize_body(),
+        CHECK: {"handle": portal.post(AUTHORIZE, portal.authorize_body()).json()["handle"]},
+    }[method]
+    assert portal.post(method, body, token).status_code in {200, 202}
+    clients.set_state(world.database, world.clock, PORTAL, "suspended")
+    answer = portal.post(method, body, token)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
+@pytest.mark.usefixtures("back_in_service")
+def test_credential_of_a_suspended_signer_is_shown_as_disabled(portal: CscPortal) -> None:
+    token, world = portal.client_token(), portal.world
+    body = {"credentialID": world.credential_id}
+    listed = {"userID": world.subscriber_id, "onlyValid": True}
+    assert world.credential_id in portal.post("credentials/list", listed, token).text
+    suspend(portal, "suspended")
+    assert portal.post("credentials/info", body, token).json()["key"]["status"] == "disabled"
+    assert portal.post("credentials/list", listed, token).json()["credentialIDs"] == []
+
+
+def test_credential_whose_time_has_not_come_is_disabled_and_not_expired(
+    portal: CscPortal,
+) -> None:
+    sad, world = portal.sad(), portal.world
+    world_credential = update(credential).where(credential.c.id == world.credential_id)
+    row = world.database.one(select(credential.c.not_before))
+    assert row is not None
+    world.database.run(world_credential.values(not_before=world.clock.now_ms() + 60_000))
+    for method, body in ((SIGN, portal.sign_body(SAD=sad)), (AUTHORIZE, portal.authorize_body())):
+        answer = portal.post(method, body)
+        assert told(answer) == (400, "The credential identified by credentialID is disabled")
+    world.database.run(world_credential.values(not_before=row.not_before))
+    verify(portal, portal.post(SIGN, portal.sign_body(SAD=sad)))
 
 
 @pytest.mark.parametrize("error", [AccessRefused(reason="invalid_token"), SadInvalid()])
