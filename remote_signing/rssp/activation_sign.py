@@ -25,6 +25,7 @@ from remote_signing.errors import (
     CertificateExpired,
     CredentialDisabled,
     HashNotAuthorised,
+    Refusal,
     RemoteSigningError,
     SadExpired,
     SadInvalid,
@@ -41,6 +42,7 @@ from remote_signing.rssp.activation_request import hashes_key
 from remote_signing.rssp.activation_sign_sql import (
     FINISH,
     LOOK,
+    REFUSED,
     REPEATED,
     RESERVE,
     RETURN,
@@ -48,6 +50,7 @@ from remote_signing.rssp.activation_sign_sql import (
     SERVICE_TOKEN,
     bearer_parameters,
 )
+from remote_signing.rssp.activation_sql import CLIENT
 from remote_signing.sap import SignRequest
 
 if TYPE_CHECKING:
@@ -98,9 +101,14 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
             return _sign(services, call, reserved)
         row = _look(services, call)
         stored = json.loads(row.outcomes).get(call.key.hex())
+        try:
+            _check_stands(services, row, call)
+            after = row.used if stored is not None else take(row, call)
+        except Refusal as error:
+            _refused(services, row, call, error)
+            raise
         if stored is not None:
             return _repeat(services, call, stored)
-        after = take(row, call)
         reserved = _reserve(services, call, row.used, after, whole=False)
     raise SigningInProgress("others take their hashes of this activation at this moment")
 
@@ -254,13 +262,19 @@ def _repeat(services: Services, call: _Call, stored: list[str]) -> tuple[bytes, 
 
 
 def _look(services: Services, call: _Call) -> Row[Any]:
-    """The activation, when ``call`` may go on with it, or why not. One statement."""
+    """The activation of the bearer of ``call``. One statement."""
     at = services.now_ms()
     use = call.use
     row = services.database.one(LOOK[use.service_token is not None], bearer_parameters(use, at))
     if row is None:
         raise _stranger(services, use, at)
-    if use.credential_id != row.credential_id:
+    return row
+
+
+def _check_stands(services: Services, row: Row[Any], call: _Call) -> None:
+    """That the activation is for this call and not over, or why not."""
+    at = services.now_ms()
+    if call.use.credential_id != row.credential_id:
         raise SadInvalid("for another credential")
     if row.expires_at <= at or row.state == State.EXPIRED.value:
         raise SadExpired("the activation is over")
@@ -268,7 +282,17 @@ def _look(services: Services, call: _Call) -> Row[Any]:
         _wait_or_give_up(services, row, at)
     if row.state not in {State.AUTHORIZED.value, State.SIGNED.value}:
         raise SadInvalid(f"the activation is {row.state}")
-    return row
+
+
+def _refused(services: Services, row: Row[Any], call: _Call, error: Refusal) -> None:
+    """Put the refusal on record among the activation's other events. At most one statement."""
+
+    def write(detail: str) -> None:
+        parameters = {"the_id": row.id, "now": services.now_ms(), "event": detail}
+        services.database.one(REFUSED, parameters)
+
+    detail: dict[str, JsonValue] = {"reason": type(error).__name__, "request": call.key.hex()}
+    services.refusals.keep(row.client_id, detail, write)
 
 
 def _stranger(services: Services, use: Use, at: int) -> RemoteSigningError:
@@ -276,6 +300,14 @@ def _stranger(services: Services, use: Use, at: int) -> RemoteSigningError:
     if use.service_token is not None:
         bearer = services.database.one(SERVICE_TOKEN, bearer_parameters(use, at))
         if bearer is not None:
+            event = audit.Event(
+                "signing.refused",
+                CLIENT,
+                client_id=bearer.client_id,
+                subscriber_id=bearer.subscriber_id,
+                detail={"reason": SadInvalid.__name__},
+            )
+            services.refusals.record(event)
             return SadInvalid("no such SAD of this caller")
     return AccessRefused("no such token, or not bound to this caller", reason="invalid_token")
 

@@ -173,9 +173,10 @@ FINISH = {remain: _finish_statement(remain=remain) for remain in (False, True)}
 RETURN = _back("signing.returned")
 RETURN_UNKNOWN = _back("signing.unknown")
 REPEATED = step("signing.repeated", CLIENT).returning(ACTIVATION.id)
+REFUSED = step("signing.refused", CLIENT).returning(ACTIVATION.id)
 # A token of a disabled client or of a suspended signer is good for nothing.
 SERVICE_TOKEN = (
-    select(TOKEN.id)
+    select(TOKEN.client_id, TOKEN.subscriber_id)
     .join_from(access_token, oauth_client)
     .outerjoin(subscriber, SUBSCRIBER.id == TOKEN.subscriber_id)
     .where(

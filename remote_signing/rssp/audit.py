@@ -1,14 +1,16 @@
 """The audit table: what happened, once written never changed.
 
 Every row has one canonical spelling (:func:`leaf`), so that a Merkle log (RFC 6962) can be laid
-over the table. Rows carry digests and ids, never secrets. Changes of a signature activation are
-written by a trigger in the very statement that makes the change; everything else calls
-:func:`record` in the transaction of the change.
+over the table. Rows carry digests and ids, never secrets. Changes of a signature activation and of
+an access token are written by a trigger in the very statement that makes the change; everything
+else calls :func:`record` in the transaction of the change. Refusals: :mod:`.refusals`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import pwd
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,10 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. ``kind`` is ``noun.verb``; ``actor`` a role or ``ra:<key id>``."""
+    """Something that happened. ``kind`` is ``noun.verb``.
+
+    ``actor``: a role (``client``, ``signer``, ``system``), ``operator:<name>``, ``ra:<key id>``.
+    """
 
     kind: str
     actor: str
@@ -57,19 +62,39 @@ class Event:
 
 def record(connection: Connection, event: Event, at_ms: int) -> None:
     """Write ``event`` in the transaction of the change that it tells of. One statement."""
-    connection.execute(
-        insert(audit_event),
-        {
-            "at": at_ms,
-            "kind": event.kind,
-            "actor": event.actor,
-            "client_id": event.client_id,
-            "subscriber_id": event.subscriber_id,
-            "credential_id": event.credential_id,
-            "activation_id": event.activation_id,
-            "detail": detail_text(event.detail),
-        },
-    )
+    connection.execute(insert(audit_event), _values(event, detail_text(event.detail), at_ms))
+
+
+def write(database: Database, event: Event, detail: str, at_ms: int) -> None:
+    """Write ``event``, which tells of no change, with ``detail`` in its place. One statement."""
+    database.run(insert(audit_event), _values(event, detail, at_ms))
+
+
+def operator() -> str:
+    """The actor of a command line: ``operator:`` and the name of the system's user.
+
+    Under sudo that is who called it.
+    """
+    uid = os.getuid()
+    caller = os.environ.get("SUDO_UID", "") if uid == 0 else ""
+    uid = int(caller) if caller.isdecimal() else uid
+    try:
+        return f"operator:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"operator:{uid}"
+
+
+def _values(event: Event, detail: str, at_ms: int) -> dict[str, object]:
+    return {
+        "at": at_ms,
+        "kind": event.kind,
+        "actor": event.actor,
+        "client_id": event.client_id,
+        "subscriber_id": event.subscriber_id,
+        "credential_id": event.credential_id,
+        "activation_id": event.activation_id,
+        "detail": detail,
+    }
 
 
 def detail_text(detail: Mapping[str, JsonValue]) -> str:

@@ -123,7 +123,7 @@ class ClientDirectory:
 
 
 def register(
-    database: Database, clock: Clock, new: NewClient, actor: str = "operator"
+    database: Database, clock: Clock, new: NewClient, actor: str | None = None
 ) -> str | None:
     """Register a client. Its secret, told this once, or None when it authenticates without one."""
     _check(new)
@@ -136,13 +136,15 @@ def register(
             "grant_types": list(new.grant_types),
             "agencies": list(new.agencies),
         }
-        event = audit.Event("client.registered", actor, client_id=new.client_id, detail=detail)
+        event = audit.Event(
+            "client.registered", actor or audit.operator(), client_id=new.client_id, detail=detail
+        )
         audit.record(connection, event, now)
     return secret
 
 
 def set_state(
-    database: Database, clock: Clock, client_id: str, state: str, actor: str = "operator"
+    database: Database, clock: Clock, client_id: str, state: str, actor: str | None = None
 ) -> bool:
     """Make a client ``active`` or ``suspended``; False when there is none of that id."""
     if state not in STATES:
@@ -152,13 +154,13 @@ def set_state(
         statement = update(oauth_client).where(oauth_client.c.id == client_id).values(state=state)
         if connection.execute(statement).rowcount == 0:
             return False
-        event = audit.Event(f"client.{state}", actor, client_id=client_id)
+        event = audit.Event(f"client.{state}", actor or audit.operator(), client_id=client_id)
         audit.record(connection, event, now)
     return True
 
 
 def rotate_secret(
-    database: Database, clock: Clock, client_id: str, actor: str = "operator"
+    database: Database, clock: Clock, client_id: str, actor: str | None = None
 ) -> str | None:
     """A new secret, told this once; the old one is over. None: no such client has a secret."""
     secret, now = secrets.token_urlsafe(32), clock.now_ms()
@@ -167,7 +169,7 @@ def rotate_secret(
         statement = update(oauth_client).where(*has_secret).values(secret_hash=_secret_hash(secret))
         if connection.execute(statement).rowcount == 0:
             return None
-        event = audit.Event("client.secret_rotated", actor, client_id=client_id)
+        event = audit.Event("client.secret_rotated", actor or audit.operator(), client_id=client_id)
         audit.record(connection, event, now)
     return secret
 
