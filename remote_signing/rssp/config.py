@@ -116,6 +116,7 @@ class LifetimeConfig:
     code: int = 60  # FAPI 2.0: at most 60
     service_token: int = 3600
     refresh_token: int = 30 * 86400
+    refresh_family: int = 180 * 86400  # from the consent on, however often its tokens are renewed
     session_idle: int = 30 * 60
     session: int = 12 * 3600
     signing: int = 60  # a signature that takes longer is of unknown outcome; > 2 * sam.timeout

@@ -22,11 +22,12 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pyotp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.jwk import ECKey
 from sqlalchemy import insert, select
 
 from remote_signing.clock import SystemClock
@@ -77,11 +78,12 @@ class Site:
         self.enrolment = enrolment.Enrolment(self.services, authority)
         agency = subscribers.NewAgency(name="Bộ Nội vụ", code="G08")
         self.agency_id = subscribers.add_agency(self.database, self.clock, agency)
+        key: Any = ECKey.generate_key("P-256").as_dict(private=False)
         client = clients.NewClient(
             client_id=PORTAL,
             name="Cổng dịch vụ công",
             auth_method="private_key_jwt",
-            jwks={"keys": []},
+            jwks={"keys": [key]},
             redirect_uris=(REDIRECT,),
             agencies=(self.agency_id,),
         )

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from joserfc.jwk import ECKey
 
 from remote_signing import cli
 from remote_signing.clock import SystemClock, as_datetime
@@ -254,6 +255,35 @@ def test_a_clients_secret_is_told_once_and_can_be_replaced(desk: Desk) -> None:
     assert desk.json("client", "list")[0]["state"] == "suspended"
     desk.type("client", "enable", "portal")
     assert "no client" in desk.type("client", "rotate-secret", "nobody", status=1)
+
+
+def test_what_is_registered_for_a_client_can_be_changed(desk: Desk) -> None:
+    old, new = (ECKey.generate_key("P-256") for _ in range(2))
+    file = desk.folder / "keys.json"
+
+    def keys(key: ECKey, *, private: bool = False) -> str:
+        file.write_text(json.dumps({"keys": [key.as_dict(private=private)]}))
+        return str(file)
+
+    back = ("--redirect-uri", "https://portal.example/back")
+    desk.type("client", "add", "portal", "--name", "Cổng", "--jwks", keys(old), *back)
+    desk.type(
+        *("client", "update", "portal", "--jwks", keys(new), "--dpop", "--agency", "G09"),
+        *("--redirect-uri", "https://portal.example/moi"),
+    )
+    (client,) = desk.json("client", "list")
+    assert client["redirect_uris"] == ["https://portal.example/moi"]
+    assert client["dpop_required"] is True
+    assert client["name"] == "Cổng"
+    lines = desk.type("audit", "show", "--json").splitlines()
+    (event,) = [each for each in map(json.loads, lines) if each["kind"] == "client.changed"]
+    assert event["client_id"] == "portal"
+    assert event["detail"]["jwks"] == [new.thumbprint()]
+    update = ("client", "update", "portal")
+    assert "private" in desk.type(*update, "--jwks", keys(new, private=True), status=2)
+    assert "redirect_uri" in desk.type(*update, "--redirect-uri", "http://a.vn/", status=2)
+    assert "nothing" in desk.type(*update, status=1)
+    assert "no client" in desk.type("client", "update", "nobody", "--name", "X", status=1)
 
 
 def test_what_does_not_exist_is_told_in_words(desk: Desk) -> None:

@@ -21,6 +21,7 @@ from remote_signing.errors import AccessRefused, HsmUnavailable, SadInvalid, Sam
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import activation, clients, credentials, subscribers
 from remote_signing.rssp.models import credential
+from tests.support.asgi import BASE
 from tests.support.csc import DOCUMENT, CscPortal, b64
 from tests.support.oauth import OAuthPortal
 from tests.support.world import PORTAL, SHA256, digest, new_world
@@ -266,6 +267,31 @@ def test_token_bound_to_a_key_needs_the_proof(portal: CscPortal) -> None:
     assert (replayed.status_code, replayed.json()["error"]) == (401, "invalid_dpop_proof")
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("POST", f"/csc/v2/{SIGN}", {"htu": f"{BASE}/csc/v2/{SIGN}"}),
+        ("POST", "/csc/v2/credentials/info", {}),
+        ("GET", f"/csc/v2/{SIGN}", {}),
+    ],
+    ids=["another host", "another address", "another method"],
+)
+def test_a_proof_is_for_the_configured_address_whatever_host_is_asked(
+    portal: CscPortal, where: tuple[str, str, dict[str, str]]
+) -> None:
+    """The tests ask another host than the issuer, as a proxy does."""
+    client = OAuthPortal.at(portal.world, f"host-{where[0]}-{len(where[1])}-{len(where[2])}")
+    code = client.consent(client.credential_request())["code"]
+    token = client.token(client.redemption(code), headers=client.proof()).json()["access_token"]
+    method, path, changes = where
+    proofs = (client.proof(method, path, token=token, **changes),)
+    good = client.proof("POST", f"/csc/v2/{SIGN}", token=token)
+    for proof, status in ((*proofs, 401), (good, 200)):
+        headers = {"Authorization": f"DPoP {token}", **proof}
+        answer = portal.raw("POST", SIGN, json=portal.sign_body(), headers=headers)
+        assert answer.status_code == status
+
+
 # ------------------------------------------------------------------------------------- signHash
 
 
@@ -373,6 +399,14 @@ def test_handle_is_its_clients_and_its_signers_only(portal: CscPortal) -> None:
     assert portal.post(CHECK, asked).status_code == 202
 
 
+def test_credential_token_opens_no_handle(portal: CscPortal) -> None:
+    asked = portal.post(AUTHORIZE, portal.authorize_body("b"))
+    handle = {"handle": asked.json()["handle"]}
+    answer = portal.post(CHECK, handle, portal.credential_token())
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    assert portal.post(CHECK, handle).status_code == 202
+
+
 def test_question_that_nobody_answered_is_over(portal: CscPortal) -> None:
     asked = portal.post(AUTHORIZE, portal.authorize_body()).json()
     portal.world.clock.advance(301)
@@ -425,7 +459,10 @@ def test_scal1_without_hashes_signs_up_to_the_count(portal: CscPortal) -> None:
     verify(portal, portal.post(SIGN, portal.sign_body("c", SAD=sad)), "c")
 
 
-@pytest.mark.parametrize("change", ["wrong PIN", "wrong code", "none", "half", "no value", "more"])
+FLAWS = ["wrong PIN", "wrong code", "none", "half", "half empty", "no value", "twice", "more"]
+
+
+@pytest.mark.parametrize("change", FLAWS)
 def test_scal1_has_one_answer_for_every_wrong_factor(portal: CscPortal, change: str) -> None:
     portal.world.new_credential(scal="1")
     good: list[dict[str, Any]] = list(codes(portal))
@@ -434,10 +471,15 @@ def test_scal1_has_one_answer_for_every_wrong_factor(portal: CscPortal, change: 
         "wrong code": [good[0], {**good[1], "value": "000000"}],
         "none": [],
         "half": good[:1],
+        "half empty": [good[0], {"id": good[1]["id"]}],
         "no value": [{"id": item["id"]} for item in good],
+        "twice": [good[0], *good],
         "more": [*good, {"id": "FACE", "value": "x"}],
     }[change]
+    asked = portal.world.sam.calls["activate"]
     answer = portal.post(AUTHORIZE, portal.authorize_body(authData=data))
+    # What can't be right costs the signer no attempt.
+    assert portal.world.sam.calls["activate"] - asked == change.startswith("wrong")
     assert answer.json() == {
         "error": "invalid_authentication_data",
         "error_description": "The authentication data is invalid",

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509 import load_der_x509_certificate
+from joserfc.jwk import ECKey
 from sqlalchemy import event, insert
 
 from remote_signing.clock import FixedClock, SystemClock
@@ -281,6 +282,7 @@ def furnish(world: World) -> World:
     """One of each."""
     agency = subscribers.NewAgency(name="Bộ Nội vụ", code="G08")
     world.agency_id = subscribers.add_agency(world.database, world.clock, agency)
+    key: Any = ECKey.generate_key("P-256").as_dict(private=False)
     clients.register(
         world.database,
         world.clock,
@@ -288,7 +290,7 @@ def furnish(world: World) -> World:
             client_id=PORTAL,
             name="Cổng dịch vụ công",
             auth_method="private_key_jwt",
-            jwks={"keys": []},
+            jwks={"keys": [key]},
             redirect_uris=(REDIRECT,),
             agencies=(world.agency_id,),
         ),

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from remote_signing.rssp.oauth.request import HttpRequest
     from remote_signing.rssp.oauth.server import Answer, Server
 
-_LONGEST_CLIENT_ID = 100
-
 
 class Authorization(Endpoint):
     """GET /oauth2/authorize. 303 to the consent page, or back to the client with an error."""
@@ -69,8 +67,7 @@ class Authorization(Endpoint):
         name = visit.get("client_id")
         if name is None:
             raise missing("client_id")
-        too_long = len(name) > _LONGEST_CLIENT_ID
-        client = None if too_long else self._server.services.clients.get(name)
+        client = self._server.services.clients.get(name)
         if client is None:
             raise invalid("client_id")
         return client

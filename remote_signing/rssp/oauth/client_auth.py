@@ -170,7 +170,10 @@ def _is_audience(audience: JsonValue, issuer: str, endpoint: str, client: Client
         return audience == issuer
     if isinstance(audience, list) and len(audience) == 1:
         audience = audience[0]
-    return audience in (issuer, endpoint, f"{issuer}/oauth2/token")
+    paths = (endpoint.removeprefix(issuer), "/oauth2/token")
+    # With a slash more, as some clients join the addresses (docs/csc-divergences.md).
+    named = (f"{issuer}{slash}{path}" for path in paths for slash in ("", "/"))
+    return audience in (issuer, *named)
 
 
 def _once(client: Client, jws: Jws) -> bytes:

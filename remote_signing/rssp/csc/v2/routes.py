@@ -47,8 +47,8 @@ PREFIX = "/csc/v2"
 
 
 async def _info(request: Request) -> Response:
-    """Needs no authorisation. Its only parameter, ``lang``, falls back when it is unknown."""
-    await read_object(request)
+    """Needs no authorisation. ``lang`` falls back when it is unknown, so nothing reads it."""
+    Parameters(await read_object(request)).client_data()
     return answer(info(services(request).config, METHODS))
 
 
