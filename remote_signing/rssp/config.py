@@ -129,7 +129,6 @@ class LifetimeConfig:
 class PolicyConfig:
     """What the installation allows."""
 
-    certificate_policies: tuple[str, ...]  # OIDs put into certificates and told by credentials/info
     attempt_limit: int = 5  # wrong PIN or code in a row until a credential is locked
     sign_in_limit: int = 10  # wrong passwords in a row until sign-in pauses
     sign_in_pause: int = 900  # seconds
@@ -144,7 +143,7 @@ class RsspConfig:
     urls: UrlConfig
     database: DatabaseConfig
     sam: SamConfig
-    policy: PolicyConfig
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     listen: ListenConfig = field(default_factory=ListenConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     lifetimes: LifetimeConfig = field(default_factory=LifetimeConfig)

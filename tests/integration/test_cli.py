@@ -80,7 +80,6 @@ def desk(
         "urls": {"issuer": "http://127.0.0.1:1", "consent": "http://127.0.0.1:2"},
         "database": {"url": migrated_database_url},
         "sam": {"socket": sam.address.path},
-        "policy": {"certificate_policies": ["1.3.6.1.4.1.55555.1.1"]},
     }
     text = ""
     for name, members in tables.items():

@@ -24,7 +24,6 @@ def folder(world: World, tmp_path: Path) -> Path:
         "urls": {"issuer": "http://127.0.0.1:1", "consent": "http://127.0.0.1:2"},
         "database": {"url": world.services.config.database.url},
         "sam": {"socket": "sap.sock"},
-        "policy": {"certificate_policies": ["1.3.6.1.4.1.55555.1.1"]},
     }
     lines: list[str] = []
     for table, values in tables.items():

@@ -22,8 +22,6 @@ consent = "https://consent.example"
 url = "sqlite:////var/lib/rssp/rssp.sqlite3"
 [sam]
 socket = "run/sap.sock"
-[policy]
-certificate_policies = ["1.3.6.1.4.1.55555.1.1"]
 """
 
 
@@ -40,7 +38,7 @@ def loaded(tmp_path: Path, text: str = MINIMAL) -> RsspConfig:
 def test_the_least_configuration_is_enough(tmp_path: Path) -> None:
     config = loaded(tmp_path)
     assert config.urls.issuer == "https://rssp.example"
-    assert config.policy.certificate_policies == ("1.3.6.1.4.1.55555.1.1",)
+    assert config.policy.attempt_limit == 5
     assert config.lifetimes.code == 60
     assert config.sam.timeout == 25.0
     assert config.database.password() is None
