@@ -16,6 +16,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from remote_signing.sam.cluster import load_cluster
+from remote_signing.sam.config import secret_file
 from remote_signing.sam.revocation import read_published
 from remote_signing.sap import MAX_LINE, b64, encode_line
 
@@ -171,7 +172,7 @@ def tls_context(config: TlsConfig) -> ssl.SSLContext:
     """TLS 1.3 only; a caller without a certificate of the configured CA does not get in."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(config.certificate, config.key)
+    context.load_cert_chain(config.certificate, secret_file(config.key))
     context.load_verify_locations(config.client_ca)
     context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -120,6 +120,7 @@ def test_one_certificate_order_gives_one_certificate(sam: Sam, official: Enrolle
     first, second = (sam.call("certify", sealed=official.sealed, order=order) for _ in range(2))
     assert first["certificate"] == second["certificate"]
     assert first["version"] == second["version"]
+    assert sam.node.certified == 1
     another = sam.call("certify", sealed=official.sealed, order=certify_order(sam, official))
     assert another["certificate"] != first["certificate"]
 
