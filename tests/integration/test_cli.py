@@ -273,6 +273,7 @@ def test_what_is_registered_for_a_client_can_be_changed(desk: Desk) -> None:
     (client,) = desk.json("client", "list")
     assert client["redirect_uris"] == ["https://portal.example/moi"]
     assert client["dpop_required"] is True
+    assert client["jwks"] == {"keys": [new.as_dict(private=False)]}
     assert client["name"] == "Cổng"
     lines = desk.type("audit", "show", "--json").splitlines()
     (event,) = [each for each in map(json.loads, lines) if each["kind"] == "client.changed"]
