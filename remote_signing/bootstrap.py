@@ -37,7 +37,8 @@ PYTHON = ENVIRONMENT / "bin" / "python"
 OLDEST_PYTHON = (3, 11)
 # The locks agree with each other, and test.lock holds all of run.lock.
 LOCKS = {"demo": ("run", "test"), "test": ("test",)}
-COVERED = ("remote_signing/sam/*", "remote_signing/sap.py", "remote_signing/rssp/activation.py")
+# What decides about keys: the SAM, the protocol to it, the state machine of a signature.
+COVERED = ("remote_signing/sam/*", "remote_signing/sap*.py", "remote_signing/rssp/activation*.py")
 
 
 class CannotContinue(Exception):
@@ -139,6 +140,7 @@ def missing_packages(purpose: str) -> list[str]:
     }
     if purpose == "test":
         present["git"] = lambda: shutil.which("git") is not None
+        present["curl"] = lambda: shutil.which("curl") is not None
         present["chromium"] = lambda: find_chromium() is not None
     return [package for package, is_present in present.items() if not is_present()]
 

@@ -18,8 +18,10 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     │   ├── OrderInvalid, OrderExpired, SealBroken, RecordRevoked, RevocationListInvalid
     │   ├── ActivationUnknown, ActivationExpired, ActivationDenied, ActivationConflict
     │   └── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
-    └── Unavailable               nothing was consumed; trying again may work
-        ├── SamUnavailable, HsmUnavailable, SigningInProgress
+    └── Unavailable               what was authorised stays so; trying again may work
+        ├── SamUnavailable            the SAM may have done its work: the answer is missing
+        │   └── SamUnreachable        the SAM was not asked
+        ├── HsmUnavailable, SigningInProgress
         └── HsmFault              inside the SAM only: ends the worker
             └── SignatureFault
 """
@@ -192,13 +194,17 @@ class AccessRefused(Refusal):
 
 
 class Unavailable(RemoteSigningError):
-    """Nothing was consumed; the same request may succeed later."""
+    """Nothing that a person gave was used up; the same request may succeed later."""
 
     category = "unavailable"
 
 
 class SamUnavailable(Unavailable):
-    """The SAM cannot be reached or did not answer in time."""
+    """No usable answer from the SAM in time. It may have done what it was asked."""
+
+
+class SamUnreachable(SamUnavailable):
+    """The SAM cannot be reached: it was not asked at all."""
 
 
 class HsmUnavailable(Unavailable):

@@ -22,6 +22,12 @@ def new_id(now_ms: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 
+def made_at_ms(identifier: str) -> int:
+    """When an identifier of :func:`new_id` was made."""
+    time = identifier[:10]
+    return sum(_ALPHABET.index(digit) << 5 * place for place, digit in enumerate(reversed(time)))
+
+
 def is_id(value: str) -> bool:
     """Whether ``value`` has the shape of :func:`new_id`."""
     return _ID.fullmatch(value) is not None

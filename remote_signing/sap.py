@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from remote_signing import strict_json
-from remote_signing.errors import InvalidInput, SamUnavailable, from_wire
+from remote_signing.errors import InvalidInput, SamUnavailable, SamUnreachable, from_wire
 from remote_signing.sap_messages import (
     Activated,
     Challenge,
@@ -77,6 +77,10 @@ __all__ = [
 
 Arguments: TypeAlias = "Mapping[str, object]"
 
+QUICK_VERBS = frozenset({"challenge", "present", "activate", "sign", "status"})
+EACH_KILOBYTE = 0.1  # seconds: a thousand hashes (130 kB) with RSA-4096 take 10 s of a token
+_PIECE = 1024 * 1024
+
 
 def sim_evidence(factor_id: str, signature: bytes, sim: SimEvidence) -> Evidence:
     """Evidence of kind ``sim`` with ``signature`` as the operator or the SIM wrote it."""
@@ -86,13 +90,23 @@ def sim_evidence(factor_id: str, signature: bytes, sim: SimEvidence) -> Evidence
 class SapClient:
     """Calls the SAM. Thread-safe: each call has a connection of its own from a pool.
 
-    ``timeout`` (seconds) bounds a whole call and must exceed the supervisor's own deadlines.
-    Every method raises the domain error the SAM names, or ``SamUnavailable``.
+    ``timeout`` (seconds) bounds a whole call, ``enrolment_timeout`` one of a verb that changes what
+    a credential is; a long request has more. They must exceed what the supervisor may take: twice
+    a deadline and twice the wait for a worker (``deadlines`` in ``sam.toml``), or the client gives
+    up what the SAM still does.
+    Every method raises the domain error the SAM names, or ``SamUnavailable`` (``SamUnreachable``
+    when it was not asked).
     """
 
-    def __init__(self, address: UnixAddress | TlsAddress, timeout: float = 20.0) -> None:
+    def __init__(
+        self,
+        address: UnixAddress | TlsAddress,
+        timeout: float = 25.0,
+        enrolment_timeout: float = 260.0,
+    ) -> None:
         self._address = address
         self._timeout = timeout
+        self._enrolment_timeout = enrolment_timeout
         self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._numbers = itertools.count(1)
 
@@ -237,19 +251,27 @@ class SapClient:
         """Forget the failed attempts that the SAM counted for the order's credential."""
         self._call("unlock", {"order": order})
 
-    def merge_revocations(self, revocations: bytes) -> int:
-        """Hand over another SAM host's signed list; the number of the list that results."""
-        ok = self._call("merge_revocations", {"revocations": b64(revocations)})
-        return cast("int", ok["number"])
+    def merge_revocations(self, ids: bytes, head: bytes) -> int:
+        """Hand over another SAM host's list, piece by piece; the number of the list that results.
+
+        ``ids`` and ``head`` are its files ``revoked.ids`` and ``revoked.head``.
+        """
+        at = 0
+        while len(ids) - at > _PIECE:
+            piece = b64(ids[at : at + _PIECE])
+            self._call("merge_revocations", {"at": at, "ids": piece, "head": None})
+            at += _PIECE
+        arguments = {"at": at, "ids": b64(ids[at:]), "head": b64(head)}
+        return cast("int", self._call("merge_revocations", arguments)["number"])
 
     def status(self) -> SamStatus:
-        """Health of the nodes and the signed revocation list."""
+        """Health of the nodes, number and digest of the revocation list, the CA's chain."""
         ok = self._call("status", {})
         return SamStatus(
             cluster_id=cast("str", ok["cluster_id"]),
             nodes=tuple(cast("list[NodeReport]", ok["nodes"])),
             revocation_number=cast("int", ok["revocation_number"]),
-            revocations=unb64(ok["revocations"], "revocations"),
+            revocation_digest=bytes.fromhex(cast("str", ok["revocation_digest"])),
             chain=tuple(unb64(value, "chain") for value in cast("list[str]", ok["chain"])),
         )
 
@@ -272,7 +294,9 @@ class SapClient:
     def _call(self, verb: str, arguments: Arguments) -> dict[str, JsonValue]:
         number = next(self._numbers)
         line = encode_line({"id": number, "verb": verb, "args": arguments})
-        answer = self._exchange(line)
+        timeout = self._timeout if verb in QUICK_VERBS else self._enrolment_timeout
+        seconds = timeout + 2 * EACH_KILOBYTE * len(line) / 1024
+        answer = self._exchange(line, time.monotonic() + seconds)
         if answer.get("id") != number:
             raise SamUnavailable("the SAM answered another request")
         error = answer.get("error")
@@ -281,17 +305,18 @@ class SapClient:
             raise from_wire(str(error.get("name")), public)
         return cast("dict[str, JsonValue]", answer["ok"])
 
-    def _exchange(self, line: bytes) -> dict[str, JsonValue]:
+    def _exchange(self, line: bytes, deadline: float) -> dict[str, JsonValue]:
         """Send and receive. A pooled connection may be dead (the SAM restarted): then once more.
 
         Sending twice is safe: every verb either changes nothing in the SAM or gives the same
         answer to the same request (:mod:`remote_signing.sam.attempts`).
         """
-        deadline = time.monotonic() + self._timeout
+        sent = False
         while True:
             connection: Connection | None = None
             try:
                 connection = self._take(deadline)
+                sent = True
                 answer = strict_json.loads_object(connection.exchange(line, deadline))
             except (OSError, InvalidInput) as error:
                 stale = connection is not None and connection.used
@@ -299,7 +324,8 @@ class SapClient:
                     connection.close()
                 if stale and isinstance(error, ConnectionError):
                     continue
-                raise SamUnavailable(f"SAP: {error}") from error
+                kind = SamUnavailable if sent else SamUnreachable
+                raise kind(f"SAP: {error}") from error
             self._idle.put(connection)
             return answer
 

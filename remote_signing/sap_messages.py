@@ -133,12 +133,12 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class SamStatus:
-    """What the SAM says of itself; ``revocations`` is its signed list for the other SAM hosts."""
+    """What the SAM says of itself. ``revocation_digest``: SHA-256 of the ids on its list."""
 
     cluster_id: str
     nodes: tuple[NodeReport, ...]
     revocation_number: int
-    revocations: bytes
+    revocation_digest: bytes
     chain: tuple[bytes, ...]
 
 

@@ -53,7 +53,7 @@ def list_all(context: typer.Context, as_json: AsJson = False) -> None:
 
     with folder_of(context).services() as services:
         records = [asdict(agency) for agency in subscribers.agencies(services.database)]
-    show_table(records, ("id", "code", "name", "state"), as_json=as_json)
+    show_table(records, ("id", "code", "name"), as_json=as_json)
 
 
 def agency_id(services: "Services", named: str) -> str:

@@ -72,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except RemoteSigningError as error:
         say(f"remote-signing: {type(error).__name__}: {_told(error)}")
+        for note in getattr(error, "__notes__", ()):
+            say(f"remote-signing: {note}")
         return _status(error)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python must not complain while it shuts down.

@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +17,12 @@ from remote_signing.strict_json import JsonValue, loads_object
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from remote_signing.rssp.deps import Services
+
 app = typer.Typer(name="audit", help="The audit table, which nobody can change.")
 
+_TIME = "2026-03-31 or 2026-03-31T08:00+07:00, UTC without an offset"
+_AFTER = "Only above this number. A lower one may still appear for some seconds (PostgreSQL)."
 _IDS = ("client_id", "subscriber_id", "credential_id", "activation_id")
 
 
@@ -30,19 +35,52 @@ def group() -> None:
 def show_events(
     context: typer.Context,
     activation: Annotated[str | None, typer.Option(help="Only of this activation.")] = None,
-    after: Annotated[int, typer.Option(help="Only above this number.")] = 0,
+    credential: Annotated[str | None, typer.Option(help="Only of this credential.")] = None,
+    subscriber: Annotated[
+        str | None, typer.Option(help="Only of this subscriber: user name or id.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help=f"Not before; {_TIME}.")] = None,
+    until: Annotated[str | None, typer.Option(help=f"Before; {_TIME}.")] = None,
+    after: Annotated[int, typer.Option(help=_AFTER)] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Show events, oldest first; with --json one object a line, with the leaf's hash."""
     from remote_signing.rssp import audit
 
+    start, end = _time(since, "--since"), _time(until, "--until")
     with folder_of(context).services() as services:
-        rows = audit.events(services.database, after=after, activation_id=activation)
+        rows = audit.events(
+            services.database,
+            after=after,
+            activation_id=activation,
+            credential_id=credential,
+            subscriber_id=None if subscriber is None else _subscriber_id(services, subscriber),
+            since_ms=start,
+            until_ms=end,
+        )
         if as_json:
             show_lines(_record(row, audit.leaf_hash(row)) for row in rows)
             return
         for line in _lines(rows):
             typer.echo(line)
+
+
+def _time(text: str | None, option: str) -> int | None:
+    """Milliseconds since the epoch."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time: {_TIME}", param_hint=option) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _subscriber_id(services: "Services", named: str) -> str:
+    from remote_signing.rssp import subscribers
+
+    found = subscribers.find(services.database, username=named)
+    return named if found is None else found.id
 
 
 def _record(row: "Row[Any]", leaf_hash: bytes) -> dict[str, JsonValue]:

@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
-import stat
+import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +12,7 @@ import typer
 
 from remote_signing.cli.output import say
 from remote_signing.cli.settings import ConfigFolder, folder_of
+from remote_signing.errors import InvalidInput
 
 # Imported where they are needed: `--help` should not wait for them.
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from remote_signing.sam.config import SamConfig
 
 app = typer.Typer(name="config", help="The configuration files.")
-
-_PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
 @app.callback()
@@ -55,17 +54,19 @@ def _wrong_in_sam(sam: "SamConfig") -> Iterator[str]:
 
 
 def _wrong_secret_file(what: str, path: Path) -> Iterator[str]:
-    if not path.exists():
-        yield f"{what}: {path} does not exist"
-    elif path.stat().st_mode & _PRIVATE:
-        yield f"{what}: others may read {path}: chmod 600"
+    from remote_signing.sam.config import secret_file
+
+    if path.name.startswith("credential:") and "CREDENTIALS_DIRECTORY" not in os.environ:
+        return  # systemd hands it to the service, not to us
+    try:
+        secret_file(path)
+    except InvalidInput as error:
+        yield f"{what}: {error.cause}"
 
 
 def _wrong_between(folder: ConfigFolder, rssp: "RsspConfig", sam: "SamConfig") -> Iterator[str]:
     if rssp.sam.socket is not None and rssp.sam.socket.resolve() != sam.socket.resolve():
         yield f"rssp.toml calls the SAM at {rssp.sam.socket}, which listens at {sam.socket}"
-    if sam.authority.policy_oid not in rssp.policy.certificate_policies:
-        yield f"rssp.toml does not tell the policy {sam.authority.policy_oid} of the certificates"
     if rssp.database.password_file is not None:
         yield from _wrong_secret_file("rssp.toml: database password", rssp.database.password_file)
     if not folder.consent_file.exists():

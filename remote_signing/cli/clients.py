@@ -2,17 +2,21 @@
 
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from remote_signing.cli.agencies import agency_id
-from remote_signing.cli.output import fail, say, show, show_table, write_secret
+from remote_signing.cli.output import fail, say, show, show_table
+from remote_signing.cli.secrets_told import handing_over
 from remote_signing.cli.settings import AsJson, folder_of
 from remote_signing.errors import InvalidInput
 from remote_signing.strict_json import JsonValue, loads_object
+
+# Imported where it is needed: `--help` should not wait for it.
+if TYPE_CHECKING:
+    from remote_signing.rssp.deps import Services
 
 app = typer.Typer(name="client", help="Clients of the API: portals, integrators.")
 
@@ -65,7 +69,7 @@ def add(
     """Register a client. A secret, if its method has one, is told once."""
     from remote_signing.rssp import clients
 
-    with folder_of(context).services() as services:
+    with folder_of(context).services() as services, handing_over(secret_file) as hand_over:
         new = clients.NewClient(
             client_id=client_id,
             name=name,
@@ -74,19 +78,69 @@ def add(
             grant_types=tuple(grant),
             scopes=tuple(scope),
             logo_uri=logo_uri,
-            jwks=None if jwks is None else loads_object(jwks.read_bytes()),
+            jwks=None if jwks is None else _public_keys(jwks),
             tls_subject=tls_subject,
             tls_thumbprint=tls_thumbprint,
             dpop_required=dpop,
             par_required=par,
             endpoint_audience=endpoint_audience,
-            agencies=tuple(
-                each if each == clients.ANY_AGENCY else agency_id(services, each) for each in agency
-            ),
+            agencies=_agency_ids(services, agency),
         )
-        _refuse_private_keys(new.jwks)
         secret = clients.register(services.database, services.clock, new)
-    _tell_secret(client_id, secret, secret_file, as_json=as_json)
+        record = {"client_id": client_id}
+        if secret is not None:
+            record |= hand_over(record | {"client_secret": secret})
+    show(record, as_json=as_json)
+
+
+@app.command("update")
+def change(
+    context: typer.Context,
+    client_id: ClientId,
+    name: Annotated[str | None, typer.Option(help="What signers see.")] = None,
+    jwks: Annotated[Path | None, typer.Option(help="JWK set that replaces the former.")] = None,
+    redirect_uri: Annotated[list[str] | None, typer.Option(help="All of them; repeatable.")] = None,
+    grant: Annotated[list[str] | None, typer.Option(help="All of them; repeatable.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="All of them; repeatable.")] = None,
+    agency: Annotated[list[str] | None, typer.Option(help="All of them; repeatable.")] = None,
+    logo_uri: Annotated[str | None, typer.Option(help="Address of its logo.")] = None,
+    tls_subject: Annotated[str | None, typer.Option(help="Of its certificate (RFC 4514).")] = None,
+    tls_thumbprint: Annotated[
+        str | None, typer.Option(help="Of its certificate: base64url of SHA-256.")
+    ] = None,
+    dpop: Annotated[bool | None, typer.Option(help="Whether each token is bound by DPoP.")] = None,
+    par: Annotated[bool | None, typer.Option(help="Whether requests must be pushed.")] = None,
+    endpoint_audience: Annotated[
+        bool | None, typer.Option(help="Whether its assertions may name the endpoint.")
+    ] = None,
+) -> None:
+    """Register other values for a client (within 5 s); what is not named stays.
+
+    How it authenticates stays too: whoever does otherwise is registered as another client.
+    """
+    from remote_signing.rssp import clients
+
+    with folder_of(context).services() as services:
+        named: dict[str, object] = {
+            "name": name,
+            "jwks": None if jwks is None else _public_keys(jwks),
+            "redirect_uris": None if redirect_uri is None else tuple(redirect_uri),
+            "grant_types": None if grant is None else tuple(grant),
+            "scopes": None if scope is None else tuple(scope),
+            "agencies": None if agency is None else _agency_ids(services, agency),
+            "logo_uri": logo_uri,
+            "tls_subject": tls_subject,
+            "tls_thumbprint": tls_thumbprint,
+            "dpop_required": dpop,
+            "par_required": par,
+            "endpoint_audience": endpoint_audience,
+        }
+        changes = {each: value for each, value in named.items() if value is not None}
+        if not changes:
+            raise fail("nothing to change")
+        if not clients.change(services.database, services.clock, client_id, changes):
+            raise fail(f"no client {client_id!r}")
+    say(f"{client_id} is changed: {', '.join(changes)}")
 
 
 @app.command("list")
@@ -104,6 +158,11 @@ def list_all(context: typer.Context, as_json: AsJson = False) -> None:
             "auth_method": client.auth_method,
             "dpop_required": client.dpop_required,
             "par_required": client.par_required,
+            "endpoint_audience": client.endpoint_audience,
+            "logo_uri": client.logo_uri,
+            "tls_subject": client.tls_subject,
+            "tls_thumbprint": client.tls_thumbprint,
+            "jwks": client.jwks,
             "grant_types": list(client.grant_types),
             "scopes": list(client.scopes),
             "redirect_uris": list(client.redirect_uris),
@@ -137,11 +196,13 @@ def rotate_secret(
     """Replace a client's secret (within 5 s); the new one is told once."""
     from remote_signing.rssp import clients
 
-    with folder_of(context).services() as services:
+    with folder_of(context).services() as services, handing_over(secret_file) as hand_over:
         secret = clients.rotate_secret(services.database, services.clock, client_id)
-    if secret is None:
-        raise fail(f"no client {client_id!r} that authenticates with a secret")
-    _tell_secret(client_id, secret, secret_file, as_json=as_json)
+        if secret is None:
+            raise fail(f"no client {client_id!r} that authenticates with a secret")
+        record = {"client_id": client_id}
+        record |= hand_over(record | {"client_secret": secret})
+    show(record, as_json=as_json)
 
 
 def _set_state(context: typer.Context, client_id: str, state: str) -> None:
@@ -153,19 +214,22 @@ def _set_state(context: typer.Context, client_id: str, state: str) -> None:
     say(f"{client_id} is {state}")
 
 
-def _refuse_private_keys(jwks: object) -> None:
-    """A private key in a JWK set was put there by mistake: it must not get into a database."""
-    keys = jwks.get("keys") if isinstance(jwks, dict) else None
+def _agency_ids(services: "Services", named: list[str]) -> tuple[str, ...]:
+    from remote_signing.rssp import clients
+
+    return tuple(
+        each if each == clients.ANY_AGENCY else agency_id(services, each) for each in named
+    )
+
+
+def _public_keys(file: Path) -> dict[str, JsonValue]:
+    """The JWK set in ``file``.
+
+    A private key in it was put there by mistake: it must not get into a database.
+    """
+    jwks = loads_object(file.read_bytes())
+    keys = jwks.get("keys")
     for key in keys if isinstance(keys, list) else []:
         if isinstance(key, dict) and {"d", "k"} & key.keys():
             raise InvalidInput("the JWK set holds a private or symmetric key", parameter="jwks")
-
-
-def _tell_secret(client_id: str, secret: str | None, file: Path | None, *, as_json: bool) -> None:
-    record = {"client_id": client_id}
-    if secret is not None and file is not None:
-        write_secret(file, json.dumps({"client_id": client_id, "client_secret": secret}))
-        record["secret_file"] = str(file)
-    elif secret is not None:
-        record["client_secret"] = secret
-    show(record, as_json=as_json)
+    return jwks

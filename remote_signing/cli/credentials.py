@@ -3,25 +3,43 @@
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
 import base64
-import json
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from remote_signing.cli.output import fail, say, show, show_table, write_secret
+from remote_signing.cli.output import fail, say, show, show_table, write_new
+from remote_signing.cli.secrets_told import handing_over
 from remote_signing.cli.settings import AsJson, AuthorityKey, folder_of
 from remote_signing.cli.subscribers import Username, subscriber
 from remote_signing.clock import as_datetime
+from remote_signing.errors import RemoteSigningError
 
 # Imported where they are needed: `--help` should not wait for them.
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remote_signing.rssp.credentials import CredentialView
-    from remote_signing.rssp.enrolment import Issued
+    from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.registration import FactorSecrets
 
 app = typer.Typer(name="credential", help="Signing keys and their certificates.")
 
 CredentialId = Annotated[str, typer.Argument(help="The credential's id.")]
+ValidityDays = Annotated[int, typer.Option(help="Of the certificate.")]
+SecretsFile = Annotated[
+    Path | None,
+    typer.Option(help="Write PIN and otpauth URI into this new file instead of showing them."),
+]
+
+
+class FactorKind(StrEnum):
+    """What can be added."""
+
+    PIN = "pin"
+    TOTP = "totp"
 
 
 @app.command("issue")
@@ -33,11 +51,12 @@ def issue(
         str, typer.Option(help="2: consent on our page; 1: codes by the portal.")
     ] = "2",
     multisign: Annotated[int, typer.Option(help="Most signatures of one consent.")] = 100,
-    validity_days: Annotated[int, typer.Option(help="Of the certificate.")] = 5 * 365,
+    validity_days: ValidityDays = 5 * 365,
     description: Annotated[str | None, typer.Option(help="What the signer calls it.")] = None,
-    secrets_file: Annotated[
+    secrets_file: SecretsFile = None,
+    csr_file: Annotated[
         Path | None,
-        typer.Option(help="Write PIN and otpauth URI into this new file instead of showing them."),
+        typer.Option(help="Write a PKCS#10 request into this new file, for another CA, and stop."),
     ] = None,
     key: AuthorityKey = None,
     as_json: AsJson = False,
@@ -49,10 +68,9 @@ def issue(
     )
 
     folder = folder_of(context)
-    if secrets_file is not None and secrets_file.exists():
-        raise fail(f"{secrets_file} exists already", 2)
-    with folder.services() as services:
+    with folder.services() as services, handing_over(secrets_file) as hand_over:
         owner = subscriber(services, username)
+        desk = Enrolment(services, folder.authority(key))
         new = NewCredential(
             subscriber_id=owner.id,
             algorithm=algorithm,
@@ -61,20 +79,62 @@ def issue(
             description=description,
             validity_days=validity_days,
         )
-        issued = Enrolment(services, folder.authority(key)).issue(new)
-        service = services.config.service.name
-    record = {
-        "credential_id": issued.credential_id,
-        "subscriber_id": owner.id,
-        "certificate": base64.b64encode(issued.certificate).decode("ascii"),
-    }
-    secrets = _handed_over(issued, service, username)
-    if secrets_file is None:
-        record |= secrets
-    else:
-        write_secret(secrets_file, json.dumps(secrets, indent=2) + "\n")
-        record["secrets_file"] = str(secrets_file)
+        created = desk.create(new)
+        record = {"credential_id": created.credential_id, "subscriber_id": owner.id}
+        # First of all: they are told once, whatever comes after.
+        record |= hand_over(_handed_over(created.secrets, services.config.service.name, username))
+        if csr_file is not None:
+            write_new(csr_file, created.csr)
+            show(record | {"csr_file": str(csr_file)}, as_json=as_json)
+            return
+        with _telling_on_failure(record, as_json=as_json):
+            certificate = desk.certify(created.credential_id, validity_days)
+    record["certificate"] = base64.b64encode(certificate).decode("ascii")
     show(record, as_json=as_json)
+
+
+@app.command("certify")
+def certify(
+    context: typer.Context,
+    credential_id: CredentialId,
+    validity_days: ValidityDays = 5 * 365,
+    key: AuthorityKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """A certificate of the embedded CA for a key, with the holder's records as they are now."""
+    from remote_signing.rssp.enrolment import Enrolment
+
+    folder = folder_of(context)
+    with folder.services() as services:
+        desk = Enrolment(services, folder.authority(key))
+        certificate = desk.certify(credential_id, validity_days)
+    encoded = base64.b64encode(certificate).decode("ascii")
+    show({"credential_id": credential_id, "certificate": encoded}, as_json=as_json)
+
+
+@app.command("install-certificate")
+def install_certificate(
+    context: typer.Context,
+    credential_id: CredentialId,
+    file: Annotated[Path, typer.Argument(help="PEM: the certificate, then its issuers.")],
+    key: AuthorityKey = None,
+) -> None:
+    """Enable a credential with a certificate that another CA issued for its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from remote_signing.rssp.enrolment import Enrolment
+
+    try:
+        chain = x509.load_pem_x509_certificates(file.read_bytes())
+    except ValueError as error:
+        raise fail(f"{file} holds no PEM certificates", 2) from error
+    certificate, *issuers = (each.public_bytes(Encoding.DER) for each in chain)
+    folder = folder_of(context)
+    with folder.services() as services:
+        desk = Enrolment(services, folder.authority(key))
+        desk.install_certificate(credential_id, certificate, tuple(issuers))
+    say(f"{credential_id} has its certificate")
 
 
 @app.command("list")
@@ -122,16 +182,111 @@ def unlock(context: typer.Context, credential_id: CredentialId, key: AuthorityKe
     say(f"{credential_id} is unlocked")
 
 
-def _handed_over(issued: "Issued", service: str, username: str) -> dict[str, str]:
+@app.command("add-factor")
+def add_factor(
+    context: typer.Context,
+    credential_id: CredentialId,
+    kind: Annotated[FactorKind, typer.Argument(help="What the signer gets.")],
+    secrets_file: SecretsFile = None,
+    key: AuthorityKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a signer a further factor, such as a new phone's; tells its secret once."""
+    from remote_signing.rssp import subscribers
+    from remote_signing.rssp.enrolment import Enrolment
+
+    folder = folder_of(context)
+    with folder.services() as services, handing_over(secrets_file) as hand_over:
+        owner = subscribers.get(services.database, _found(services, credential_id).subscriber_id)
+        if owner is None:
+            raise fail(f"{credential_id} has no owner")
+        secrets = Enrolment(services, folder.authority(key)).add_factors(
+            credential_id, (kind.value,)
+        )
+        name = services.config.service.name
+        handed = hand_over(_handed_over(secrets, name, owner.username))
+    show({"credential_id": credential_id} | handed, as_json=as_json)
+
+
+@app.command("drop-factor")
+def drop_factor(
+    context: typer.Context,
+    credential_id: CredentialId,
+    factor_id: Annotated[str, typer.Argument(help="The factor's id, from `credential show`.")],
+    key: AuthorityKey = None,
+) -> None:
+    """Take a factor away for ever: a lost phone, a PIN that somebody knows."""
+    from remote_signing.rssp.enrolment import Enrolment
+
+    folder = folder_of(context)
+    with folder.services() as services:
+        Enrolment(services, folder.authority(key)).drop_factor(credential_id, factor_id)
+    say(f"{factor_id} is removed")
+
+
+@app.command("show")
+def show_one(
+    context: typer.Context,
+    credential_id: CredentialId,
+    as_json: AsJson = False,
+) -> None:
+    """One credential and its factors."""
+    with folder_of(context).services() as services:
+        found = _found(services, credential_id)
+    factors = ", ".join(f"{kind} {factor_id}" for factor_id, kind in found.factors)
+    show(_record(found) | {"factors": factors}, as_json=as_json)
+
+
+@app.command("enable")
+def enable(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
+    """End a suspension."""
+    _set_state(context, credential_id, "enabled", key)
+
+
+@app.command("disable")
+def disable(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
+    """Suspend a credential; its key is untouched."""
+    _set_state(context, credential_id, "disabled", key)
+
+
+def _found(services: "Services", credential_id: str) -> "CredentialView":
+    from remote_signing.rssp import credentials
+
+    view = credentials.visible(services.database, credential_id, agencies=(credentials.ANY_AGENCY,))
+    if view is None:
+        raise fail(f"no credential {credential_id}")
+    return view
+
+
+def _set_state(context: typer.Context, credential_id: str, state: str, key: Path | None) -> None:
+    from remote_signing.rssp.enrolment import Enrolment
+
+    folder = folder_of(context)
+    with folder.services() as services:
+        Enrolment(services, folder.authority(key)).set_state(credential_id, state)
+    say(f"{credential_id} is {state}")
+
+
+def _handed_over(secrets: "FactorSecrets", service: str, username: str) -> dict[str, str]:
     """What the signer gets, once: the initial PIN, and what an authenticator app scans."""
     from remote_signing.rssp.registration import otpauth_uri
 
     handed = {}
-    for pin in issued.secrets.pins.values():
+    for pin in secrets.pins.values():
         handed["pin"] = pin
-    for secret in issued.secrets.totp.values():
+    for secret in secrets.totp.values():
         handed["otpauth_uri"] = otpauth_uri(service, username, secret)
     return handed
+
+
+@contextmanager
+def _telling_on_failure(record: dict[str, str], *, as_json: bool) -> "Iterator[None]":
+    try:
+        yield
+    except RemoteSigningError:
+        show(record, as_json=as_json)
+        say(f"not certified; then: remote-signing credential certify {record['credential_id']}")
+        raise
 
 
 def _record(view: "CredentialView") -> dict[str, str | bool | int | None]:

@@ -5,6 +5,7 @@ PINs come from the files that ``sam.toml`` names; custodians' shares are files t
 
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -122,10 +123,49 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         | {"healthy": node.healthy}
         for node in nodes
     ]
-    columns = ("name", "healthy", "reachable", "agrees", "canary", "latency_ms", "fault")
-    show_table(records, columns, as_json=as_json)
+    columns = ("name", "healthy", "reachable", "agrees", "canary", "latency_ms")
+    show_table(records, (*columns, "missing_mechanisms", "fault"), as_json=as_json)
     if not all(node.healthy for node in nodes):
         raise typer.Exit(3)
+
+
+@app.command("discard")
+def discard(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="Name of the node in sam.toml.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Destroy them.")] = False,
+) -> None:
+    """Destroy what a ceremony that was cut off left in a node: keys of no cluster of ours."""
+    from remote_signing.sam import ceremony
+    from remote_signing.sam.cluster import load_cluster
+
+    config = folder_of(context).sam()
+    ours = load_cluster(config.cluster_file).cluster_id if config.cluster_file.exists() else None
+    found = ceremony.discard_strangers(_node(config, node), _lock_folder(config), ours, destroy=yes)
+    for cluster_id, objects in found.items():
+        done = f"{objects} objects destroyed" if yes else "keys there; --yes destroys them"
+        say(f"{node}: cluster {cluster_id}: {done}")
+    if not found:
+        say(f"{node}: nothing to discard")
+
+
+@app.command("merge-revocations")
+def merge_revocations(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="With the other host's revoked.ids and .head.")],
+) -> None:
+    """Take another SAM host's revocation list in: whatever is gone there is gone here."""
+    from remote_signing.sam.revocation import HEAD_FILE, IDS_FILE
+    from remote_signing.sap import SapClient, UnixAddress
+
+    # The head first: ids that came since are signed by a later one.
+    head = (folder / HEAD_FILE).read_bytes()
+    ids = (folder / IDS_FILE).read_bytes()
+    sam = SapClient(UnixAddress(folder_of(context).sam().socket))
+    try:
+        say(f"the revocation list has number {sam.merge_revocations(ids, head)}")
+    finally:
+        sam.close()
 
 
 @app.command("bench")
@@ -150,7 +190,11 @@ def bench(
 
 
 def _lock_folder(config: "SamConfig") -> Path:
+    """The SAM's state folder. Files that another user made there would stop the SAM's workers."""
     config.state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owner = config.state_folder.stat().st_uid
+    if owner != os.geteuid():
+        raise fail(f"{config.state_folder} is the SAM's, user id {owner}: run this as that user", 2)
     return config.state_folder
 
 

@@ -51,10 +51,10 @@ def show_table(records: Sequence[Record], columns: Sequence[str], *, as_json: bo
         typer.echo(line.rstrip())
 
 
-def write_secret(path: Path, content: str) -> None:
+def write_new(path: Path, content: bytes) -> None:
     """``content`` into the new file ``path`` (mode 0600); ``FileExistsError`` when it is there."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
 
 

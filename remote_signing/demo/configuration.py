@@ -40,7 +40,6 @@ def write(  # noqa: PLR0913 - three files need six things
             urls={"issuer": rssp, "consent": consent},
             database={"url": database_url},
             sam={"socket": str(state.socket)},
-            policy={"certificate_policies": [POLICY]},
             listen={"port": rssp_port, "notice": 0},
         ),
         "consent.toml": _document(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import queue
 import secrets
@@ -29,6 +30,7 @@ SHA256 = "2.16.840.1.101.3.4.2.1"
 ECDSA_SHA256 = "1.2.840.10045.4.3.2"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _SECONDS_TO_COME_BACK = 10.0
+_TOUR = "<!doctype html><title>Cổng</title><p>CODE <code>{}</code></p>"
 _THANKS = "<!doctype html><title>Cổng</title><p>Đã nhận kết quả. Có thể đóng trang này.</p>"
 
 
@@ -189,13 +191,14 @@ def _callback_server(port: int, answers: queue.SimpleQueue[dict[str, str]]) -> T
         """The portal's ``redirect_uri``."""
 
         def do_GET(self) -> None:
-            """Keep the parameters, thank the browser."""
+            """Keep the parameters, thank the browser; on the tour show them instead."""
             parts = urlsplit(self.path)
-            found = parts.path == "/callback"
-            if found:
-                answers.put({name: values[0] for name, values in parse_qs(parts.query).items()})
-            body = _THANKS.encode("utf-8") if found else b""
-            self.send_response(200 if found else 404)
+            brought = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            pages = {"/callback": _THANKS, "/tour": _TOUR.format(html.escape(_told(brought)))}
+            if parts.path == "/callback":
+                answers.put(brought)
+            body = pages.get(parts.path, "").encode("utf-8")
+            self.send_response(200 if body else 404)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -205,6 +208,10 @@ def _callback_server(port: int, answers: queue.SimpleQueue[dict[str, str]]) -> T
             """The query holds the code: it goes to no log."""
 
     return ThreadingHTTPServer(("127.0.0.1", port), Callback)
+
+
+def _told(brought: dict[str, str]) -> str:
+    return brought.get("code") or brought.get("error", "")
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

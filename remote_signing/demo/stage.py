@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remote_signing.demo.state import State
-    from remote_signing.demo.telling import Teller
 
 NODES = ("node-1", "node-2")
 CUSTODIANS = ("Trần Thị Bình", "Lê Văn Cường", "Phạm Thị Dung")
@@ -52,6 +53,11 @@ class Addresses:
         """Where the portal takes the official's browser back."""
         return f"http://127.0.0.1:{self.portal_port}/callback"
 
+    @property
+    def tour_uri(self) -> str:
+        """The same for the tour by hand: the page shows what the browser brought."""
+        return f"http://127.0.0.1:{self.portal_port}/tour"
+
 
 @dataclass(frozen=True, slots=True)
 class Signer:
@@ -63,6 +69,12 @@ class Signer:
     pin: str
     totp_secret: str
     credential_id: str
+    certificate: bytes
+
+    @property
+    def certificate_pem(self) -> str:
+        """The certificate as openssl reads it."""
+        return ssl.DER_cert_to_PEM_cert(self.certificate)
 
 
 class Stage:
@@ -185,7 +197,13 @@ class Stage:
         handed = json.loads(issued_file.read_text(encoding="utf-8"))
         totp = parse_qs(urlsplit(handed["otpauth_uri"]).query)["secret"][0]
         return agency, Signer(
-            subscriber_id, USERNAME, password, handed["pin"], totp, issued["credential_id"]
+            subscriber_id,
+            USERNAME,
+            password,
+            handed["pin"],
+            totp,
+            issued["credential_id"],
+            base64.b64decode(issued["certificate"]),
         )
 
     def register_portal(self, client_id: str, jwks: dict[str, Any], agency: str) -> None:
@@ -214,8 +232,8 @@ class Stage:
         """Until the programs end by themselves; their exit status."""
         return self._programs.wait() if self._programs else 0
 
-    def stop(self, teller: Teller) -> None:
-        """SIGTERM: each program answers what it has taken and ends."""
+    def stop(self) -> None:
+        """SIGTERM: each program answers what it has taken and ends; ``DemoFailed`` otherwise."""
         if self._programs is None:
             return
         self._programs.send_signal(signal.SIGTERM)
@@ -226,7 +244,7 @@ class Stage:
             status = self._programs.wait()
         self._programs = None
         if status:
-            teller.line(f"    the programs ended with status {status}: see {self.state.log}")
+            raise DemoFailed(f"the programs ended with status {status}: see {self.state.log}")
 
     def _agency(self) -> str:
         """A database that outlives the demo's folder may know the ministry already."""
@@ -256,7 +274,5 @@ class Stage:
 
 def root_certificate(ceremony: Path) -> bytes:
     """The root CA's certificate (DER) from the public cluster file."""
-    import base64  # noqa: PLC0415 - used here alone
-
     cluster = json.loads((ceremony / "cluster.json").read_text(encoding="utf-8"))
     return base64.b64decode(cluster["content"]["certificates"]["root"])

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from remote_signing.demo import document, stage, verdict
+from remote_signing.demo import document, stage, tour, verdict
 from remote_signing.demo.official import Official
 from remote_signing.demo.portal import Portal
 from remote_signing.demo.stage import Stage
@@ -54,17 +54,16 @@ class Story:
             stack.callback(self._stop)
             self._start()
             portal = stack.enter_context(Portal(self._stage.addresses))
-            signer = self._enrol(portal)
-            prepared, label, service_token = self._prepare(portal, signer, pdf)
+            agency, signer = self._enrol(portal)
+            prepared, label = self._prepare(portal, signer, pdf)
             asked = self._ask(portal, signer, prepared, label)
             self._consent(signer, asked, prepared, label)
             self._lose(nodes[0])
             signature = self._sign(portal, signer, asked, prepared, nodes[0])
             signed = self._finish(prepared, signature)
             self._check_records(signer, nodes)
-            del service_token
             if self._wanted.keep:
-                self._keep(signer, nodes[0], signed)
+                self._keep(agency, signer, nodes[0], signed)
         return signed
 
     def _read_pdf(self) -> bytes:
@@ -95,17 +94,15 @@ class Story:
             checks = self._stage.wait_until_ready()
             self._teller.say("ready: " + ", ".join(f"{k} {v}" for k, v in checks.items()))
 
-    def _enrol(self, portal: Portal) -> Signer:
+    def _enrol(self, portal: Portal) -> tuple[str, Signer]:
         with self._teller.step(f"Enrol {stage.OFFICIAL} ({stage.POSITION}, {stage.AGENCY})"):
             agency, signer = self._stage.enrol()
             self._teller.say("key made in the HSM, certified by the embedded CA")
             self._stage.register_portal(portal.client_id, portal.jwks, agency)
             self._teller.say(f"portal «{stage.PORTAL}»: private_key_jwt, DPoP")
-        return signer
+        return agency, signer
 
-    def _prepare(
-        self, portal: Portal, signer: Signer, pdf: bytes
-    ) -> tuple[document.Prepared, str, str]:
+    def _prepare(self, portal: Portal, signer: Signer, pdf: bytes) -> tuple[document.Prepared, str]:
         with self._teller.step("Portal: read the certificate, prepare the PDF (PAdES B-B)"):
             token = portal.service_token()
             info = portal.credential_info(token, signer.subscriber_id)
@@ -113,7 +110,7 @@ class Story:
             prepared = asyncio.run(document.prepare(pdf, chain, "Ký ban hành"))
             label = self._wanted.pdf.name if self._wanted.pdf else BUNDLED
             self._teller.say(f"{label}: {len(pdf)} bytes; to be signed: {prepared.dtbs_r.hex()}")
-        return prepared, label, token
+        return prepared, label
 
     def _ask(
         self, portal: Portal, signer: Signer, prepared: document.Prepared, label: str
@@ -216,9 +213,10 @@ class Story:
         if checks.get(f"hsm:{lost.name}") == "ok" or lost.tokens.exists():
             raise DemoFailed(f"{lost.name} was not lost")
 
-    def _keep(self, signer: Signer, lost: Node, signed: Path) -> None:
+    def _keep(self, agency: str, signer: Signer, lost: Node, signed: Path) -> None:
         """Leave everything running, with all nodes, until Ctrl-C."""
         lost.bring_back()
+        into_shell = tour.prepare(self._stage, agency, signer)
         addresses, teller = self._stage.addresses, self._teller
         teller.line(f"\nsigned PDF       {signed}")
         teller.line(f"CSC API          {addresses.rssp}/csc/v2/info")
@@ -229,12 +227,13 @@ class Story:
         teller.line(f"signing PIN      {signer.pin}")
         teller.line(f"TOTP             secret {signer.totp_secret} (an authenticator app takes it)")
         teller.line(f"configuration    remote-signing --config {self._state.config} --help")
+        teller.line(f"tour by hand     {into_shell}")
         teller.line("\nCtrl-C ends it.")
         self._stage.wait_for_end()
 
     def _stop(self) -> None:
         with self._teller.step("Stop the programs (SIGTERM, each drains)"):
-            self._stage.stop(self._teller)
+            self._stage.stop()
 
 
 __all__: list[Any] = ["Story", "Wanted"]

@@ -10,6 +10,7 @@ from remote_signing.identifiers import new_id
 from remote_signing.rssp.activation_model import State
 from remote_signing.rssp.activation_sql import ACTIVATION, SYSTEM, TIME_PREFIX, now, step, steps
 from remote_signing.rssp.models import (
+    OPEN,
     access_token,
     login_session,
     refresh_token,
@@ -19,7 +20,7 @@ from remote_signing.rssp.models import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import CTE, ColumnElement, Executable
+    from sqlalchemy import CTE, ColumnElement, Executable, Table, TextClause
 
     from remote_signing.rssp.deps import Services
 
@@ -68,13 +69,25 @@ def prune(services: Services) -> int:
         login_session: at - _DAY_MS,
         service_authorization: at - _DAY_MS,
     }
-    count = 0
-    for table, end in ends.items():
-        count += services.database.run(delete(table).where(table.c.expires_at < end))
-    old = delete(signature_activation).where(
-        ACTIVATION.id < new_id(at - kept)[:TIME_PREFIX], ACTIVATION.state.in_(_FINISHED)
+    count = sum(
+        _delete_all(services, table, table.c.expires_at < end) for table, end in ends.items()
     )
-    return count + services.database.run(old)
+    too_old = ACTIVATION.id < new_id(at - kept)[:TIME_PREFIX]
+    finished = ACTIVATION.state.in_(_FINISHED)
+    return count + _delete_all(services, signature_activation, too_old, finished)
+
+
+def _delete_all(services: Services, table: Table, *conditions: ColumnElement[bool]) -> int:
+    """Delete what meets the conditions, 500 rows a statement: none may hold writers up for long."""
+    (key,) = table.primary_key.columns
+    batch = select(key).where(*conditions).limit(_BATCH).with_for_update(skip_locked=True)
+    statement = delete(table).where(key.in_(batch.scalar_subquery()))
+    count = 0
+    while True:
+        done = services.database.run(statement)
+        count += done
+        if done < _BATCH:
+            return count
 
 
 def _in_batches(services: Services, statement: Executable, parameters: dict[str, object]) -> int:
@@ -86,7 +99,7 @@ def _in_batches(services: Services, statement: Executable, parameters: dict[str,
             return count
 
 
-def _due(*conditions: ColumnElement[bool]) -> CTE:
+def _due(*conditions: ColumnElement[bool] | TextClause) -> CTE:
     """The next batch; rows that another process has locked at this moment are its business."""
     query = select(ACTIVATION.id).where(*conditions).order_by(ACTIVATION.expires_at).limit(_BATCH)
     return query.with_for_update(skip_locked=True).cte("due")
@@ -97,6 +110,7 @@ _FINISHED = [
     for state in (State.SIGNED, State.DENIED, State.EXPIRED, State.REVOKED, State.FAILED)
 ]
 _WITHOUT_OUTCOME = (
+    OPEN,
     ACTIVATION.state == State.SIGNING.value,
     ACTIVATION.signing_since <= bindparam("overdue", type_=BigInteger()),
 )
@@ -114,6 +128,7 @@ _GIVE_UP_ALL = (
     .returning(ACTIVATION.id)
 )
 _OVER = (
+    OPEN,
     ACTIVATION.state.in_([State.PENDING.value, State.AUTHORIZED.value]),
     ACTIVATION.expires_at <= now,
 )

@@ -365,8 +365,10 @@ def _refusal(services: Services, new: NewActivation) -> RemoteSigningError:
         return CredentialUnknown("no such credential for this caller")
     if row.state != "enabled" or row.subscriber_state != "active":
         return CredentialDisabled(f"credential {row.state}, subscriber {row.subscriber_state}")
-    if not row.not_before <= services.now_ms() < row.not_after:
-        return CertificateExpired("outside the certificate's validity")
+    if row.not_before > services.now_ms():
+        return CredentialDisabled("the certificate's validity has not begun")
+    if row.not_after <= services.now_ms():
+        return CertificateExpired("the certificate's validity is over")
     if row.failed_attempts >= row.attempt_limit:
         return CredentialLocked("too many failed attempts")
     return _policy_refusal(row, new)

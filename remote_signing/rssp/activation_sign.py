@@ -5,6 +5,7 @@
 3. One UPDATE commits the outcome; then, and not before, the signatures leave.
 
 A crash between 1 and 3 leaves a row in SIGNING; :func:`.activation_recovery.recover` explains it.
+An answer of the SAM that does not come is recorded as unknown outcome (``signing.unknown``).
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from remote_signing.errors import (
     CertificateExpired,
     CredentialDisabled,
     HashNotAuthorised,
+    Refusal,
     RemoteSigningError,
     SadExpired,
     SadInvalid,
+    SamUnavailable,
+    SamUnreachable,
     SigningInProgress,
     TooManySignatures,
     Unavailable,
@@ -38,12 +42,15 @@ from remote_signing.rssp.activation_request import hashes_key
 from remote_signing.rssp.activation_sign_sql import (
     FINISH,
     LOOK,
+    REFUSED,
     REPEATED,
     RESERVE,
     RETURN,
+    RETURN_UNKNOWN,
     SERVICE_TOKEN,
     bearer_parameters,
 )
+from remote_signing.rssp.activation_sql import CLIENT
 from remote_signing.sap import SignRequest
 
 if TYPE_CHECKING:
@@ -94,9 +101,14 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
             return _sign(services, call, reserved)
         row = _look(services, call)
         stored = json.loads(row.outcomes).get(call.key.hex())
+        try:
+            _check_stands(services, row, call)
+            after = row.used if stored is not None else take(row, call)
+        except Refusal as error:
+            _refused(services, row, call, error)
+            raise
         if stored is not None:
             return _repeat(services, call, stored)
-        after = take(row, call)
         reserved = _reserve(services, call, row.used, after, whole=False)
     raise SigningInProgress("others take their hashes of this activation at this moment")
 
@@ -162,7 +174,7 @@ def _sign(services: Services, call: _Call, reserved: _Reserved) -> tuple[bytes, 
     try:
         signed = services.sam.sign(request)
     except RemoteSigningError as error:
-        # No signature has left the SAM, so the hashes may be signed by another call.
+        # No signature has left, so another call may sign these hashes.
         _return(services, call, reserved, error)
         raise
     # Step 4e: the outcome; then, and not before, the signatures leave.
@@ -198,14 +210,20 @@ def _finish(
 def _return(
     services: Services, call: _Call, reserved: _Reserved, error: RemoteSigningError
 ) -> None:
-    """SIGNING → AUTHORIZED with the hashes unused again. One statement."""
+    """SIGNING → AUTHORIZED with the hashes unused again. One statement.
+
+    When the SAM had the request and its answer is missing, the key may have been used. The
+    signatures are lost, and the signer has consented to these hashes: so they may be signed again,
+    and the record says that the outcome is unknown.
+    """
+    asked = isinstance(error, SamUnavailable) and not isinstance(error, SamUnreachable)
     detail: dict[str, JsonValue] = {"reason": type(error).__name__, "request": call.key.hex()}
     parameters = {
         **_mine(services, call, reserved),
         "used_before": reserved.before,
         "event": audit.detail_text(detail),
     }
-    _surely(services, RETURN, parameters)
+    _surely(services, RETURN_UNKNOWN if asked else RETURN, parameters)
 
 
 def _surely(services: Services, statement: Executable, parameters: dict[str, object]) -> Any:  # noqa: ANN401 - Row of columns of any type
@@ -244,13 +262,19 @@ def _repeat(services: Services, call: _Call, stored: list[str]) -> tuple[bytes, 
 
 
 def _look(services: Services, call: _Call) -> Row[Any]:
-    """The activation, when ``call`` may go on with it, or why not. One statement."""
+    """The activation of the bearer of ``call``. One statement."""
     at = services.now_ms()
     use = call.use
     row = services.database.one(LOOK[use.service_token is not None], bearer_parameters(use, at))
     if row is None:
         raise _stranger(services, use, at)
-    if use.credential_id != row.credential_id:
+    return row
+
+
+def _check_stands(services: Services, row: Row[Any], call: _Call) -> None:
+    """That the activation is for this call and not over, or why not."""
+    at = services.now_ms()
+    if call.use.credential_id != row.credential_id:
         raise SadInvalid("for another credential")
     if row.expires_at <= at or row.state == State.EXPIRED.value:
         raise SadExpired("the activation is over")
@@ -258,7 +282,17 @@ def _look(services: Services, call: _Call) -> Row[Any]:
         _wait_or_give_up(services, row, at)
     if row.state not in {State.AUTHORIZED.value, State.SIGNED.value}:
         raise SadInvalid(f"the activation is {row.state}")
-    return row
+
+
+def _refused(services: Services, row: Row[Any], call: _Call, error: Refusal) -> None:
+    """Put the refusal on record among the activation's other events. At most one statement."""
+
+    def write(detail: str) -> None:
+        parameters = {"the_id": row.id, "now": services.now_ms(), "event": detail}
+        services.database.one(REFUSED, parameters)
+
+    detail: dict[str, JsonValue] = {"reason": type(error).__name__, "request": call.key.hex()}
+    services.refusals.keep(row.client_id, detail, write)
 
 
 def _stranger(services: Services, use: Use, at: int) -> RemoteSigningError:
@@ -266,6 +300,14 @@ def _stranger(services: Services, use: Use, at: int) -> RemoteSigningError:
     if use.service_token is not None:
         bearer = services.database.one(SERVICE_TOKEN, bearer_parameters(use, at))
         if bearer is not None:
+            event = audit.Event(
+                "signing.refused",
+                CLIENT,
+                client_id=bearer.client_id,
+                subscriber_id=bearer.subscriber_id,
+                detail={"reason": SadInvalid.__name__},
+            )
+            services.refusals.record(event)
             return SadInvalid("no such SAD of this caller")
     return AccessRefused("no such token, or not bound to this caller", reason="invalid_token")
 
@@ -279,10 +321,11 @@ def _wait_or_give_up(services: Services, row: Row[Any], at: int) -> None:
 
 def take(row: Row[Any], call: _Call) -> str:
     """``used`` after the call's hashes are taken; the refusal when they are not all free."""
-    if row.credential_state != "enabled":
-        raise CredentialDisabled(f"credential {row.credential_state}")
-    if not row.usable:
-        raise CertificateExpired("certificate not valid now, or subscriber suspended")
+    if row.credential_state != "enabled" or row.signer_state != "active" or row.is_early:
+        told = f"credential {row.credential_state}, signer {row.signer_state}"
+        raise CredentialDisabled(f"{told}, not yet valid: {bool(row.is_early)}")
+    if row.is_expired:
+        raise CertificateExpired("the certificate's validity is over")
     request = json.loads(row.request)
     if not request["hashes"]:
         return _take_any(row.used, len(call.use.hashes))

@@ -12,6 +12,7 @@ from remote_signing.rssp.activation_sql import (
     ACTIVATION,
     CLIENT,
     CREDENTIAL,
+    SUBSCRIBER,
     TOKEN,
     client_is_active,
     credential_is_usable,
@@ -23,7 +24,12 @@ from remote_signing.rssp.activation_sql import (
     the_secret,
     valid_service_token,
 )
-from remote_signing.rssp.models import signature_activation
+from remote_signing.rssp.models import (
+    access_token,
+    oauth_client,
+    signature_activation,
+    subscriber,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Update
@@ -85,6 +91,8 @@ def _reserve_statement(*, service: bool, whole: bool) -> Any:  # noqa: ANN401 - 
     return statement.values(
         state=State.SIGNING.value,
         used=bindparam("used_after", type_=Text()),
+        # Whoever uses the SAD has got it: from here on the handle gives no other.
+        handle_secret=None,
         signing_since=now,
         signing_key=bindparam("the_key", type_=LargeBinary()),
     ).returning(
@@ -92,14 +100,29 @@ def _reserve_statement(*, service: bool, whole: bool) -> Any:  # noqa: ANN401 - 
     )
 
 
+def _bearers_signer_is_active(*, service: bool) -> ColumnElement[bool]:
+    """That nobody has suspended the signer whose token the bearer is. A client's own has none."""
+    signer = select(SUBSCRIBER.id).where(
+        SUBSCRIBER.id == ACTIVATION.subscriber_id, SUBSCRIBER.state == "active"
+    )
+    active = exists(signer.correlate(signature_activation))
+    if not service:
+        return active
+    clients_own = select(TOKEN.id).where(*valid_service_token(), TOKEN.subscriber_id.is_(None))
+    return or_(active, exists(clients_own))
+
+
 def _look_statement(*, service: bool) -> Any:  # noqa: ANN401 - a Select of columns of any type
+    signer = select(SUBSCRIBER.state).where(SUBSCRIBER.id == ACTIVATION.subscriber_id)
     return select(
         *(ACTIVATION.id, ACTIVATION.credential_id, ACTIVATION.client_id, ACTIVATION.state),
         *(ACTIVATION.expires_at, ACTIVATION.request, ACTIVATION.used, ACTIVATION.outcomes),
         ACTIVATION.signing_since,
         of_credential(CREDENTIAL.state).label("credential_state"),
-        credential_is_usable().label("usable"),
-    ).where(*_bearer(service=service))
+        of_credential((CREDENTIAL.not_before > now).label("is_early")),
+        of_credential((CREDENTIAL.not_after <= now).label("is_expired")),
+        signer.correlate(signature_activation).scalar_subquery().label("signer_state"),
+    ).where(*_bearer(service=service), _bearers_signer_is_active(service=service))
 
 
 def _mine_only(kind: str) -> Update:
@@ -107,6 +130,20 @@ def _mine_only(kind: str) -> Update:
         ACTIVATION.state == State.SIGNING.value,
         ACTIVATION.signing_key == bindparam("the_key", type_=LargeBinary()),
         ACTIVATION.signing_since == bindparam("since", type_=BigInteger()),
+    )
+
+
+def _back(kind: str) -> Any:  # noqa: ANN401 - an Update with RETURNING
+    """SIGNING → AUTHORIZED, with the hashes unused again."""
+    return (
+        _mine_only(kind)
+        .values(
+            state=State.AUTHORIZED.value,
+            used=bindparam("used_before", type_=Text()),
+            signing_since=None,
+            signing_key=None,
+        )
+        .returning(ACTIVATION.id)
     )
 
 
@@ -133,15 +170,18 @@ RESERVE = {
 }
 LOOK = {service: _look_statement(service=service) for service in (False, True)}
 FINISH = {remain: _finish_statement(remain=remain) for remain in (False, True)}
-RETURN = (
-    _mine_only("signing.returned")
-    .values(
-        state=State.AUTHORIZED.value,
-        used=bindparam("used_before", type_=Text()),
-        signing_since=None,
-        signing_key=None,
-    )
-    .returning(ACTIVATION.id)
-)
+RETURN = _back("signing.returned")
+RETURN_UNKNOWN = _back("signing.unknown")
 REPEATED = step("signing.repeated", CLIENT).returning(ACTIVATION.id)
-SERVICE_TOKEN = select(TOKEN.id).where(*valid_service_token())
+REFUSED = step("signing.refused", CLIENT).returning(ACTIVATION.id)
+# A token of a disabled client or of a suspended signer is good for nothing.
+SERVICE_TOKEN = (
+    select(TOKEN.client_id, TOKEN.subscriber_id)
+    .join_from(access_token, oauth_client)
+    .outerjoin(subscriber, SUBSCRIBER.id == TOKEN.subscriber_id)
+    .where(
+        *valid_service_token(),
+        oauth_client.c.state == "active",
+        or_(SUBSCRIBER.id.is_(None), SUBSCRIBER.state == "active"),
+    )
+)

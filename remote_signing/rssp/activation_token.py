@@ -14,6 +14,7 @@ from remote_signing.errors import (
     ActivationDenied,
     ActivationExpired,
     ActivationUnknown,
+    CredentialLocked,
     RemoteSigningError,
     ReplayDetected,
 )
@@ -22,7 +23,9 @@ from remote_signing.rssp.activation_model import CredentialToken, Pending, SadIs
 from remote_signing.rssp.activation_sql import (
     ACTIVATION,
     CLIENT,
+    CREDENTIAL,
     now,
+    of_credential,
     step,
     the_client,
     the_id,
@@ -85,11 +88,13 @@ def check_handle(
     *,
     subscriber_id: str | None = None,
 ) -> Pending | SadIssued:
-    """How a decoupled request stands; gives the SAD once, then the handle is spent.
+    """How a decoupled request stands; gives the SAD once the signer has consented.
 
-    One statement while pending, two when the SAD is given. ``subscriber_id`` limits to that
-    signer. Errors: ``ActivationUnknown`` (also a spent handle), ``ActivationDenied``,
-    ``ActivationExpired``.
+    An answer may get lost on its way, and that must not cost the signer a second consent: until a
+    SAD is used the handle gives another, which replaces the former. Its first use spends the
+    handle. One statement while pending, two when the SAD is given. ``subscriber_id`` limits to
+    that signer. Errors: ``ActivationUnknown`` (also a spent handle), ``ActivationDenied``,
+    ``ActivationExpired``; ``CredentialLocked`` while the signer's answer would be refused for that.
     """
     at = services.now_ms()
     parameters: dict[str, object] = {
@@ -106,6 +111,8 @@ def check_handle(
     if row.state not in {State.PENDING.value, State.AUTHORIZED.value} or row.expires_at <= at:
         raise ActivationExpired(f"over: {row.state}")
     if row.state == State.PENDING.value:
+        if row.is_locked:
+            raise CredentialLocked("too many failed attempts since it was asked")
         return Pending(row.verification_code, row.expires_at)
     sad = Ticket.issue(handle.row_id)
     delivery = {**parameters, "new_token": sad.secret_hash, "event": "{}"}
@@ -196,9 +203,10 @@ _WHY_NOT_REDEEMED = select(
 
 _STILL_OPEN = ACTIVATION.state.in_([State.PENDING.value, State.AUTHORIZED.value])
 _ENDED = {
-    # What is being signed, or signed already, cannot be called back: only its bearer goes.
+    # What is being signed, or signed already, cannot be called back: only its bearer goes. The
+    # token stays known, so that its bearer is told what became of it: it is over.
     "state": case((_STILL_OPEN, State.REVOKED.value), else_=ACTIVATION.state),
-    "token_secret": None,
+    "expires_at": now,
     "handle_secret": None,
     "sad": case((_STILL_OPEN, None), else_=ACTIVATION.sad),
 }
@@ -212,6 +220,7 @@ _REVOKE = (
     step("activation.revoked", CLIENT)
     .where(
         ACTIVATION.client_id == the_client,
+        ACTIVATION.expires_at > now,
         or_(
             ACTIVATION.token_secret == the_secret,
             ACTIVATION.handle_secret == the_secret,
@@ -230,10 +239,11 @@ _OWN_HANDLE = (
 _LOOK = select(
     *(ACTIVATION.subscriber_id, ACTIVATION.state),
     *(ACTIVATION.expires_at, ACTIVATION.verification_code),
+    of_credential((CREDENTIAL.failed_attempts >= CREDENTIAL.attempt_limit).label("is_locked")),
 ).where(*_OWN_HANDLE)
 _DELIVER = (
     step("sad.delivered", CLIENT)
     .where(*_OWN_HANDLE, ACTIVATION.state == State.AUTHORIZED.value, ACTIVATION.expires_at > now)
-    .values(token_secret=_new_token, handle_secret=None)
+    .values(token_secret=_new_token)
     .returning(ACTIVATION.id)
 )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -60,9 +61,14 @@ def from_environment() -> FastAPI:
 
 
 def serve(path: Path) -> None:
-    """Run the configuration in ``path`` until SIGTERM; ``ConfigInvalid`` before anything runs."""
+    """Run the configuration in ``path`` until SIGTERM; ``ConfigInvalid`` before anything runs.
+
+    The exit status is 0: being stopped is not a failure.
+    """
     config = configuration.load(path)
     logs.configure()
+    # uvicorn raises the signal again for whoever handled it before, when everything is drained.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     os.environ[CONFIG_VARIABLE] = str(path.resolve())
     listen = config.listen
     uvicorn.run(

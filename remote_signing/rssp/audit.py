@@ -1,21 +1,23 @@
 """The audit table: what happened, once written never changed.
 
 Every row has one canonical spelling (:func:`leaf`), so that a Merkle log (RFC 6962) can be laid
-over the table. Rows carry digests and ids, never secrets. Changes of a signature activation are
-written by a trigger in the very statement that makes the change; everything else calls
-:func:`record` in the transaction of the change.
+over the table. Rows carry digests and ids, never secrets. Changes of a signature activation and of
+an access token are written by a trigger in the very statement that makes the change; everything
+else calls :func:`record` in the transaction of the change. Refusals: :mod:`.refusals`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import pwd
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, tuple_
 
 from remote_signing import strict_json
-from remote_signing.rssp.models import audit_event
+from remote_signing.rssp.models import audit_event, credential
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +46,10 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. ``kind`` is ``noun.verb``; ``actor`` a role or ``ra:<key id>``."""
+    """Something that happened. ``kind`` is ``noun.verb``.
+
+    ``actor``: a role (``client``, ``signer``, ``system``), ``operator:<name>``, ``ra:<key id>``.
+    """
 
     kind: str
     actor: str
@@ -57,19 +62,39 @@ class Event:
 
 def record(connection: Connection, event: Event, at_ms: int) -> None:
     """Write ``event`` in the transaction of the change that it tells of. One statement."""
-    connection.execute(
-        insert(audit_event),
-        {
-            "at": at_ms,
-            "kind": event.kind,
-            "actor": event.actor,
-            "client_id": event.client_id,
-            "subscriber_id": event.subscriber_id,
-            "credential_id": event.credential_id,
-            "activation_id": event.activation_id,
-            "detail": detail_text(event.detail),
-        },
-    )
+    connection.execute(insert(audit_event), _values(event, detail_text(event.detail), at_ms))
+
+
+def write(database: Database, event: Event, detail: str, at_ms: int) -> None:
+    """Write ``event``, which tells of no change, with ``detail`` in its place. One statement."""
+    database.run(insert(audit_event), _values(event, detail, at_ms))
+
+
+def operator() -> str:
+    """The actor of a command line: ``operator:`` and the name of the system's user.
+
+    Under sudo that is who called it.
+    """
+    uid = os.getuid()
+    caller = os.environ.get("SUDO_UID", "") if uid == 0 else ""
+    uid = int(caller) if caller.isdecimal() else uid
+    try:
+        return f"operator:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"operator:{uid}"
+
+
+def _values(event: Event, detail: str, at_ms: int) -> dict[str, object]:
+    return {
+        "at": at_ms,
+        "kind": event.kind,
+        "actor": event.actor,
+        "client_id": event.client_id,
+        "subscriber_id": event.subscriber_id,
+        "credential_id": event.credential_id,
+        "activation_id": event.activation_id,
+        "detail": detail,
+    }
 
 
 def detail_text(detail: Mapping[str, JsonValue]) -> str:
@@ -88,13 +113,45 @@ def leaf_hash(row: Row[Any]) -> bytes:
     return hashlib.sha256(_LEAF_PREFIX + leaf(row)).digest()
 
 
-def events(
-    database: Database, *, after: int = 0, activation_id: str | None = None
+def events(  # noqa: PLR0913 - each is a condition
+    database: Database,
+    *,
+    after: int = 0,
+    activation_id: str | None = None,
+    credential_id: str | None = None,
+    subscriber_id: str | None = None,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
 ) -> Iterator[Row[Any]]:
-    """The rows with a number above ``after``, oldest first, read page by page."""
-    statement = select(audit_event).order_by(audit_event.c.number).limit(_PAGE)
-    if activation_id is not None:
-        statement = statement.where(audit_event.c.activation_id == activation_id)
-    while rows := database.all(statement.where(audit_event.c.number > after)):
+    """The rows that meet every condition, oldest first, read page by page along an index.
+
+    ``after`` is a number, ``since_ms`` is within and ``until_ms`` is not. Numbers are given when a
+    row is written and seen when its transaction ends: on PostgreSQL a number may appear after a
+    higher one, by as long as a transaction lasts (seconds). Who follows the table by ``after``
+    starts a minute back and passes over what is known.
+    """
+    statement = select(audit_event).where(_ROW.number > after).limit(_PAGE)
+    for column, wanted in (
+        (_ROW.activation_id, activation_id),
+        (_ROW.subscriber_id, subscriber_id),
+    ):
+        if wanted is not None:
+            statement = statement.where(column == wanted)
+    if credential_id is not None:
+        # There is an index by signer; a credential is its signer's for ever.
+        signer = select(credential.c.subscriber_id).where(credential.c.id == credential_id)
+        statement = statement.where(
+            _ROW.credential_id == credential_id, _ROW.subscriber_id == signer.scalar_subquery()
+        )
+    if until_ms is not None:
+        statement = statement.where(_ROW.at < until_ms)
+    in_time = since_ms is not None or until_ms is not None
+    place = (_ROW.at, _ROW.number) if in_time else (_ROW.number,)
+    statement = statement.order_by(*place)
+    last = (since_ms or 0, after) if in_time else (after,)
+    while rows := database.all(statement.where(tuple_(*place) > tuple_(*last))):
         yield from rows
-        after = rows[-1].number
+        last = (rows[-1].at, rows[-1].number) if in_time else (rows[-1].number,)
+
+
+_ROW = audit_event.c

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from sqlalchemy import bindparam, null, select
 
-from remote_signing.errors import InvalidInput, Refusal, ReplayDetected
+from remote_signing.errors import AccessRefused, InvalidInput, Refusal, ReplayDetected
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import client_certificate, dpop, jose, replay, service_tokens
 from remote_signing.rssp.models import (
@@ -125,18 +125,21 @@ def read(services: Services, request: Request) -> Presented:
 def prove(services: Services, presented: Presented) -> Proved:
     """Check shape and proof of possession. No statement but the proof's row in ``replay``.
 
-    Errors: ``BearerRefused``.
+    That row is written for a token that was given out, bound to the key proved: anybody can make
+    proofs, and must not fill the table with them. Errors: ``BearerRefused``.
     """
     service = service_tokens.parse(presented.token, ACCESS_PREFIX)
     ticket = service or Ticket.parse(presented.token)
     if ticket is None:
         raise BearerRefused("not one of our tokens", "invalid_token", presented.scheme)
+    scope: Scope = "service" if service else "credential"
+    is_dpop = presented.scheme == "DPoP"
     certificate = presented.certificate
     return Proved(
-        scope="service" if service else "credential",
+        scope=scope,
         ticket=ticket,
         scheme=presented.scheme,
-        jkt=_proved_key(services, presented) if presented.scheme == "DPoP" else None,
+        jkt=_proved_key(services, presented, scope, ticket) if is_dpop else None,
         x5t=None if certificate is None else certificate.thumbprint,
     )
 
@@ -167,15 +170,21 @@ def refused(reason: Reason, proved: Proved) -> BearerRefused:
     return BearerRefused("refused by the statement that used it", reason, proved.scheme)
 
 
-def _proved_key(services: Services, presented: Presented) -> str:
+def _proved_key(services: Services, presented: Presented, scope: Scope, ticket: Ticket) -> str:
     url = f"{services.config.urls.issuer}{presented.path}"
     try:
         proof = dpop.check(
             presented.proofs, presented.method, url, services.now_ms(), presented.token
         )
-        replay.once(services.database, proof.once, proof.expires_at_ms)
-    except (dpop.DpopProofInvalid, ReplayDetected) as error:
+    except dpop.DpopProofInvalid as error:
         raise BearerRefused(error.cause, "invalid_dpop_proof", "DPoP") from error
+    token = replay.Bound(scope, ticket.row_id, ticket.secret_hash, proof.jkt)
+    try:
+        replay.once_for_token(services.database, token, proof.once, proof.expires_at_ms)
+    except ReplayDetected as error:
+        raise BearerRefused(error.cause, "invalid_dpop_proof", "DPoP") from error
+    except AccessRefused as error:
+        raise BearerRefused(error.cause, "invalid_token", "DPoP") from error
     return proof.jkt
 
 

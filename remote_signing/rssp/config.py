@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import math
 import tomllib
 import types
 import typing
@@ -81,7 +82,9 @@ class SamConfig:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
-    timeout: float = 20.0  # of a whole call; longer than the SAM's own deadlines
+    # Of a whole call; longer than the SAM's own worst case, which is twice its deadlines for wait
+    # and activation (20 s as delivered). Else a signature is given up that is still being made.
+    timeout: float = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +116,19 @@ class LifetimeConfig:
     code: int = 60  # FAPI 2.0: at most 60
     service_token: int = 3600
     refresh_token: int = 30 * 86400
+    refresh_family: int = 180 * 86400  # from the consent on, however often its tokens are renewed
     session_idle: int = 30 * 60
     session: int = 12 * 3600
     signing: int = 60  # a signature that takes longer is of unknown outcome; > 2 * sam.timeout
-    retention: int = 30 * 86400  # finished activations are kept; the audit table for ever
+    # Finished activations are kept so long; the audit table for ever. A used one-time code is known
+    # as used by its activation's row, so the row must outlive the code by far: at least 600.
+    retention: int = 30 * 86400
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyConfig:
     """What the installation allows."""
 
-    certificate_policies: tuple[str, ...]  # OIDs put into certificates and told by credentials/info
     attempt_limit: int = 5  # wrong PIN or code in a row until a credential is locked
     sign_in_limit: int = 10  # wrong passwords in a row until sign-in pauses
     sign_in_pause: int = 900  # seconds
@@ -138,7 +143,7 @@ class RsspConfig:
     urls: UrlConfig
     database: DatabaseConfig
     sam: SamConfig
-    policy: PolicyConfig
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     listen: ListenConfig = field(default_factory=ListenConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     lifetimes: LifetimeConfig = field(default_factory=LifetimeConfig)
@@ -148,8 +153,11 @@ class RsspConfig:
         _check_sam(self.sam)
         _check_lifetimes(self.lifetimes)
         _check_networks(self.proxy)
-        if ":" in (urlsplit(self.database.url).netloc.rpartition("@")[0]):
-            raise ConfigInvalid("database.url holds a password: name a database.password_file")
+        _check_database(self.database)
+        # Else a call that still runs could be taken for one whose process died.
+        if self.lifetimes.signing <= 2 * self.sam.timeout:
+            told = f"{self.lifetimes.signing} is not more than twice sam.timeout"
+            raise ConfigInvalid(f"lifetimes.signing: {told} ({self.sam.timeout})")
 
 
 def load(path: Path) -> RsspConfig:
@@ -219,15 +227,24 @@ def _check_sam(sam: SamConfig) -> None:
         raise ConfigInvalid("sam: ca, certificate and key are needed beside host")
 
 
+def _check_database(database: DatabaseConfig) -> None:
+    if ":" in (urlsplit(database.url).netloc.rpartition("@")[0]):
+        raise ConfigInvalid("database.url holds a password: name a database.password_file")
+    if database.password_file is not None and database.url.startswith("sqlite"):
+        raise ConfigInvalid("database.password_file: a file of SQLite has no password")
+
+
+_SHORTEST = {"retention": 600}
 _LONGEST = {"request_uri": 599, "activation": 3600, "code": 60, "service_token": 3600}
 
 
 def _check_lifetimes(lifetimes: LifetimeConfig) -> None:
     for item in dataclasses.fields(lifetimes):
         value = getattr(lifetimes, item.name)
-        longest = _LONGEST.get(item.name)
-        if value <= 0 or (longest is not None and value > longest):
-            raise ConfigInvalid(f"lifetimes.{item.name}: {value} is not within 1 and {longest}")
+        shortest, longest = _SHORTEST.get(item.name, 1), _LONGEST.get(item.name, math.inf)
+        if not shortest <= value <= longest:
+            told = f"{value} is not within {shortest} and {longest}"
+            raise ConfigInvalid(f"lifetimes.{item.name}: {told}")
 
 
 def _check_networks(proxy: ProxyConfig) -> None:

@@ -43,12 +43,14 @@ class CredentialView:
     not_after_ms: int | None
     chain: tuple[bytes, ...]
     locked: bool
+    signer_active: bool = True
 
     def usable_at(self, now_ms: int) -> bool:
-        """Whether it is enabled and inside its certificate's validity."""
+        """Whether it is enabled, its signer not suspended, and its certificate valid by time."""
         if self.not_before_ms is None or self.not_after_ms is None:
             return False
-        return self.state == "enabled" and self.not_before_ms <= now_ms < self.not_after_ms
+        enabled = self.state == "enabled" and self.signer_active
+        return enabled and self.not_before_ms <= now_ms < self.not_after_ms
 
 
 def visible(
@@ -105,11 +107,12 @@ def _view(row: Row[Any]) -> CredentialView:
         not_after_ms=row.not_after,
         chain=tuple(base64.b64decode(issuer) for issuer in json.loads(row.chain)),
         locked=row.failed_attempts >= row.attempt_limit,
+        signer_active=row.signer_state == "active",
     )
 
 
 _VIEW = (
-    select(credential, subscriber.c.agency_id)
+    select(credential, subscriber.c.agency_id, subscriber.c.state.label("signer_state"))
     .join_from(credential, subscriber)
     .where(credential.c.state != "destroyed")
 )

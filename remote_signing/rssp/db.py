@@ -38,6 +38,21 @@ _BUSY_MS = 10_000
 _CONNECTIONS = 20
 _POOL_TIMEOUT = 5.0
 
+# No call waits for ever: not for a lock, not for a server that is busy, not for one that is gone
+# without a word (milliseconds). The longest statement is a batch of housekeeping.
+_LIMITS = {
+    "statement_timeout": 10_000,
+    "lock_timeout": 5_000,
+    "idle_in_transaction_session_timeout": 10_000,
+}
+_LINK = {
+    "connect_timeout": 5,  # s
+    "keepalives_idle": 10,  # s
+    "keepalives_interval": 5,  # s
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # ms
+}
+
 # What the triggers of migrations/ say, and the unique indexes, as facts of the domain. SQLite
 # names the columns of a violated index, PostgreSQL the index.
 _ABORTS: dict[str, type[RemoteSigningError]] = {
@@ -71,6 +86,15 @@ class Database:
         if password is not None:
             parsed = parsed.set(password=password)
         self.engine: Engine = _engine(parsed, connections)
+        self._apart: list[Database] = []
+
+    def apart(self) -> Database:
+        """The same database by one connection of its own, closed with this one.
+
+        For who must not stand in line with those who work.
+        """
+        self._apart.append(Database(self.engine.url, connections=1))
+        return self._apart[-1]
 
     @property
     def dialect(self) -> str:
@@ -120,6 +144,8 @@ class Database:
 
     def close(self) -> None:
         """Close the pool's connections."""
+        for other in self._apart:
+            other.close()
         self.engine.dispose()
 
 
@@ -134,9 +160,10 @@ def _engine(url: URL, connections: int) -> Engine:
         "pool_timeout": _POOL_TIMEOUT,
     }
     if url.get_backend_name() != "sqlite":
-        return create_engine(
-            url, pool_use_lifo=True, connect_args={"connect_timeout": 5}, **options
-        )
+        limits = " ".join(f"-c {name}={value}" for name, value in _LIMITS.items())
+        # What the URL says comes last and counts.
+        link = _LINK | {"options": f"{limits} {url.query.get('options', '')}"}
+        return create_engine(url, pool_use_lifo=True, connect_args=link, **options)
     engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000}, **options)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from remote_signing.clock import Clock, SystemClock
 from remote_signing.rssp.clients import ClientDirectory
 from remote_signing.rssp.db import Database
+from remote_signing.rssp.refusals import Refusals
 from remote_signing.sap import SapClient, TlsAddress, UnixAddress
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class Services:
     clock: Clock
     clients: ClientDirectory
     drain: Drain = field(default_factory=Drain)
+    refusals: Refusals = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "refusals", Refusals(self.database, self.clock))
 
     def now_ms(self) -> int:
         """The clock's time in milliseconds since the epoch."""

@@ -125,4 +125,5 @@ def _spell(parts: SplitResult, port: int | None) -> str:
     host = f"[{host}]" if ":" in host else host
     where = host if port in {None, _PORTS[scheme]} else f"{host}:{port}"
     path = quote(unquote(parts.path), safe=_UNRESERVED_AND_RESERVED) or "/"
+    path = path.replace("//oauth2/", "/oauth2/")  # served as one, see edge.middleware
     return f"{scheme}://{where}{path}"

@@ -19,8 +19,8 @@ from sqlalchemy import bindparam, insert, select, update
 from remote_signing.algorithms import algorithm_named
 from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit
-from remote_signing.rssp.models import agency, credential, subscriber
+from remote_signing.rssp import audit, holder
+from remote_signing.rssp.models import credential
 from remote_signing.rssp.registration import Recipient, new_factors
 
 if TYPE_CHECKING:
@@ -50,13 +50,19 @@ class NewCredential:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """A credential ready for use. ``secrets`` are shown to the signer once and kept nowhere."""
+class Created:
+    """A key without a certificate. ``secrets`` are shown to the signer once and kept nowhere."""
 
     credential_id: str
-    certificate: bytes
     csr: bytes
     secrets: FactorSecrets = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued(Created):
+    """A credential ready for use."""
+
+    certificate: bytes
 
 
 class Enrolment:
@@ -71,16 +77,22 @@ class Enrolment:
         self._authority = authority
 
     def issue(self, new: NewCredential) -> Issued:
-        """Make a key in the HSM, a certificate of the embedded CA for it, and the row."""
+        """:meth:`create`, then :meth:`certify`."""
+        created = self.create(new)
+        certificate = self.certify(created.credential_id, new.validity_days)
+        return Issued(created.credential_id, created.csr, created.secrets, certificate)
+
+    def create(self, new: NewCredential) -> Created:
+        """Make a key in the HSM and the row of a credential, disabled until it is certified."""
         algorithm_named(new.algorithm)
-        owner = self._services.database.one(_OWNER, {"the_subscriber": new.subscriber_id})
-        if owner is None:
-            raise CredentialUnknown(f"no subscriber {new.subscriber_id!r}")
+        # Before a key is made: the records must suffice for a certificate.
+        holder.of_subscriber(self._services.database, new.subscriber_id)
         now = self._services.now_ms()
         credential_id, recipient = new_id(now), Recipient()
         factors = new_factors(new.factors, now)
         order = self._order(
             "create_credential",
+            new.subscriber_id,
             credential_id,
             owner=new.subscriber_id,
             algorithm=new.algorithm,
@@ -102,8 +114,31 @@ class Enrolment:
                 "created_at": now,
             },
         )
-        certificate = self._certify(credential_id, new, owner)
-        return Issued(credential_id, certificate, created.csr, secrets)
+        return Created(credential_id, created.csr, secrets)
+
+    def certify(self, credential_id: str, validity_days: int) -> bytes:
+        """Enable a credential with a certificate (DER) of the embedded CA for its key."""
+        row = self._record(credential_id)
+        owner = holder.of_subscriber(self._services.database, row.subscriber_id)
+        order = self._order(
+            "certify",
+            row.subscriber_id,
+            credential_id,
+            profile=owner.profile,
+            subject=owner.subject,
+            validity_days=validity_days,
+            public_key_sha256=hashlib.sha256(row.public_key).hexdigest(),
+        )
+        resealed = self._services.sam.certify(row.sealed, order)
+        certificate = resealed.certificate or b""
+        chain = self._services.sam.status().chain
+        values = _certificate_values(certificate, chain) | _sealed(resealed) | {"state": "enabled"}
+        detail: Detail = {
+            "certificate_sha256": hashlib.sha256(certificate).hexdigest(),
+            "validity_days": validity_days,
+        }
+        self._store(row, "credential.certified", values, detail)
+        return certificate
 
     def install_certificate(
         self, credential_id: str, certificate: bytes, chain: tuple[bytes, ...]
@@ -111,7 +146,12 @@ class Enrolment:
         """Enable a credential with a certificate (DER) that another CA issued for its key."""
         row = self._record(credential_id)
         fingerprint = hashlib.sha256(certificate).hexdigest()
-        order = self._order("install_certificate", credential_id, certificate_sha256=fingerprint)
+        order = self._order(
+            "install_certificate",
+            row.subscriber_id,
+            credential_id,
+            certificate_sha256=fingerprint,
+        )
         resealed = self._services.sam.install_certificate(row.sealed, certificate, order)
         values = _certificate_values(certificate, chain) | _sealed(resealed) | {"state": "enabled"}
         self._store(row, "credential.certified", values, {"certificate_sha256": fingerprint})
@@ -122,6 +162,7 @@ class Enrolment:
         factors = new_factors(kinds, self._services.now_ms())
         order = self._order(
             "bind_factor",
+            row.subscriber_id,
             credential_id,
             factors=factors,
             recipient=recipient.public_key,
@@ -135,7 +176,7 @@ class Enrolment:
     def drop_factor(self, credential_id: str, factor_id: str) -> None:
         """Take a factor away for ever: the SAM puts its id on the revocation list."""
         row = self._record(credential_id)
-        order = self._order("drop_factor", credential_id, factor_id=factor_id)
+        order = self._order("drop_factor", row.subscriber_id, credential_id, factor_id=factor_id)
         resealed = self._services.sam.drop_factor(row.sealed, order)
         kept = [factor for factor in json.loads(row.factors) if factor["id"] != factor_id]
         values = {"factors": json.dumps(kept)} | _sealed(resealed)
@@ -144,14 +185,15 @@ class Enrolment:
     def destroy(self, credential_id: str) -> None:
         """Make a credential unusable for ever; also its older records, wherever they are kept."""
         row = self._record(credential_id)
-        number = self._services.sam.destroy(row.sealed, self._order("destroy", credential_id))
+        order = self._order("destroy", row.subscriber_id, credential_id)
+        number = self._services.sam.destroy(row.sealed, order)
         values = {"state": "destroyed", "sealed": b""}
         self._store(row, "credential.destroyed", values, {"revocation_list": number})
 
     def unlock(self, credential_id: str) -> None:
         """Forget the failed attempts, in the SAM and here (Decree 68/2024: recovery)."""
         row = self._record(credential_id)
-        self._services.sam.unlock(self._order("unlock", credential_id))
+        self._services.sam.unlock(self._order("unlock", row.subscriber_id, credential_id))
         self._store(row, "credential.unlocked", {"failed_attempts": 0}, {})
 
     def set_state(self, credential_id: str, state: str) -> None:
@@ -185,29 +227,14 @@ class Enrolment:
             connection.execute(insert(credential), row)
             audit.record(connection, event, self._services.now_ms())
 
-    def _certify(self, credential_id: str, new: NewCredential, owner: Row[Any]) -> bytes:
-        row = self._record(credential_id)
-        order = self._order(
-            "certify",
-            credential_id,
-            profile="official" if owner.kind == "person" else "organisation",
-            subject=_subject(owner),
-            validity_days=new.validity_days,
-            public_key_sha256=hashlib.sha256(row.public_key).hexdigest(),
-        )
-        resealed = self._services.sam.certify(row.sealed, order)
-        certificate = resealed.certificate or b""
-        chain = self._services.sam.status().chain
-        values = _certificate_values(certificate, chain) | _sealed(resealed) | {"state": "enabled"}
-        detail: Detail = {
-            "certificate_sha256": hashlib.sha256(certificate).hexdigest(),
-            "validity_days": new.validity_days,
-        }
-        self._store(row, "credential.certified", values, detail)
-        return certificate
-
-    def _order(self, kind: str, credential_id: str, **members: JsonValue) -> Order:
+    def _order(
+        self, kind: str, subscriber_id: str, credential_id: str, **members: JsonValue
+    ) -> Order:
+        """An order for the SAM, on record before the SAM can obey it."""
         now = self._services.now_ms()
+        event = self._event("credential.ordered", subscriber_id, credential_id, {"verb": kind})
+        with self._services.database.transaction() as connection:
+            audit.record(connection, event, now)
         return self._authority.order(kind, credential_id, now, members)
 
     def _record(self, credential_id: str) -> Row[Any]:
@@ -242,19 +269,6 @@ class Enrolment:
         )
 
 
-def _subject(owner: Row[Any]) -> Detail:
-    """The certificate's subject, from the authority's own records (Decree 68/2024 Art. 7)."""
-    subject: Detail = {
-        "common_name": owner.full_name,
-        "organization": owner.parent_name or owner.agency_name,
-        "organizational_units": [owner.agency_name] if owner.parent_name else [],
-        "locality": owner.province,
-        "title": owner.position,
-        "email": owner.email,
-    }
-    return {name: value for name, value in subject.items() if value is not None}
-
-
 def _certificate_values(certificate: bytes, chain: tuple[bytes, ...]) -> dict[str, Any]:
     parsed = x509.load_der_x509_certificate(certificate)
     return {
@@ -275,15 +289,3 @@ def _ms(moment: datetime) -> int:
 
 
 _RECORD = select(credential).where(credential.c.id == bindparam("the_credential"))
-_parent = agency.alias("parent")
-_OWNER = (
-    select(
-        *(subscriber.c.kind, subscriber.c.full_name, subscriber.c.position, subscriber.c.email),
-        agency.c.name.label("agency_name"),
-        agency.c.province,
-        _parent.c.name.label("parent_name"),
-    )
-    .join_from(subscriber, agency)
-    .outerjoin(_parent, _parent.c.id == agency.c.parent_id)
-    .where(subscriber.c.id == bindparam("the_subscriber"))
-)

@@ -3,6 +3,9 @@
 ``/readyz`` is 503 when a request could not be answered now: database, schema or SAM missing, no HSM
 node left, or the process on its way out. One lost HSM node of several is told but is no 503, since
 the others serve every key. Answers name the checks, not the causes; those are in the log.
+
+Whatever hangs, the answer comes: who finds out does so in a thread beside, over a connection to the
+database that nobody else uses, and what was found counts for five seconds only.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ _log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)
 OK, DOWN = "ok", "down"
 _FRESH_MS = 1_000
+_STALE_MS = 5_000
+_PATIENCE = 5.0  # seconds
 _NODE = "hsm:"
 
 
@@ -54,22 +59,32 @@ class Health:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._database = services.database.apart()
         self._running = threading.Lock()
-        self._last = Report(-_FRESH_MS, {"started": DOWN})
+        self._last = Report(-_STALE_MS, {})
 
     def report(self) -> Report:
-        """The state now; the last known one while another thread is finding out."""
-        age = self._services.now_ms() - self._last.at_ms
-        if 0 <= age < _FRESH_MS or not self._running.acquire(blocking=False):
+        """The state now; the last known one while it is being found out; down when that hangs."""
+        if not self._is_younger(_FRESH_MS) and self._running.acquire(blocking=False):
+            finding = threading.Thread(target=self._find_out, name="health", daemon=True)
+            finding.start()
+            finding.join(_PATIENCE)
+        if self._is_younger(_STALE_MS):
             return self._last
+        return Report(self._services.now_ms(), {"answer": DOWN})
+
+    def _is_younger(self, age_ms: int) -> bool:
+        return 0 <= self._services.now_ms() - self._last.at_ms < age_ms
+
+    def _find_out(self) -> None:
         try:
-            self._last = Report(self._services.now_ms(), self._check())
+            checks = self._check()
+            self._last = Report(self._services.now_ms(), checks)
         finally:
             self._running.release()
-        return self._last
 
     def _check(self) -> dict[str, str]:
-        database = self._services.database
+        database = self._database
         checks = {
             "database": _works("database", lambda: database.one(text("SELECT 1")) is not None),
             "migrations": _works("migrations", lambda: migrations.at_head(database)),

@@ -153,10 +153,15 @@ def find_signer(jws: Jws, jwks: Mapping[str, JsonValue]) -> PublicKey | None:
 def check_key_set(jwks: JsonValue) -> None:
     """Refuse, at a client's registration, a key set that holds anything but good public keys."""
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
-    if not isinstance(keys, list) or len(keys) > _MOST_KEYS:
-        raise InvalidInput(f"not a JWK set of at most {_MOST_KEYS} keys", parameter="jwks")
+    if not isinstance(keys, list) or not 0 < len(keys) <= _MOST_KEYS:
+        raise InvalidInput(f"not a JWK set of 1 to {_MOST_KEYS} keys", parameter="jwks")
     for key in keys:
         public_key(key)
+
+
+def thumbprints(jwks: Mapping[str, JsonValue]) -> list[JsonValue]:
+    """The RFC 7638 thumbprints of a checked key set, in its order."""
+    return [key.thumbprint() for key in _key_set(strict_json.canonical(jwks))]
 
 
 @functools.lru_cache(maxsize=1000)

@@ -55,7 +55,6 @@ agency = Table(
     Column("budget_code", Text),
     Column("province", Text),
     Column("parent_id", Identifier, ForeignKey("agency.id")),
-    Column("state", Text, nullable=False, server_default="active"),
 )
 
 subscriber = Table(
@@ -186,12 +185,13 @@ Index(
     sqlite_where=signature_activation.c.totp_factor_id.is_not(None),
     postgresql_where=signature_activation.c.totp_factor_id.is_not(None),
 )
-_OPEN = text("state IN ('PENDING', 'AUTHORIZED', 'SIGNING')")
+# SQLite uses a partial index only for a query that repeats its condition word for word.
+OPEN = text("state IN ('PENDING', 'AUTHORIZED', 'SIGNING')")
 Index(
     "ix_signature_activation_open",
     signature_activation.c.expires_at,
-    sqlite_where=_OPEN,
-    postgresql_where=_OPEN,
+    sqlite_where=OPEN,
+    postgresql_where=OPEN,
 )
 
 # Authorisation of scope "service": who may list and see a signer's credentials.
@@ -286,7 +286,8 @@ audit_event = Table(
     Column("sequence", Integer),
     Column("state", Text),  # of the activation after the event
     Column("detail", Text, nullable=False),
-    Index("ix_audit_event_activation_id", "activation_id"),
+    Index("ix_audit_event_activation_id", "activation_id", "number"),
     Index("ix_audit_event_subscriber_id", "subscriber_id", "number"),
+    Index("ix_audit_event_at", "at", "number"),
     sqlite_autoincrement=True,
 )

@@ -5,7 +5,8 @@ On the wire an access token is ``s.`` and a refresh token ``r.`` before the tick
 look at the database, and each use of one costs one statement.
 
 All tokens that grew from one consent form a family. A refresh token is good once; when a used one
-comes again, somebody else has it, and the whole family ends (RFC 9700 cl. 4.14.2).
+comes again, somebody else has it, and the whole family ends (RFC 9700 cl. 4.14.2). It ends by
+itself too: its id tells when it began, and no refresh token outlives it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, bindparam, exists, func, insert, select, update
 
 from remote_signing.errors import AccessRefused, ReplayDetected
-from remote_signing.identifiers import Ticket, new_id
+from remote_signing.identifiers import Ticket, made_at_ms, new_id
 from remote_signing.rssp import activation, audit
 from remote_signing.rssp.models import access_token, refresh_token, subscriber
 
@@ -68,7 +69,8 @@ def issue_family(
     connection.execute(insert(access_token), values)
     if not refresh:
         return token
-    now = services.now_ms()
+    now, lifetimes = services.now_ms(), services.config.lifetimes
+    family_ends = made_at_ms(family_id) + lifetimes.refresh_family * 1000
     ticket = Ticket.issue(new_id(now))
     connection.execute(
         insert(refresh_token),
@@ -80,7 +82,7 @@ def issue_family(
             "subscriber_id": holder.subscriber_id,
             "scope": SERVICE,
             "created_at": now,
-            "expires_at": now + services.config.lifetimes.refresh_token * 1000,
+            "expires_at": min(now + lifetimes.refresh_token * 1000, family_ends),
             "jkt": holder.jkt,
             "x5t": holder.x5t,
         },

@@ -58,7 +58,6 @@ class Agency:
     budget_code: str | None
     province: str | None
     parent_id: str | None
-    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +90,22 @@ class Subscriber:
     state: str
 
 
-def add_agency(database: Database, clock: Clock, new: NewAgency, actor: str = "operator") -> str:
+def add_agency(database: Database, clock: Clock, new: NewAgency, actor: str | None = None) -> str:
     """Register an agency; its id. ``InvalidInput`` when its code is taken."""
     now = clock.now_ms()
     agency_id = new_id(now)
     values = {name: getattr(new, name) for name in NewAgency.__slots__}
     with database.transaction() as connection:
         connection.execute(insert(agency), {"id": agency_id, **values})
-        event = audit.Event("agency.registered", actor, detail={"agency_id": agency_id})
+        event = audit.Event(
+            "agency.registered", actor or audit.operator(), detail={"agency_id": agency_id}
+        )
         audit.record(connection, event, now)
     return agency_id
 
 
 def add_subscriber(
-    database: Database, clock: Clock, new: NewSubscriber, actor: str = "operator"
+    database: Database, clock: Clock, new: NewSubscriber, actor: str | None = None
 ) -> str:
     """Register a subscriber; the id. ``InvalidInput`` when the user name is taken."""
     if new.kind not in KINDS:
@@ -118,7 +119,7 @@ def add_subscriber(
         connection.execute(insert(subscriber), row)
         event = audit.Event(
             "subscriber.registered",
-            actor,
+            actor or audit.operator(),
             subscriber_id=subscriber_id,
             detail={"agency_id": new.agency_id},
         )
@@ -127,7 +128,7 @@ def add_subscriber(
 
 
 def set_password(
-    database: Database, clock: Clock, username: str, password: str, actor: str = "operator"
+    database: Database, clock: Clock, username: str, password: str, actor: str | None = None
 ) -> bool:
     """Replace a password, end the pause after wrong ones and all sessions; False: no such user."""
     now = clock.now_ms()
@@ -150,13 +151,15 @@ def set_password(
             )
             .values(revoked_at=now)
         )
-        event = audit.Event("subscriber.password_set", actor, subscriber_id=subscriber_id)
+        event = audit.Event(
+            "subscriber.password_set", actor or audit.operator(), subscriber_id=subscriber_id
+        )
         audit.record(connection, event, now)
     return True
 
 
 def set_state(
-    database: Database, clock: Clock, subscriber_id: str, state: str, actor: str = "operator"
+    database: Database, clock: Clock, subscriber_id: str, state: str, actor: str | None = None
 ) -> bool:
     """Make a subscriber ``active`` or ``suspended``; False when there is none of that id."""
     if state not in {"active", "suspended"}:
@@ -166,7 +169,9 @@ def set_state(
         statement = update(subscriber).where(subscriber.c.id == subscriber_id).values(state=state)
         if connection.execute(statement).rowcount == 0:
             return False
-        event = audit.Event(f"subscriber.{state}", actor, subscriber_id=subscriber_id)
+        event = audit.Event(
+            f"subscriber.{state}", actor or audit.operator(), subscriber_id=subscriber_id
+        )
         audit.record(connection, event, now)
     return True
 
@@ -213,13 +218,26 @@ def sign_in(services: Services, username: str, password: str) -> Subscriber:
     }
     row = services.database.one(_TRY_SIGN_IN, parameters)
     stored = _NO_PASSWORD if row is None else row.password_hash
-    if not password_matches(password, stored) or row is None:
-        raise SignInRefused("unknown, suspended, paused, or wrong password")
+    matches = password_matches(password, stored)
+    if row is None:
+        # Nobody, or somebody whose suspension or pause is on record: this goes to the log only.
+        raise SignInRefused("unknown, suspended or paused")
+    if not matches:
+        _record_refusal(services, row, now)
+        raise SignInRefused("wrong password")
     services.database.run(_SIGNED_IN, {"the_subscriber": row.id})
     found = get(services.database, row.id)
     if found is None:  # a subscriber's row is never removed
         raise SignInRefused("gone")
     return found
+
+
+def _record_refusal(services: Services, row: Row[Any], now: int) -> None:
+    """Bounded, as sign-in pauses after a few. One statement."""
+    paused = row.sign_in_locked_until > now
+    detail = {"paused_until": row.sign_in_locked_until} if paused else {}
+    event = audit.Event("session.refused", "signer", subscriber_id=row.id)
+    audit.write(services.database, event, audit.detail_text(detail), now)
 
 
 def password_hash(password: str) -> str:
@@ -290,7 +308,7 @@ _TRY_SIGN_IN = (
             else_=subscriber.c.sign_in_locked_until,
         ),
     )
-    .returning(subscriber.c.id, subscriber.c.password_hash)
+    .returning(subscriber.c.id, subscriber.c.password_hash, subscriber.c.sign_in_locked_until)
 )
 _SIGNED_IN = (
     update(subscriber)

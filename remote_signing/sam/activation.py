@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from remote_signing.sam.revocation import RevocationList
 
 _LONGEST_TEXT = 4000
+_LONGEST_CONSENT_MS = 24 * 60 * 60 * 1000
 
 
 class Activation:
@@ -54,6 +55,7 @@ class Activation:
         self._sad_lifetime_ms = config.sad_lifetime_ms
         self._evidence = evidence
         self._node = evidence.node
+        self._journal = evidence.journal
         self._revoked = evidence.revoked
         self._clock = clock
         self.verbs: Mapping[str, Callable[[Arguments], Answer]] = {
@@ -65,6 +67,8 @@ class Activation:
 
     def _challenge(self, arguments: Arguments) -> Answer:
         request = _challenge_request(arguments)
+        if request.expires_at_ms > self._clock.now_ms() + _LONGEST_CONSENT_MS:
+            raise InvalidInput("expires too late", parameter="expires_at_ms")
         if request.hashes:
             check_digests(digest_named(request.hash_algorithm), request.hashes)
         bound = sad.Bound.from_request(request, self._clock.now_ms())
@@ -116,7 +120,7 @@ class Activation:
         question = Question(credential, bound.digest(), now_ms, bound)
         verified = self._evidence.verify(evidence, question)
         expires_at_ms = now_ms + self._sad_lifetime_ms
-        consent = sad.Sad(bound, verified.digest.hex(), expires_at_ms)
+        consent = sad.Sad(bound, verified.digest.hex(), expires_at_ms, verified.factor_ids)
         return {
             "sad": b64(sad.seal_sad(self._node, consent)),
             "expires_at_ms": expires_at_ms,
@@ -132,6 +136,8 @@ class Activation:
         credential = open_live(self._node, self._revoked, arguments)
         consent = sad.open_sad(self._node, binary(arguments, "sad"), self._clock.now_ms())
         _check_bound(consent.bound, credential, arguments)
+        if any(factor_id in self._revoked for factor_id in consent.factor_ids):
+            raise SadInvalid("given with a factor that was removed")
         algorithm = algorithm_named(credential.algorithm)
         no_params = arguments.get("sign_algo_params") is None
         scheme = resolve_scheme(
@@ -143,6 +149,13 @@ class Activation:
         values = raw_digests(arguments)
         sad.check_use(consent, values, scheme.digest.name)
         check_digests(scheme.digest, values)
+        if not consent.bound.hashes:
+            self._journal.use_sad(
+                consent.bound.nonce,
+                {f"{scheme.digest.name}:{value.hex()}" for value in values},
+                consent.bound.count,
+                consent.expires_at_ms,
+            )
         # Step 4d: unwrap, sign, verify, destroy.
         wrapped, public_key = credential.wrapped_key, credential.public_key
         with self._node.activate(wrapped, algorithm, public_key) as key:

@@ -1,4 +1,4 @@
-"""The SAM's own count of guesses, and the one-time codes it has seen.
+"""The SAM's own count of guesses, the one-time codes it has seen, and answers it keeps for a while.
 
 The rssp counts failed attempts in its database; whoever can write there could reset them. So every
 worker also keeps to this journal in the SAM's state folder: one line per guess, success and used
@@ -11,6 +11,11 @@ challenge, and by no other. The signer never pays for a fault of ours with a sec
     G <credential id> <guess>         a guess, before it is checked
     C <credential id>                 it was right, or the registration authority unlocked
     T <factor id> <step> <binding>    a TOTP step, used for one challenge
+    A <request> <expires> <answer>    what a request that must not work twice was answered
+    U <SAD> <expires> <hash>          a hash that a SAD without hashes was used for
+
+What a guess, an answer or a use depends on is on the disk before the worker goes on. Used steps
+are not forced there (the database keeps them too), nor is what only takes a count back.
 """
 
 from __future__ import annotations
@@ -20,14 +25,17 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from remote_signing.errors import CredentialLocked, EvidenceReplayed
+from remote_signing.errors import CredentialLocked, EvidenceReplayed, TooManySignatures
+from remote_signing.sam.durable import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
 _COMPACT_ABOVE = 4 * 1024 * 1024
 _STEPS_KEPT = 20  # ten minutes; a code is accepted for at most a minute and a half
+_LONGEST_MS = 15 * 60 * 1000  # orders and SADs live less: what ends that long before others is over
 
 
 class AttemptJournal:
@@ -42,6 +50,8 @@ class AttemptJournal:
         self._position = 0
         self._guesses: dict[str, set[str]] = {}
         self._steps: dict[str, dict[int, str]] = {}
+        self._answers: dict[str, tuple[int, str]] = {}
+        self._uses: dict[str, tuple[int, set[str]]] = {}
 
     def charge(self, credential_id: str, guess: bytes) -> None:
         """Count ``guess`` (a keyed digest) before it is checked; ``CredentialLocked`` at the limit.
@@ -55,7 +65,7 @@ class AttemptJournal:
                 return
             if len(seen) >= self._limit:
                 raise CredentialLocked("limit of the SAM's own journal")
-            self._append(journal, f"G {credential_id} {name}")
+            self._append(journal, f"G {credential_id} {name}", lasting=True)
 
     def remaining(self, credential_id: str) -> int:
         """How many wrong guesses are left."""
@@ -80,6 +90,35 @@ class AttemptJournal:
                 raise EvidenceReplayed("TOTP step is older than what is remembered")
             else:
                 self._append(journal, f"T {factor_id} {step} {name}")
+
+    def answer(self, request: str) -> str | None:
+        """What ``request`` was answered, if it was."""
+        with self._current():
+            return self._answers.get(request, (0, None))[1]
+
+    def keep_answer(self, request: str, answer: str, expires_at_ms: int) -> str:
+        """Keep ``answer`` (one word) until then. The answer that stands: another worker's first."""
+        with self._current() as journal:
+            if request not in self._answers:
+                self._append(journal, f"A {request} {expires_at_ms} {answer}", lasting=True)
+            return self._answers[request][1]
+
+    def unlock(self, credential_id: str, order: str, expires_at_ms: int) -> None:
+        """Forget the guesses of ``credential_id``, once for one order."""
+        with self._current() as journal:
+            if order not in self._answers:
+                lines = f"A {order} {expires_at_ms} unlocked\nC {credential_id}"
+                self._append(journal, lines, lasting=True)
+
+    def use_sad(self, sad: str, hashes: AbstractSet[str], count: int, expires_at_ms: int) -> None:
+        """Use a SAD for these hashes; ``TooManySignatures`` beyond ``count`` different ones."""
+        with self._current() as journal:
+            used = self._uses.get(sad, (0, set[str]()))[1]
+            if len(used | hashes) > count:
+                raise TooManySignatures(f"{len(used | hashes)} of {count}, over all calls")
+            lines = [f"U {sad} {expires_at_ms} {value}" for value in sorted(hashes - used)]
+            if lines:
+                self._append(journal, "\n".join(lines), lasting=True)
 
     @contextmanager
     def _current(self) -> Iterator[int]:
@@ -109,15 +148,19 @@ class AttemptJournal:
             self._position = 0
             self._guesses.clear()
             self._steps.clear()
+            self._answers.clear()
+            self._uses.clear()
         if status.st_size > self._position:
             self._take_in(os.pread(journal, status.st_size - self._position, self._position))
             self._position = status.st_size
         return journal
 
-    def _append(self, journal: int, line: str) -> None:
+    def _append(self, journal: int, lines: str, *, lasting: bool = False) -> None:
         # The leading newline ends a line that a killed worker may have left half written.
-        data = f"\n{line}\n".encode("ascii")
+        data = f"\n{lines}\n".encode("ascii")
         os.write(journal, data)
+        if lasting:
+            os.fdatasync(journal)
         self._take_in(data)
         self._position += len(data)
 
@@ -130,6 +173,10 @@ class AttemptJournal:
                     self._guesses.pop(credential_id, None)
                 case ["T", factor_id, step, binding] if step.isdecimal():
                     self._remember_step(factor_id, int(step), binding)
+                case ["A", request, expires, answer] if expires.isdecimal():
+                    self._answers.setdefault(request, (int(expires), answer))
+                case ["U", sad, expires, value] if expires.isdecimal():
+                    self._uses.setdefault(sad, (int(expires), set()))[1].add(value)
 
     def _remember_step(self, factor_id: str, step: int, binding: str) -> None:
         steps = self._steps.setdefault(factor_id, {})
@@ -152,13 +199,17 @@ class AttemptJournal:
             for step, binding in steps.items()
             if step >= newest - _STEPS_KEPT
         ]
-        fresh = self._path.with_suffix(".new")
-        with open(fresh, "w", encoding="ascii", opener=_private) as file:
-            file.writelines(f"{line}\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+        kept = (*self._answers.values(), *self._uses.values())
+        over = max((expires for expires, _ in kept), default=0) - _LONGEST_MS
+        lines += [
+            f"A {request} {expires} {answer}"
+            for request, (expires, answer) in self._answers.items()
+            if expires >= over
+        ]
+        lines += [
+            f"U {sad} {expires} {value}"
+            for sad, (expires, values) in self._uses.items()
+            if expires >= over
+            for value in sorted(values)
+        ]
+        replace_file(self._path, "".join(f"{line}\n" for line in lines).encode("ascii"))

@@ -26,25 +26,38 @@ if TYPE_CHECKING:
     from remote_signing.sam.config import AuthorityConfig
     from remote_signing.sam.hsm import Node
 
-# The order's kind, and which profiles of certificates it may ask for.
-PROFILES = {"certify": ("official", "organisation"), "certify_sim": ("sim",)}
-_LONGEST_DAYS = 5 * 366  # Decree 68/2024 Art. 9: a subscriber's first certificate, five years
+# What tells one holder from another of the same name (RFC 5280 cl. 4.1.2.6), per profile: the
+# registration authority's number of a person (ETSI EN 319 412-2 cl. 4.2.4), the identifier of a
+# legal person (EN 319 412-3 cl. 4.2.1).
+_NEEDED = {
+    "official": ("common_name", "serial_number"),
+    "organisation": ("common_name", "organization", "organization_identifier"),
+    "sim": ("common_name", "serial_number"),
+}
+# Decree 68/2024 Art. 9: five years for a subscriber's first certificate; two may be leap years.
+_LONGEST_DAYS = 5 * 365 + 2
 _BACKDATED = dt.timedelta(minutes=5)  # relying parties' clocks differ
 _UNITS = 8
 _DER = serialization.Encoding.DER
-# Attribute, its OID and its upper bound (RFC 5280 appendix A.1; organisations: what is in use).
+# Attribute, its OID and its upper bound. RFC 5280 appendix A.1 has 64 for names; X.520 dropped the
+# bounds in 2008, and names of Vietnamese agencies are longer (docs/decisions/0009).
 _BEFORE_UNITS = (
     ("locality", NameOID.LOCALITY_NAME, 128),
     ("organization", NameOID.ORGANIZATION_NAME, 128),
 )
 _UNIT = ("unit", NameOID.ORGANIZATIONAL_UNIT_NAME, 128)
 _AFTER_UNITS = (
-    ("common_name", NameOID.COMMON_NAME, 64),
-    ("title", NameOID.TITLE, 64),
+    ("common_name", NameOID.COMMON_NAME, 128),
+    ("title", NameOID.TITLE, 128),
     ("serial_number", NameOID.SERIAL_NUMBER, 64),
+    ("organization_identifier", NameOID.ORGANIZATION_IDENTIFIER, 64),
     ("email", NameOID.EMAIL_ADDRESS, 255),
 )
-_ASCII_ONLY = (NameOID.EMAIL_ADDRESS, NameOID.SERIAL_NUMBER)
+_ASCII_ONLY = (
+    NameOID.EMAIL_ADDRESS,
+    NameOID.SERIAL_NUMBER,
+    NameOID.ORGANIZATION_IDENTIFIER,
+)
 
 
 def _key_usage(*, digital_signature: bool) -> x509.KeyUsage:
@@ -70,15 +83,12 @@ def issue(
     keys sign what a person or an organisation stands for, nothing else. A SIM's key has
     digitalSignature besides, which operators ask of a key that signs on the phone.
     """
-    if order.get("profile") not in PROFILES[text(order, "kind")]:
-        raise OrderInvalid("no such certificate profile")
-    days = integer(order, "validity_days", 1, _LONGEST_DAYS)
-    start = as_datetime(integer(order, "issued_at_ms", 0, 2**52)) - _BACKDATED
-    end = min(start + dt.timedelta(days=days), issuer.not_valid_after_utc)
+    subject = _subject(order)
+    start, end = _validity(order, issuer)
     key = cast("CertificatePublicKeyTypes", serialization.load_der_public_key(public_key))
     builder = (
         x509.CertificateBuilder()
-        .subject_name(_subject(order))
+        .subject_name(_name(subject))
         .issuer_name(issuer.subject)
         .public_key(key)
         .serial_number(
@@ -87,21 +97,43 @@ def issue(
         .not_valid_before(start)
         .not_valid_after(end)
     )
-    usage = _key_usage(digital_signature=order["kind"] == "certify_sim")
-    for extension, critical in [(usage, True), *_extensions(config, issuer, key)]:
+    usage = _key_usage(digital_signature=order["profile"] == "sim")
+    extensions = [(usage, True), *_extensions(config, issuer, key), *_other_names(subject)]
+    for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
     certificate = builder.sign(node.authority_key("rs-ca-issuing"), hashes.SHA384())
     return certificate.public_bytes(_DER)
 
 
-def _subject(order: Members) -> x509.Name:
+def _validity(order: Members, issuer: x509.Certificate) -> tuple[dt.datetime, dt.datetime]:
+    """Nested in the issuer's own (some validators judge by the shell model)."""
+    days = integer(order, "validity_days", 1, _LONGEST_DAYS)
+    issued = as_datetime(integer(order, "issued_at_ms", 0, 2**52))
+    start = max(issued - _BACKDATED, issuer.not_valid_before_utc)
+    end = min(start + dt.timedelta(days=days), issuer.not_valid_after_utc)
+    if not issuer.not_valid_before_utc <= issued < end:
+        raise OrderInvalid("outside the issuing certificate's validity")
+    return start, end
+
+
+def _subject(order: Members) -> Members:
+    profile = str(order.get("profile"))
+    needed = _NEEDED.get(profile)
+    # A key in a SIM is certified by its own kind of order, which has its own proof.
+    if needed is None or (profile == "sim") != (order.get("kind") == "certify_sim"):
+        raise OrderInvalid("no such certificate profile")
     subject = order.get("subject")
     if not isinstance(subject, dict):
         raise OrderInvalid("subject is not an object")
+    for name in needed:
+        text(subject, name)
+    return subject
+
+
+def _name(subject: Members) -> x509.Name:
     units = subject.get("organizational_units", [])
     if not isinstance(units, list) or len(units) > _UNITS:
         raise OrderInvalid("organizational_units is not a short list")
-    text(subject, "common_name")
     attributes = [x509.NameAttribute(NameOID.COUNTRY_NAME, "VN")]
     for form in _BEFORE_UNITS:
         attributes += _attribute(subject, *form)
@@ -110,6 +142,13 @@ def _subject(order: Members) -> x509.Name:
     for form in _AFTER_UNITS:
         attributes += _attribute(subject, *form)
     return x509.Name(attributes)
+
+
+def _other_names(subject: Members) -> list[tuple[x509.ExtensionType, bool]]:
+    """RFC 5280 cl. 4.1.2.6: an e-mail address stands here, whether or not also in the name."""
+    if subject.get("email") is None:
+        return []
+    return [(x509.SubjectAlternativeName([x509.RFC822Name(text(subject, "email", 255))]), False)]
 
 
 def _attribute(

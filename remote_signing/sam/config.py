@@ -1,17 +1,20 @@
 """The SAM's configuration: one TOML file, read once, no secret in it and no default for one.
 
-PINs and TLS keys are named by file. A file named ``credential:NAME`` is looked up in the folder
-that systemd's ``LoadCredential=`` fills. Relative paths start beside the configuration file.
+PINs and TLS keys are named by file. A file named ``credential:NAME`` is looked up, when it is
+needed, in the folder that systemd's ``LoadCredential=`` fills (:func:`secret_file`); whoever only
+reads the configuration needs none. Relative paths start beside the configuration file.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import stat
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
+from cryptography import x509
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,6 +23,7 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    model_validator,
 )
 
 from remote_signing.errors import InvalidInput
@@ -29,22 +33,54 @@ _CREDENTIAL = "credential:"
 
 def _placed(path: Path, info: ValidationInfo) -> Path:
     """``path`` as an absolute one."""
-    name = str(path)
-    if name.startswith(_CREDENTIAL):
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        if folder is None:
-            raise ValueError("systemd passed no credentials")
-        return path.__class__(folder) / name.removeprefix(_CREDENTIAL)
     base = (info.context or {}).get("base")
-    return path if base is None else base / path
+    return path if base is None or str(path).startswith(_CREDENTIAL) else base / path
 
 
 def _raw_key(value: object) -> object:
     return base64.b64decode(value, validate=True) if isinstance(value, str) else value
 
 
+def secret_file(path: Path) -> Path:
+    """Where the secret that the configuration calls ``path`` lies; ``InvalidInput`` if nowhere.
+
+    A file that everybody may use is refused. Group bits mean nothing: systemd shows credentials as
+    0440, with an access list.
+    """
+    if str(path).startswith(_CREDENTIAL):
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if folder is None:
+            raise InvalidInput(f"systemd passed no credentials ($CREDENTIALS_DIRECTORY): {path}")
+        path = Path(folder) / str(path).removeprefix(_CREDENTIAL)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise InvalidInput(str(error)) from error
+    if mode & stat.S_IRWXO:
+        raise InvalidInput(f"everybody may use {path}: chmod o-rwx")
+    return path
+
+
+def _ascii_url(value: str) -> str:
+    """An address as it will stand in certificates (IA5String)."""
+    if not (value.isascii() and value.startswith(("http://", "https://"))):
+        raise ValueError("not an ASCII http address")
+    return value
+
+
+def _object_identifier(value: str) -> str:
+    try:
+        return x509.ObjectIdentifier(value).dotted_string
+    except ValueError:
+        raise ValueError("not an object identifier") from None
+
+
 PlacedPath = Annotated[Path, AfterValidator(_placed)]
 RawKey = Annotated[bytes, BeforeValidator(_raw_key), Field(min_length=32, max_length=32)]
+
+
+Url = Annotated[str, AfterValidator(_ascii_url)]
+Oid = Annotated[str, AfterValidator(_object_identifier)]
 
 
 class _Section(BaseModel):
@@ -76,11 +112,11 @@ class TlsConfig(_Section):
 class AuthorityConfig(_Section):
     """What end-entity certificates of the embedded CA point to."""
 
-    policy_oid: str = Field(pattern=r"^[0-2](\.\d+)+$")
-    practice_statement_url: str
-    crl_url: str
-    ocsp_url: str
-    issuer_url: str
+    policy_oid: Oid
+    practice_statement_url: Url
+    crl_url: Url
+    ocsp_url: Url
+    issuer_url: Url
 
 
 class SimAnchorConfig(_Section):
@@ -110,7 +146,11 @@ class SimConfig(_Section):
 
 
 class Deadlines(_Section):
-    """Seconds. ``wait`` is for an idle worker; the others bound one verb's work."""
+    """Seconds. ``wait`` is for an idle worker; the others bound one verb's work.
+
+    ``activation`` and ``enrolment`` are for a short request; a longer one has more
+    (:data:`remote_signing.sap.EACH_KILOBYTE`). Clients wait twice as long, and twice ``wait``.
+    """
 
     wait: float = 5.0
     start: float = 15.0
@@ -138,6 +178,13 @@ class SamConfig(_Section):
     attempt_limit: int = Field(default=10, ge=3, le=100)
     recycle_after: int = Field(default=100_000, ge=1)
     probe_every: float = Field(default=5.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = [node.name for node in self.nodes]
+        if len(set(names)) != len(names):
+            raise ValueError("two nodes have the same name")
+        return self
 
     def node(self, name: str) -> NodeConfig:
         """The node called ``name``."""

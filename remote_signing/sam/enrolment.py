@@ -30,9 +30,15 @@ from remote_signing.sam.factors import (
     pin_factor,
     read_evidence,
 )
-from remote_signing.sam.sealed import USUAL_CONSENT, Credential, Factor, TotpFactor
+from remote_signing.sam.sealed import (
+    USUAL_CONSENT,
+    Credential,
+    Factor,
+    TotpFactor,
+    open_sealed,
+)
 from remote_signing.sam.sim_enrolment import check_possession, consent_rule, sim_factor
-from remote_signing.sap import b64
+from remote_signing.sap import b64, unb64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,11 +48,14 @@ if TYPE_CHECKING:
     from remote_signing.sam.config import SamConfig
     from remote_signing.sam.factors import EvidenceCheck
     from remote_signing.sam.orders import Members
+    from remote_signing.sap import Evidence
 
 _SECRETS_INFO = b"remote-signing/factor-secrets/v1|"
 _SECRETS_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 _MOST_FACTORS = 4
+_CHANGE_DOMAIN = b"change-pin"
+_CHANGE_REPEATABLE_MS = 10 * 60 * 1000
 
 
 class Enrolment:
@@ -59,6 +68,7 @@ class Enrolment:
         self._orders = orders.OrderBook(config.registration_keys)
         self._evidence = evidence
         self._node = evidence.node
+        self._journal = evidence.journal
         self._revoked = evidence.revoked
         self._issuer = issuer
         self._clock = clock
@@ -120,18 +130,29 @@ class Enrolment:
     def _certify(self, arguments: Arguments) -> Answer:
         credential, order = self._ordered(arguments, "certify")
         self._check_key(order, credential)
-        certificate = authority.issue(
-            self._node, self._authority, self._issuer, order, credential.public_key
-        )
-        return self._certified(credential, certificate)
+        # One order, one certificate: a repeat is answered with the one that was issued.
+        name = orders.fingerprint(arguments["order"])
+        issued = self._journal.answer(name)
+        if issued is None:
+            certificate = authority.issue(
+                self._node, self._authority, self._issuer, order, credential.public_key
+            )
+            issued = self._journal.keep_answer(name, b64(certificate), _end(order))
+        return self._certified(credential, unb64(issued, "certificate"))
 
     def _certify_sim(self, arguments: Arguments) -> Answer:
         """A certificate for the key in a SIM, which has signed for it. No record changes."""
         order = self._order(arguments, "certify_sim")
         public_key = binary(arguments, "public_key")
         check_possession(order, public_key, arguments.get("possession"))
-        certificate = authority.issue(self._node, self._authority, self._issuer, order, public_key)
-        return {"certificate": b64(certificate)}
+        name = orders.fingerprint(arguments["order"])  # one order, one certificate
+        issued = self._journal.answer(name)
+        if issued is None:
+            certificate = authority.issue(
+                self._node, self._authority, self._issuer, order, public_key
+            )
+            issued = self._journal.keep_answer(name, b64(certificate), _end(order))
+        return {"certificate": issued}
 
     def _install_certificate(self, arguments: Arguments) -> Answer:
         credential, order = self._ordered(arguments, "install_certificate")
@@ -172,15 +193,27 @@ class Enrolment:
         check_pin_rules(pin)
         if not is_id(factor_id) or credential.factor(factor_id) or factor_id in self._revoked:
             raise InvalidInput("factor_id is not a new id", parameter="factor_id")
-        purpose = ["change-pin", credential.credential_id, credential.version, factor_id]
-        digest = hashlib.sha256(strict_json.canonical(purpose)).digest()
         evidence = read_evidence(arguments.get("evidence"))
-        self._evidence.verify(evidence, Question(credential, digest, self._clock.now_ms()))
+        name = self._change_name(arguments, evidence)
+        # A repeat, because the answer was lost: the evidence is used up, the outcome the same.
+        if self._journal.answer(name) is None:
+            purpose = ["change-pin", credential.credential_id, credential.version, factor_id]
+            digest = hashlib.sha256(strict_json.canonical(purpose)).digest()
+            now_ms = self._clock.now_ms()
+            self._evidence.verify(evidence, Question(credential, digest, now_ms))
+            self._journal.keep_answer(name, "changed", now_ms + _CHANGE_REPEATABLE_MS)
         kept = tuple(factor for factor in credential.factors if factor.kind != "pin")
         gone = [factor.id for factor in credential.factors if factor.kind == "pin"]
         fresh = pin_factor(self._node, credential.credential_id, factor_id, pin)
         self._revoked.add(gone)
         return self._resealed(credential.successor(factors=(fresh, *kept)), (fresh,))
+
+    def _change_name(self, arguments: Arguments, evidence: list[Evidence]) -> str:
+        """What a change of PIN is known by; keyed, because PINs can be guessed."""
+        sealed = hashlib.sha256(binary(arguments, "sealed")).hexdigest()
+        values = [[item["factor_id"], item["value"]] for item in evidence]
+        statement = [sealed, text(arguments, "factor_id"), text(arguments, "new_pin"), values]
+        return self._node.mac(_CHANGE_DOMAIN, strict_json.canonical(statement)).hex()[:32]
 
     def _drop_factor(self, arguments: Arguments) -> Answer:
         credential, order = self._ordered(arguments, "drop_factor")
@@ -193,16 +226,25 @@ class Enrolment:
         return self._resealed(credential.successor(factors=kept))
 
     def _destroy(self, arguments: Arguments) -> Answer:
-        credential, _ = self._ordered(arguments, "destroy")
+        """Also of one that is destroyed already: the first answer may have been lost."""
+        order = self._order(arguments, "destroy")
+        credential = open_sealed(self._node, binary(arguments, "sealed"))
+        _check_subject(order, credential)
         return {"number": self._revoked.add([credential.credential_id])}
 
     def _unlock(self, arguments: Arguments) -> Answer:
         order = self._order(arguments, "unlock")
-        self._evidence.journal.clear(orders.text(order, "credential_id"))
+        name = orders.fingerprint(arguments["order"])
+        self._journal.unlock(orders.text(order, "credential_id"), name, _end(order))
         return {}
 
     def _merge_revocations(self, arguments: Arguments) -> Answer:
-        return {"number": self._revoked.merge(binary(arguments, "revocations"))}
+        at, head = arguments.get("at"), arguments.get("head")
+        if type(at) is not int or at < 0:
+            raise InvalidInput("at is not a place in a file", parameter="at")
+        ids = binary(arguments, "ids")
+        signed = None if head is None else binary(arguments, "head")
+        return {"number": self._revoked.merge(at, ids, signed)}
 
     def _order(self, arguments: Arguments, kind: str) -> Members:
         return self._orders.verified(arguments.get("order"), kind, self._clock.now_ms())
@@ -210,8 +252,7 @@ class Enrolment:
     def _ordered(self, arguments: Arguments, kind: str) -> tuple[Credential, Members]:
         order = self._order(arguments, kind)
         credential = open_live(self._node, self._revoked, arguments)
-        if order["credential_id"] != credential.credential_id:
-            raise OrderInvalid("the order is for another credential")
+        _check_subject(order, credential)
         return credential, order
 
     def _check_key(self, order: Members, credential: Credential) -> None:
@@ -254,6 +295,15 @@ class Enrolment:
             "version": credential.version,
             "factor_ids": [factor.id for factor in new],
         }
+
+
+def _end(order: Members) -> int:
+    return orders.integer(order, "expires_at_ms", 0, 2**52)
+
+
+def _check_subject(order: Members, credential: Credential) -> None:
+    if order["credential_id"] != credential.credential_id:
+        raise OrderInvalid("the order is for another credential")
 
 
 def _named_factor(item: strict_json.JsonValue) -> tuple[str, str, Members]:

@@ -50,6 +50,7 @@ class Verified:
     """Evidence that satisfied a credential. ``statement`` says how, never what was typed."""
 
     statement: bytes
+    factor_ids: tuple[str, ...]
     totp_factor_id: str | None
     totp_step: int | None
 
@@ -148,7 +149,8 @@ class EvidenceCheck:
             for factor, match in matches
         ]
         statement = strict_json.canonical([question.digest.hex(), factors, totp_step])
-        return Verified(statement, totp_factor_id, totp_step)
+        factor_ids = tuple(one.factor.id for one in presented)
+        return Verified(statement, factor_ids, totp_factor_id, totp_step)
 
     def _guessed(self, guesses: list[Presented], question: Question) -> list[tuple[Factor, Match]]:
         """The matches of PIN and code; the attempt is counted before anything is looked at."""

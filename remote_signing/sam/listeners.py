@@ -16,12 +16,14 @@ import struct
 from typing import TYPE_CHECKING
 
 from remote_signing.sam.cluster import load_cluster
+from remote_signing.sam.config import secret_file
 from remote_signing.sam.revocation import read_published
 from remote_signing.sap import MAX_LINE, b64, encode_line
 
 if TYPE_CHECKING:
     from remote_signing.sam.config import SamConfig, TlsConfig
     from remote_signing.sam.supervisor import Supervisor
+    from remote_signing.sap import NodeReport
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Listeners:
         self._config = config
         self._supervisor = supervisor
         self._servers: list[asyncio.Server] = []
+        self._health_server: asyncio.Server | None = None
         self._cluster = load_cluster(config.cluster_file)
         self._connections: set[asyncio.StreamWriter] = set()
         self._busy = 0
@@ -59,18 +62,21 @@ class Listeners:
             )
         if self._config.health_port is not None:
             port = self._config.health_port
-            self._servers.append(await asyncio.start_server(self._health, "127.0.0.1", port))
+            self._health_server = await asyncio.start_server(self._health, "127.0.0.1", port)
 
     async def drain(self, seconds: float) -> None:
         """Stop listening, answer what was taken, then close every connection."""
         self._draining = True
         for server in self._servers:
             server.close()
+        # /readyz says no as long as there is something to answer.
         with contextlib.suppress(TimeoutError):
             if self._busy:
                 await asyncio.wait_for(self._quiet.wait(), seconds)
         for writer in list(self._connections):
             writer.close()
+        if self._health_server is not None:
+            self._health_server.close()
         self._config.socket.unlink(missing_ok=True)
 
     async def _from_host(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,12 +126,12 @@ class Listeners:
         return await self._supervisor.handle(line)
 
     def _status(self) -> dict[str, object]:
-        number, document = read_published(self._config.state_folder)
+        number, digest = read_published(self._config.state_folder)
         return {
             "cluster_id": self._cluster.cluster_id,
             "nodes": self._supervisor.report(),
             "revocation_number": number,
-            "revocations": b64(document),
+            "revocation_digest": digest,
             "chain": [b64(certificate) for certificate in self._cluster.chain],
         }
 
@@ -149,7 +155,7 @@ class Listeners:
         elif request_line.startswith(b"GET /readyz "):
             ready = any(node["healthy"] for node in nodes) and not self._draining
             status = "200 OK" if ready else "503 Service Unavailable"
-            checks = {node["name"]: "ok" if node["healthy"] else "out" for node in nodes}
+            checks = {node["name"]: _told(node) for node in nodes}
             body = {"status": "ok" if ready else "unavailable"} | checks
         else:
             status, body = "404 Not Found", {"status": "unknown"}
@@ -158,11 +164,15 @@ class Listeners:
         return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
+def _told(node: NodeReport) -> str:
+    return "ok" if node["healthy"] else f"out: {node.get('last_fault') or 'not started yet'}"
+
+
 def tls_context(config: TlsConfig) -> ssl.SSLContext:
     """TLS 1.3 only; a caller without a certificate of the configured CA does not get in."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(config.certificate, config.key)
+    context.load_cert_chain(config.certificate, secret_file(config.key))
     context.load_verify_locations(config.client_ca)
     context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -3,13 +3,15 @@
 An order is canonical JSON signed with Ed25519 by a key whose public part is pinned in the SAM's
 configuration, so that whoever takes over the rssp cannot enrol a phone of his own. An order is for
 one credential, lives ten minutes at most, and repeating it gains nothing: ids it names are used
-once (a removed factor's id is on the revocation list for ever) and ``if_version`` ties a change of
-factors to the record it was meant for.
+once (a removed factor's id is on the revocation list for ever), ``if_version`` ties a change of
+factors to the record it was meant for, and what would work twice (``unlock``, ``certify``) is kept
+in the SAM's journal for as long as the order lives (:func:`fingerprint`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from typing import TYPE_CHECKING, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -62,6 +64,12 @@ class OrderBook:
             key.verify(signature, payload)
         except InvalidSignature:
             raise OrderInvalid("signature does not verify") from None
+
+
+def fingerprint(order: object) -> str:
+    """What a verified order is known by: the bytes that were signed, however they were written."""
+    payload = unb64(cast("Members", order)["payload"], "payload")
+    return hashlib.sha256(payload).hexdigest()[:32]
 
 
 def text(members: Members, name: str, longest: int = 200) -> str:

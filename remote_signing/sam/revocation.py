@@ -1,138 +1,233 @@
 """The revocation list: ids of destroyed credentials and removed factors, which stay gone.
 
 An older sealed record put back into the database must not bring a factor back. The list only
-grows; it is signed by a key in the HSM, numbered, kept in the SAM's state folder, and its number
-is also kept in the tokens, so that an older list put back into the folder is noticed too. When it
-is, every verb refuses: an operator has to merge the newer list of another SAM host.
+grows. It is two files in the SAM's state folder:
+
+    revoked.ids     one id a line, in the order in which they came; only ever appended to
+    revoked.head    {"number", "size", "sha256"} of the first ``size`` bytes of revoked.ids,
+                    signed by a key in the HSM (an attested document, :mod:`.cluster`)
+
+so putting an id on it, or reading what was put on it since, costs the same whatever its length.
+Each list's number is also kept in every token that has seen it: an older list put back into the
+folder is noticed whichever node a worker has. Then every verb refuses until an operator merges a
+list that is at least as new, of another SAM host.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from cryptography.exceptions import InvalidSignature
-
 from remote_signing import strict_json
-from remote_signing.errors import InvalidInput, RevocationListInvalid
-from remote_signing.sam.cluster import verify_attestation
-from remote_signing.sap import b64, unb64
+from remote_signing.errors import InvalidInput, RevocationListInvalid, SealBroken
+from remote_signing.sam.cluster import attested_document, open_attested
+from remote_signing.sam.durable import opened, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from hashlib import _Hash as Hash
     from pathlib import Path
 
     from remote_signing.sam.hsm import Node
 
 DOMAIN = b"revocation-list"
-_NAME = "revocations.json"
+IDS_FILE, HEAD_FILE = "revoked.ids", "revoked.head"
+_INCOMING = "revoked.incoming"
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What ``revoked.head`` says; without the file, the list is empty."""
+
+    number: int = 0
+    size: int = 0
+    sha256: str = hashlib.sha256().hexdigest()
+
+
+@dataclass(slots=True)
+class _Known:
+    """A list as far as it was read: ``size`` bytes, the running hash over them, the ids."""
+
+    number: int = 0
+    size: int = 0
+    hash: Hash = field(default_factory=hashlib.sha256)
+    ids: set[str] = field(default_factory=set)
 
 
 class RevocationList:
-    """The list as one worker sees it; reads the file again whenever it has changed."""
+    """The list as one worker sees it; reads what was added whenever the head has changed."""
 
     def __init__(self, folder: Path, node: Node) -> None:
-        self._path = folder / _NAME
-        self._lock_path = folder / "revocations.lock"
+        self._folder = folder
         self._node = node
         self._public_key = node.attest_public_key()
         self._seen: tuple[int, int, int] | None = None
-        self._ids: frozenset[str] = frozenset()
-        self._anchored = False
-        self.number = 0
+        self._known = _Known()
+        self._accepted = False
+
+    @property
+    def number(self) -> int:
+        """The number of the list that was read last."""
+        return self._known.number
 
     def __contains__(self, identifier: object) -> bool:
-        self._refresh()
-        return identifier in self._ids
+        self.refresh()
+        return identifier in self._known.ids
+
+    def refresh(self) -> None:
+        """Read what is new, and let this worker's token know; ``RevocationListInvalid``."""
+        if not self._accepted or self._seen != self._file_state():
+            with self._exclusive():
+                self._accept()
 
     def add(self, identifiers: Iterable[str]) -> int:
-        """Put ``identifiers`` on the list; its new number. Durable when this returns."""
+        """Put ``identifiers`` on the list; the number of the list that has them, durably."""
         with self._exclusive():
-            self._refresh()
-            return self._publish(self._ids | frozenset(identifiers))
+            self._accept()
+            added = set(identifiers) - self._known.ids
+            return self._publish(added, self.number) if added else self.number
 
-    def merge(self, document: bytes) -> int:
-        """Take in another SAM host's list; the number of the list that results."""
-        number, identifiers = self._verified(document)
+    def merge(self, at: int, ids: bytes, head: bytes | None) -> int:
+        """Take in a piece of another SAM host's ``revoked.ids``, which begins at byte ``at``.
+
+        The last piece comes with its ``revoked.head``, and only then is anything believed. The
+        number of the list that results. Nothing that either list has is lost.
+        """
         with self._exclusive():
-            if self._stale():
-                # Another host's newer list is the one way out of a list that was put back.
-                if number < max(self.number, self._node.counter()):
-                    raise RevocationListInvalid("the other host's list is older as well")
-                return self._publish(identifiers, number)
-            if identifiers <= self._ids:
+            with opened(self._folder / _INCOMING) as incoming:
+                if at > os.fstat(incoming).st_size:
+                    raise InvalidInput("a piece before this one is missing", parameter="at")
+                os.pwrite(incoming, ids, at)
+                if head is None:
+                    return self.number
+                other = self._read(incoming, self._signed(head), _Known())
+            (self._folder / _INCOMING).unlink()
+            stale = self._stale()
+            if stale and other.number < max(self.number, self._node.counter()):
+                raise RevocationListInvalid("the other host's list is older as well")
+            if not stale and other.ids <= self._known.ids:
                 return self.number
-            return self._publish(self._ids | identifiers, number)
+            return self._publish(other.ids | self._known.ids, other.number)
 
-    def _publish(self, identifiers: frozenset[str], above: int = 0) -> int:
-        number = max(self.number, self._node.counter(), above) + 1
-        payload = strict_json.canonical({"number": number, "ids": sorted(identifiers)})
-        document = {"payload": b64(payload), "signature": b64(self._node.attest(DOMAIN, payload))}
-        fresh = self._path.with_suffix(".new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
-            file.write(strict_json.canonical(document))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        self._node.raise_counter(number)
-        self._refresh()
+    def _publish(self, identifiers: set[str], above: int) -> int:
+        """Append what is not yet in the files, and sign the new head. Under the lock."""
+        base = self._in_files()
+        added = "".join(f"{each}\n" for each in sorted(identifiers - base.ids)).encode("ascii")
+        with opened(self._folder / IDS_FILE) as file:
+            os.ftruncate(file, base.size)  # what a killed worker left behind was never signed
+            os.pwrite(file, added, base.size)
+            os.fsync(file)
+        base.hash.update(added)
+        number = max(self.number, base.number, self._node.counter(), above) + 1
+        content: dict[str, strict_json.JsonValue] = {
+            "number": number,
+            "size": base.size + len(added),
+            "sha256": base.hash.hexdigest(),
+        }
+        head = attested_document(DOMAIN, content, self._node.attest)
+        replace_file(self._folder / HEAD_FILE, head)
+        self._accepted = True  # this list is newer than the token's number
+        self._accept()
         return number
 
-    def _refresh(self) -> None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            self._accept(0, frozenset(), None)
-            return
-        seen = (status.st_ino, status.st_mtime_ns, status.st_size)
-        if seen != self._seen:
-            number, identifiers = self._verified(self._path.read_bytes())
-            self._accept(number, identifiers, seen)
+    def _accept(self) -> None:
+        """Believe the files, if they are as new as what was seen. Under the lock."""
+        state = self._file_state()
+        if not self._accepted or state != self._seen:
+            known = self._newest()
+            # Once is enough: hosts that share a token raise its number beyond each other's lists.
+            if not self._accepted and known.number < self._node.counter():
+                raise RevocationListInvalid(f"number {known.number} is older than the token's")
+            self._node.raise_counter(known.number)
+            self._known, self._seen, self._accepted = known, state, True
 
-    def _accept(
-        self, number: int, identifiers: frozenset[str], seen: tuple[int, int, int] | None
-    ) -> None:
-        if number < self.number or (not self._anchored and number < self._node.counter()):
-            raise RevocationListInvalid(f"number {number} is older than one seen")
-        self.number, self._ids, self._seen = number, identifiers, seen
-        self._anchored = True
+    def _newest(self) -> _Known:
+        """The list in the files; ``RevocationListInvalid`` when it lacks anything seen before."""
+        head = self._head()
+        if head.number < self.number:
+            raise RevocationListInvalid(f"number {head.number} is older than one seen")
+        if head.size >= self._known.size:
+            with suppress(RevocationListInvalid):
+                return self._read_ids(head, self._known)
+        # Not what was seen and more: after a merge the same ids may stand in another order.
+        whole = self._read_ids(head, _Known())
+        if not self._known.ids <= whole.ids:
+            raise RevocationListInvalid("ids are missing that were seen before")
+        return whole
 
     def _stale(self) -> bool:
         try:
-            self._refresh()
+            self._accept()
         except RevocationListInvalid:
             return True
         return False
 
-    def _verified(self, document: bytes) -> tuple[int, frozenset[str]]:
+    def _in_files(self) -> _Known:
+        """The list in the files if it is signed, however old; else an empty one."""
         try:
-            members = strict_json.loads_object(document)
-            payload = unb64(members.get("payload"), "payload")
-            signature = unb64(members.get("signature"), "signature")
-            verify_attestation(self._public_key, DOMAIN, payload, signature)
-            content = strict_json.loads_object(payload)
-        except (InvalidInput, InvalidSignature) as error:
+            head = self._head()
+            known = self._known if head.sha256 == self._known.hash.hexdigest() else _Known()
+            return self._read_ids(head, known)
+        except RevocationListInvalid:
+            return _Known()
+
+    def _read_ids(self, head: _Head, known: _Known) -> _Known:
+        with opened(self._folder / IDS_FILE) as file:
+            return self._read(file, head, known)
+
+    def _read(self, file: int, head: _Head, known: _Known) -> _Known:
+        """``known`` and what ``head`` signs beyond it; ``RevocationListInvalid``."""
+        more = os.pread(file, head.size - known.size, known.size)
+        running = known.hash.copy()
+        running.update(more)
+        if running.hexdigest() != head.sha256:
+            raise RevocationListInvalid("the ids are not those that were signed")
+        # In place: copying a million ids for each new one would cost more than all the rest.
+        known.ids.update(more.decode("ascii").splitlines())
+        return _Known(head.number, head.size, running, known.ids)
+
+    def _head(self) -> _Head:
+        try:
+            return self._signed((self._folder / HEAD_FILE).read_bytes())
+        except FileNotFoundError:
+            return _Head()
+
+    def _signed(self, document: bytes) -> _Head:
+        try:
+            content = open_attested(DOMAIN, document, self._public_key)
+        except SealBroken as error:
             raise RevocationListInvalid("not signed by this cluster") from error
-        return cast("int", content["number"]), frozenset(cast("list[str]", content["ids"]))
+        return _head_of(content)
+
+    def _file_state(self) -> tuple[int, int, int] | None:
+        try:
+            status = (self._folder / HEAD_FILE).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        with opened(self._folder / "revocations.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(lock)
 
 
-def read_published(folder: Path) -> tuple[int, bytes]:
-    """Number and document of the list in ``folder``, unverified: for reporting and handing on."""
+def _head_of(content: dict[str, strict_json.JsonValue]) -> _Head:
+    number, size = cast("int", content["number"]), cast("int", content["size"])
+    return _Head(number, size, cast("str", content["sha256"]))
+
+
+def read_published(folder: Path) -> tuple[int, str]:
+    """Number and SHA-256 of the list in ``folder``, unverified: for reporting."""
     try:
-        document = (folder / _NAME).read_bytes()
-        payload = unb64(strict_json.loads_object(document).get("payload"), "payload")
-        return cast("int", strict_json.loads_object(payload)["number"]), document
+        document = strict_json.loads_object((folder / HEAD_FILE).read_bytes())
     except (FileNotFoundError, InvalidInput):
-        return 0, b""
+        head = _Head()
+    else:
+        head = _head_of(cast("dict[str, strict_json.JsonValue]", document["content"]))
+    return head.number, head.sha256

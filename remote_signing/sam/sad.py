@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -77,11 +78,15 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Sad:
-    """The signer's consent to ``bound``, valid until ``expires_at_ms``."""
+    """The signer's consent to ``bound``, valid until ``expires_at_ms``.
+
+    ``factor_ids`` are those that gave it: when one is removed, the consent goes with it.
+    """
 
     bound: Bound
     evidence_digest: str
     expires_at_ms: int
+    factor_ids: tuple[str, ...]
 
 
 def seal_challenge(node: Node, bound: Bound) -> bytes:
@@ -115,6 +120,7 @@ def open_sad(node: Node, token: bytes, now_ms: int) -> Sad:
         bound=_bound(cast("dict[str, strict_json.JsonValue]", members["bound"])),
         evidence_digest=cast("str", members["evidence_digest"]),
         expires_at_ms=cast("int", members["expires_at_ms"]),
+        factor_ids=tuple(cast("list[str]", members["factor_ids"])),
     )
     if sad.expires_at_ms <= now_ms:
         raise SadExpired("SAD")
@@ -124,8 +130,9 @@ def open_sad(node: Node, token: bytes, now_ms: int) -> Sad:
 def check_use(sad: Sad, hashes: Sequence[bytes], hash_algorithm: str) -> None:
     """Refuse hashes that ``sad`` does not cover, each occurrence counted.
 
-    Without authorised hashes (SCAL1) only the count binds. Which occurrences an earlier call has
-    used is the rssp's record; here one call can never exceed what was consented to.
+    Without authorised hashes (SCAL1) only the count binds, and the SAM's journal keeps it over
+    all calls. Which occurrences of authorised hashes an earlier call has used is the rssp's
+    record; here one call can never exceed what was consented to.
     """
     bound = sad.bound
     if not hashes or len(hashes) > bound.count:
@@ -134,11 +141,8 @@ def check_use(sad: Sad, hashes: Sequence[bytes], hash_algorithm: str) -> None:
         return
     if hash_algorithm != bound.hash_algorithm:
         raise HashNotAuthorised("authorised under another digest algorithm")
-    remaining = list(bound.hashes)
-    for value in hashes:
-        if value.hex() not in remaining:
-            raise HashNotAuthorised("not among the authorised hashes")
-        remaining.remove(value.hex())
+    if Counter(value.hex() for value in hashes) - Counter(bound.hashes):
+        raise HashNotAuthorised("not among the authorised hashes, or not so often")
 
 
 def _bound(members: dict[str, strict_json.JsonValue]) -> Bound:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from remote_signing.errors import HsmUnavailable, InvalidInput, RemoteSigningError
 from remote_signing.sam.worker_process import WorkerProcess, WorkerUnusable
-from remote_signing.sap import encode_line
+from remote_signing.sap import EACH_KILOBYTE, QUICK_VERBS, encode_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 # The frame's first two members, in this order (docs/sap.md): all the supervisor reads of it.
 _FRAME = re.compile(rb'\{"id":(\d{1,15}),"verb":"([a-z_]{1,32})",')
-_ACTIVATION_VERBS = frozenset({"challenge", "present", "activate", "sign"})
 _ENROLMENT_VERBS = frozenset(
     {
         "create_credential",
@@ -60,7 +59,12 @@ class _NodePool:
 
     @property
     def healthy(self) -> bool:
-        return any(worker.ready for worker in self.workers)
+        return any(worker.ready and worker.sound for worker in self.workers)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why its workers would use no key, if they would not."""
+        return next((worker.refusal for worker in self.workers if worker.refusal), None)
 
 
 class Supervisor:
@@ -88,12 +92,14 @@ class Supervisor:
         if frame is None:
             return _refusal(None, InvalidInput("not a SAP frame"))
         number, verb = int(frame[1]), frame[2].decode("ascii")
-        if verb in _ACTIVATION_VERBS:
+        if verb in QUICK_VERBS:
             seconds = self._config.deadlines.activation
         elif verb in _ENROLMENT_VERBS:
             seconds = self._config.deadlines.enrolment
         else:
             return _refusal(number, InvalidInput("no such verb", parameter="verb"))
+        # A longer request, such as a thousand hashes, is more work; nothing else tells us that.
+        seconds += EACH_KILOBYTE * len(line) / 1024
         try:
             return await self._dispatch(line, seconds)
         except HsmUnavailable as error:
@@ -106,7 +112,7 @@ class Supervisor:
                 "name": name,
                 "healthy": pool.healthy,
                 "workers": sum(worker.ready for worker in pool.workers),
-                "last_fault": pool.last_fault,
+                "last_fault": pool.last_fault or pool.refusal,
             }
             for name, pool in self._nodes.items()
         ]
@@ -192,7 +198,7 @@ class Supervisor:
     async def _probe(self, worker: WorkerProcess) -> None:
         """A canary signature by a worker that was taken off the idle list."""
         try:
-            await worker.exchange(_CANARY, self._config.deadlines.canary)
+            await worker.prove(_CANARY, self._config.deadlines.canary)
         except WorkerUnusable as error:
             await self._failed(worker, str(error))
         else:

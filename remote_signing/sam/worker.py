@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 EXIT_FAULT = 70  # sysexits.h EX_SOFTWARE: the node or its module cannot be relied on
 
+_CANARY = encode_line({"id": 0, "verb": "canary", "args": {}})
+
 Verbs = dict[str, "Callable[[Arguments], Answer]"]
 
 
@@ -57,7 +59,9 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
     enrolment = Enrolment(config, evidence, issuer, clock)
 
     def canary(_arguments: Arguments) -> Answer:
+        """Refused while the revocation list is not to be believed: then no key is used."""
         node.canary()
+        revoked.refresh()
         return {"node": node.name}
 
     return {**activation.verbs, **enrolment.verbs, "canary": canary}
@@ -66,20 +70,37 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
 def answer(handlers: Mapping[str, Callable[[Arguments], Answer]], line: bytes) -> bytes:
     """The frame that answers ``line``. ``HsmFault`` passes: it ends the process."""
     number: object = None
+    request: Arguments = {}
     try:
         request = strict_json.loads_object(line)
         number = request.get("id")
-        handler = handlers.get(str(request.get("verb")))
-        arguments = request.get("args")
-        if handler is None or not isinstance(arguments, dict):
-            raise InvalidInput("no such verb", parameter="verb")
-        return encode_line({"id": number, "ok": handler(arguments)})
+        return encode_line({"id": number, "ok": _handled(handlers, request)})
     except HsmFault:
         raise
     except RemoteSigningError as error:
-        log.info("refused", extra={"error": type(error).__name__, "cause": error.cause})
+        told = {"error": type(error).__name__, "cause": error.cause}
+        log.info("refused", extra=_about(request) | told)
         reply = {"name": type(error).__name__, "public": error.public}
         return encode_line({"id": number, "error": reply})
+    except Exception:  # a fault of ours in one verb: told to nobody, and no node is to blame
+        log.exception("fault", extra=_about(request))
+        return encode_line({"id": number, "error": {"name": "SamUnavailable", "public": {}}})
+
+
+def _handled(handlers: Mapping[str, Callable[[Arguments], Answer]], request: Arguments) -> Answer:
+    handler, arguments = handlers.get(str(request.get("verb"))), request.get("args")
+    if handler is None or not isinstance(arguments, dict):
+        raise InvalidInput("no such verb", parameter="verb")
+    return handler(arguments)
+
+
+def _about(request: Arguments) -> dict[str, str]:
+    """What a log line may say of a request: its verb, and whose it is where that is not sealed."""
+    arguments = request.get("args")
+    named = arguments if isinstance(arguments, dict) else {}
+    about = {"verb": request.get("verb")}
+    about |= {name: named.get(name) for name in ("credential_id", "activation_id", "client_id")}
+    return {name: str(value)[:64] for name, value in about.items() if value is not None}
 
 
 def serve(handlers: Mapping[str, Callable[[Arguments], Answer]], link: socket.socket) -> None:
@@ -92,8 +113,10 @@ def serve(handlers: Mapping[str, Callable[[Arguments], Answer]], link: socket.so
 def main(arguments: list[str]) -> int:
     """``worker CONFIG NODE DESCRIPTOR``: the descriptor is our end of the supervisor's socket."""
     config_file, node_name, descriptor = arguments
-    # The supervisor decides when a worker ends; a terminal's Ctrl-C reaches both.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The supervisor decides when a worker ends, by closing the socket. A terminal's Ctrl-C and
+    # systemd's SIGTERM (KillMode=control-group) reach both.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     configure_logging()
     config = load(Path(config_file))
     node_config = config.node(node_name)
@@ -102,8 +125,7 @@ def main(arguments: list[str]) -> int:
         try:
             node = Node.open(node_config, config.state_folder)
             handlers = verbs(config, node)
-            node.canary()
-            link.sendall(encode_line({"ready": node_name}))
+            link.sendall(answer(handlers, _CANARY))
             serve(handlers, link)
         except RemoteSigningError as error:
             fault = {"node": node_name, "error": type(error).__name__, "cause": error.cause}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import sys
@@ -26,6 +27,7 @@ class WorkerProcess:
         self.node = node
         self.operations = 0
         self.ready = False
+        self.refusal: str | None = None
         self._config_file = config_file
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.StreamReader | None = None
@@ -38,8 +40,16 @@ class WorkerProcess:
 
     async def start(self, seconds: float) -> None:
         """Start the process and wait until it has logged in and passed its canary."""
+        try:
+            await self._spawn()
+        except OSError as error:  # no process or no descriptor to be had: perhaps in a moment
+            raise WorkerUnusable(f"did not start: {error}") from error
+        self._judge(await self._line(seconds, "start"))
+        self.ready = True
+
+    async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
+        try:
             # No secret on the command line: the worker reads the PIN file itself.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -51,9 +61,26 @@ class WorkerProcess:
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )
-        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
-        await self._line(seconds, "start")
-        self.ready = True
+            self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+
+    def _judge(self, answer: bytes) -> None:
+        """Take in what the canary was answered."""
+        error = json.loads(answer).get("error")
+        self.refusal = error and error["name"]
+
+    @property
+    def sound(self) -> bool:
+        """Whether it would use a key: it refuses while it cannot believe its revocation list."""
+        return self.refusal is None
+
+    async def prove(self, canary: bytes, seconds: float) -> None:
+        """Let it sign a canary. It stays usable when it refuses: the mend may be a request."""
+        self._judge(await self.exchange(canary, seconds))
 
     def has_ended(self) -> bool:
         """Whether the process is gone, even if nobody has been told yet."""

@@ -50,6 +50,8 @@ PART_OF = {
     "fpdf": "fpdf2",  # not installed for tests, so its name must be told
     "pyhanko-certvalidator": "pyhanko",
 }
+# Packages that are never imported here, but chosen by their name: by a URL, for uvicorn.
+NAMED_ONLY = ("psycopg", "httptools", "uvloop")
 
 
 class Pinned(NamedTuple):
@@ -123,6 +125,15 @@ def _imported(path: Path) -> set[str]:
             names.add(node.module or "")
     tops = {dotted.partition(".")[0] for dotted in names}
     return tops - sys.stdlib_module_names - {*PRODUCT, "tests"}
+
+
+def test_each_run_time_dependency_is_used() -> None:
+    sources = [path for path in python_files() if name(path).startswith(PRODUCT)]
+    owners = {owner for path in sources for top in _imported(path) for owner in _owners(top)}
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    named = {driver for driver in NAMED_ONLY if driver in text}
+    declared = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    assert declared - owners - named == set()
 
 
 @pytest.mark.parametrize("path", python_files(), ids=name)

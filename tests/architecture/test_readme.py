@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.support.repository import ROOT, shell_commands
+from tests.support.repository import ROOT, shell_blocks, shell_commands, the_tour
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Each command and the file that runs it. The file must hold the command, or take the commands
-# from the README through `shell_commands`.
+BLOCKS = shell_blocks(ROOT / "README.md")
+# Each block of one command, and the file that runs it.
 RUN_BY = {
     "python3 -m remote_signing.bootstrap demo": "tests/e2e/test_demo.py",
     "python3 -m remote_signing.bootstrap test": ".ci/run",
 }
 
 
-@pytest.mark.parametrize("command", shell_commands(ROOT / "README.md"))
-def test_readme_command_is_run(command: str) -> None:
-    assert command in RUN_BY, "who runs this command?"
-    runner = (ROOT / RUN_BY[command]).read_text(encoding="utf-8")
-    assert command in runner or "shell_commands(" in runner
+def test_each_command_of_the_readme_is_run_by_somebody() -> None:
+    single = {block.strip() for block in BLOCKS if len(shell_commands(block)) == 1}
+    assert single == set(RUN_BY)
+    for command, runner in RUN_BY.items():
+        assert command in (ROOT / runner).read_text(encoding="utf-8")
 
 
-def test_no_runner_is_named_for_a_command_that_has_gone() -> None:
-    assert set(RUN_BY) == set(shell_commands(ROOT / "README.md"))
+def test_what_has_several_commands_is_the_tour_which_a_test_takes() -> None:
+    longer = [block for block in BLOCKS if len(shell_commands(block)) > 1]
+    assert longer == [the_tour()]
+    assert "the_tour()" in (ROOT / "tests/e2e/test_tour.py").read_text(encoding="utf-8")
 
 
 def test_commands_are_read_from_shell_blocks_only(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```sh\n# why\na \\\n  b\n\nc\n```\n```json\nno\n```\n", encoding="utf-8")
-    assert shell_commands(page) == ["a b", "c"]
+    (block,) = shell_blocks(page)
+    assert shell_commands(block) == ["a b", "c"]

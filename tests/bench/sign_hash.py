@@ -12,21 +12,18 @@ from __future__ import annotations
 import argparse
 import base64
 import os
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import httpx
 import pyotp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc.jwk import ECKey
 from sqlalchemy import insert, select
 
 from remote_signing.clock import SystemClock
@@ -41,11 +38,9 @@ from remote_signing.sam.ceremony import bench
 from remote_signing.sam.hsm.bench import C_SIGN, SINGLE
 from remote_signing.sam.softhsm import make_token
 from tests.support.postgres import running_server
-from tests.support.sam import RunningSam, found_cluster, node_config, toml
+from tests.support.rssp_process import running
+from tests.support.sam import RunningSam, found_cluster, node_config
 from tests.support.world import PORTAL, REDIRECT, VERIFIER, configuration
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SIGNERS = {"p256": 60, "rsa2048": 30}
 BATCH, BATCHES = 100, 8  # hashes a call, calls
@@ -77,11 +72,12 @@ class Site:
         self.enrolment = enrolment.Enrolment(self.services, authority)
         agency = subscribers.NewAgency(name="Bộ Nội vụ", code="G08")
         self.agency_id = subscribers.add_agency(self.database, self.clock, agency)
+        key: Any = ECKey.generate_key("P-256").as_dict(private=False)
         client = clients.NewClient(
             client_id=PORTAL,
             name="Cổng dịch vụ công",
             auth_method="private_key_jwt",
-            jwks={"keys": []},
+            jwks={"keys": [key]},
             redirect_uris=(REDIRECT,),
             agencies=(self.agency_id,),
         )
@@ -184,55 +180,6 @@ def sign(client: httpx.Client, algorithm: str, prepared: Prepared) -> list[float
     return taken
 
 
-@contextmanager
-def rssp(folder: Path, url: str, sam: RunningSam) -> Iterator[httpx.Client]:
-    """An rssp process, and a client of it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    tables: dict[str, dict[str, object]] = {
-        "service": {"name": "x", "logo": "https://x/x.png", "region": "VN", "description": "x"},
-        "urls": {"issuer": f"http://127.0.0.1:{port}", "consent": "http://127.0.0.1:1"},
-        "database": {"url": url},
-        "sam": {"socket": sam.address.path},
-        "policy": {"certificate_policies": ["1.3.6.1.4.1.55555.1.1"]},
-        "listen": {"port": port, "notice": 1},
-    }
-    text = ""
-    for name, members in tables.items():
-        text += f"[{name}]\n" + "".join(
-            f"{key} = {toml(value)}\n" for key, value in members.items()
-        )
-    config = folder / "rssp.toml"
-    config.write_text(text, "utf-8")
-    with (folder / "rssp.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "remote_signing.rssp", "--config", str(config)],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            wait_ready(client, process, folder / "rssp.log")
-            yield client
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def wait_ready(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        try:
-            if client.get("/readyz").is_success:
-                return
-        except httpx.TransportError:
-            pass
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    raise SystemExit("the rssp did not become ready:\n" + log.read_text("utf-8"))
-
-
 def raw_rates(sam: RunningSam, folder: Path, seconds: float) -> dict[tuple[str, str | None], float]:
     """What one session of the token does: ``hsm bench``."""
     locks = folder / "locks"
@@ -301,7 +248,8 @@ def main() -> None:
             url = server.fresh()
         migrations.upgrade(url)
         site = Site(url, sam, authority)
-        client = stack.enter_context(rssp(folder, url, sam))
+        rssp = stack.enter_context(running(folder / "rssp", url, sam))
+        client = stack.enter_context(httpx.Client(base_url=rssp.home, timeout=30))
         print(f"database: {chosen.database}", flush=True)
         measure(site, client, raw)
         growth(site, client)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from sqlalchemy import update
 
-from remote_signing.errors import CredentialLocked, EvidenceInvalid
+from remote_signing.errors import EvidenceInvalid
 from remote_signing.rssp import activation, clients
 from remote_signing.rssp.csc.v2.routes import METHODS
 from remote_signing.rssp.models import credential
@@ -181,14 +181,9 @@ def _refused_by_the_signer(portal: CscPortal) -> httpx.Response:
 
 @scene("credentials/authorizeCheck", "locked")
 def _locked_meanwhile(portal: CscPortal) -> httpx.Response:
-    with pytest.MonkeyPatch.context() as patch:
-
-        def check_handle(*_: object, **__: object) -> None:
-            raise CredentialLocked
-
-        patch.setattr(activation, "check_handle", check_handle)
-        handle = f"{'0' * 26}.{'x' * 43}"
-        return portal.post("credentials/authorizeCheck", {"handle": handle})
+    asked = portal.post("credentials/authorize", portal.authorize_body()).json()["handle"]
+    with credential_with(portal, failed_attempts=5):
+        return portal.post("credentials/authorizeCheck", {"handle": asked})
 
 
 @scene("signatures/signHash", "OTP of the SAD invalid")

@@ -97,6 +97,13 @@ def test_info_falls_back_to_its_own_language(portal: CscPortal, lang: object) ->
     assert (answer.status_code, answer.json()["lang"]) == (200, "vi")
 
 
+@pytest.mark.parametrize("value", [7, {}, "x" * 2001])
+def test_info_takes_client_data_as_every_method_does(portal: CscPortal, value: object) -> None:
+    answer = portal.raw("POST", "info", json={"clientData": value})
+    assert answer.status_code == 400
+    assert answer.json()["error_description"] == "Invalid parameter clientData"
+
+
 def test_info_names_exactly_the_methods_that_are_served(portal: CscPortal) -> None:
     named = portal.raw("POST", "info").json()["methods"]
     assert len(named) == len(set(named))

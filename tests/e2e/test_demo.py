@@ -15,14 +15,14 @@ from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
 from remote_signing.sam.cluster import load_cluster
-from tests.support.repository import ROOT, shell_commands
+from tests.support.repository import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 SECONDS = 400
-DEMO = next(line for line in shell_commands(ROOT / "README.md") if line.endswith("demo"))
+DEMO = "python3 -m remote_signing.bootstrap demo"
 
 
 def demo(state: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -161,7 +161,7 @@ def test_consent_survives_a_worker_that_dies_after_it_used_the_code_up(
     client.close()
 
 
-def test_sigterm_answers_what_was_taken_and_leaves_no_process(
+def test_sigterm_refuses_cleanly_what_comes_later_and_leaves_no_process(
     sam: RunningSam, official: Official
 ) -> None:
     request = authorised(sam, official)
@@ -216,4 +216,21 @@ def test_worn_worker_is_replaced_without_a_lost_request(
         check(official, client.sign(request).signatures[0])
     sam.wait_for(lambda nodes: all(nodes.values()))
     assert not before & set(sam.worker_pids())
+    client.close()
+
+
+def test_thousand_signatures_in_one_request_are_no_hung_worker(
+    start_sam: Callable[..., RunningSam], registration: TestAuthority
+) -> None:
+    sam = start_sam(workers=1, deadlines={**DEADLINES, "activation": 0.5})
+    client = sam.client()
+    official = enrol(client, registration, "rsa2048", multisign=1000)
+    hashes_asked = tuple(hashlib.sha256(b"%d" % number).digest() for number in range(1000))
+    asked = ask(client, official, hashes_asked)
+    request = sign_request(official, asked, consent(client, official, asked).sad, "rsa")
+    before = sam.worker_pids()
+    start = time.monotonic()
+    assert len(client.sign(request).signatures) == 1000
+    assert time.monotonic() - start > 0.5, "too quick to show anything"
+    assert sam.worker_pids() == before
     client.close()

@@ -28,7 +28,7 @@ def test_a_text_that_could_look_like_another_is_refused_at_every_door(
 
 def test_a_disabled_client_signs_nothing_even_with_a_living_token(world: World) -> None:
     token = world.token()
-    clients.set_state(world.database, world.clock, PORTAL, "disabled")
+    clients.set_state(world.database, world.clock, PORTAL, "suspended")
     with pytest.raises(AccessRefused):
         world.sign(token)
     clients.set_state(world.database, world.clock, PORTAL, "active")

@@ -163,6 +163,24 @@ def test_an_open_activation_is_not_pruned_before_it_is_ended(world: World) -> No
     assert count(world, signature_activation) == 0
 
 
+def test_housekeeping_looks_at_open_activations_only(world: World) -> None:
+    with world.planned() as plans:
+        activation.recover(world.services)
+        activation.expire(world.services)
+    assert ["ix_signature_activation_open" in plan for plan in plans] == [True, True]
+
+
+def test_more_than_one_batch_is_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = world.clock.now_ms()
+    for digest in (b"1", b"2", b"3", b"4", b"5"):
+        world.database.run(insert(replay), {"digest": digest, "expires_at": now + 1000})
+    world.clock.advance(2)
+    monkeypatch.setattr("remote_signing.rssp.activation_recovery._BATCH", 2)
+    with world.counted() as statements:
+        assert activation.prune(world.services) == 5
+    assert sum("DELETE FROM replay" in statement for statement in statements) == 3
+
+
 def test_housekeeping_begins_at_once_and_survives_a_fault(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_der_x509_certificate
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from remote_signing.errors import (
     AccessRefused,
@@ -24,6 +24,7 @@ from remote_signing.errors import (
     SadExpired,
     SadInvalid,
     SamUnavailable,
+    SamUnreachable,
     SigningInProgress,
     TooManySignatures,
     Unavailable,
@@ -31,7 +32,7 @@ from remote_signing.errors import (
 from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import activation, activation_sign, audit, enrolment
 from remote_signing.rssp.activation import Channel, SadIssued
-from remote_signing.rssp.models import access_token, credential, signature_activation
+from remote_signing.rssp.models import credential, signature_activation
 from tests.support.world import ECDSA_SHA256, PORTAL
 from tests.support.world import SHA256 as SHA256_OID
 
@@ -54,22 +55,6 @@ def events_of(world: World, ticket: Ticket) -> list[Field]:
 def change_credential(world: World, **values: Field) -> None:
     statement = update(credential).where(credential.c.id == world.credential_id).values(values)
     world.database.run(statement)
-
-
-def service_token(world: World, **changes: Field) -> Ticket:
-    now = world.clock.now_ms()
-    ticket = Ticket.issue(new_id(now))
-    row = {
-        "id": ticket.row_id,
-        "secret_hash": ticket.secret_hash,
-        "client_id": PORTAL,
-        "subscriber_id": world.subscriber_id,
-        "scope": "service",
-        "created_at": now,
-        "expires_at": now + 3_600_000,
-    }
-    world.database.run(insert(access_token), row | changes)
-    return ticket
 
 
 def sad(world: World, *documents: str, **changes: Field) -> Ticket:
@@ -196,9 +181,17 @@ def test_an_algorithm_of_another_key_type_gives_the_hash_back(world: World) -> N
     assert world.sign(token)
 
 
-@pytest.mark.parametrize("fault", [HsmUnavailable("no node"), SamUnavailable("no answer")])
-def test_the_activation_stays_usable_when_no_node_could_sign(
-    world: World, fault: Exception
+@pytest.mark.parametrize(
+    ("fault", "recorded"),
+    [
+        (HsmUnavailable("no node"), "signing.returned"),
+        (SamUnreachable("nobody listens"), "signing.returned"),
+        # The SAM was asked: perhaps the key was used, and the answer lost.
+        (SamUnavailable("no answer"), "signing.unknown"),
+    ],
+)
+def test_the_activation_stays_usable_when_no_signature_came(
+    world: World, fault: Exception, recorded: str
 ) -> None:
     token = world.token("a", "b")
     world.sam.faults["sign"] = [fault]
@@ -206,7 +199,8 @@ def test_the_activation_stays_usable_when_no_node_could_sign(
         world.sign(token, "a", "b")
     row = row_of(world, token)
     assert (row.state, row.used, row.signing_since) == ("AUTHORIZED", "00", None)
-    assert events_of(world, token)[-1].kind == "signing.returned"
+    last = events_of(world, token)[-1]
+    assert (last.kind, last.state) == (recorded, "AUTHORIZED")
     assert world.sign(token, "a", "b")
 
 
@@ -230,7 +224,7 @@ def test_scal1_counts_where_no_hash_was_named(world: World) -> None:
     assert row is not None
     data = activation.AuthData(json.loads(row.factors)[0]["id"], world.otp())
     issued = activation.authorize_inline(world.services, new, (data,))
-    bearer = service_token(world)
+    bearer = world.service_token()
     assert world.sign(issued.ticket, "a", "b", service_token=bearer)
     with pytest.raises(TooManySignatures):
         world.sign(issued.ticket, "c", "d", service_token=bearer)
@@ -240,7 +234,7 @@ def test_scal1_counts_where_no_hash_was_named(world: World) -> None:
 def test_scal1_may_sign_everything_at_once(world: World) -> None:
     world.new_credential(scal="1")
     ticket = sad(world, hashes=(), labels=(), hash_algorithm=None, num_signatures=2)
-    bearer = service_token(world)
+    bearer = world.service_token()
     with world.counted() as statements:
         assert world.sign(ticket, "a", "b", service_token=bearer)
     assert len(statements) == 2
@@ -297,14 +291,14 @@ def test_a_sad_alone_is_no_bearer(world: World) -> None:
 
 
 def test_a_sad_signs_beside_a_service_token_of_client_and_signer(world: World) -> None:
-    assert world.sign(sad(world), service_token=service_token(world))
+    assert world.sign(sad(world), service_token=world.service_token())
     world.next_step()
-    own_account = service_token(world, subscriber_id=None)
+    own_account = world.service_token(subscriber_id=None)
     assert world.sign(sad(world), service_token=own_account)
 
 
 def test_a_credential_token_may_come_as_sad(world: World) -> None:
-    assert world.sign(world.token(), service_token=service_token(world))
+    assert world.sign(world.token(), service_token=world.service_token())
 
 
 @pytest.mark.parametrize(
@@ -324,10 +318,10 @@ def test_a_sad_needs_a_good_service_token_of_the_same_client_and_signer(
     if changes.get("client_id"):
         register_other(world)
     ticket = sad(world)
-    bearer = service_token(world, **changes)
+    bearer = world.service_token(**changes)
     with pytest.raises(error):
         world.sign(ticket, service_token=bearer)
-    assert world.sign(ticket, service_token=service_token(world))
+    assert world.sign(ticket, service_token=world.service_token())
 
 
 def register_other(world: World) -> None:
@@ -420,7 +414,8 @@ def test_whoever_meets_a_dead_signature_explains_it(world: World) -> None:
     while_signing(world, other)
     with pytest.raises(ActivationConflict):
         world.sign(token)
-    assert events_of(world, token)[-1].kind == "signing.unknown"
+    kinds = [event.kind for event in events_of(world, token)]
+    assert kinds[-2:] == ["signing.unknown", "signing.refused"]
 
 
 def test_hashes_taken_by_others_meanwhile_are_tried_for_again(

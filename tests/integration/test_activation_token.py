@@ -13,6 +13,8 @@ from remote_signing.errors import (
     ActivationExpired,
     ActivationUnknown,
     ReplayDetected,
+    SadExpired,
+    SadInvalid,
 )
 from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import activation
@@ -55,7 +57,7 @@ def test_a_second_use_of_a_code_revokes_the_token_of_the_first(world: World) -> 
     with pytest.raises(ReplayDetected):
         world.redeem(code)
     assert state_of(world, code.row_id) == "REVOKED"
-    with pytest.raises(AccessRefused):
+    with pytest.raises(SadExpired):
         world.sign(token.ticket)
 
 
@@ -66,7 +68,7 @@ def test_a_second_use_after_signing_cannot_call_the_signature_back(world: World)
     with pytest.raises(ReplayDetected):
         world.redeem(code)
     assert state_of(world, code.row_id) == "SIGNED"
-    with pytest.raises(AccessRefused):
+    with pytest.raises(SadExpired):
         world.sign(token.ticket)
 
 
@@ -110,7 +112,13 @@ def test_a_code_lives_for_a_minute(world: World) -> None:
         world.redeem(code)
 
 
-def test_a_handle_waits_then_gives_the_sad_once(world: World) -> None:
+def collected(world: World, handle: Ticket) -> Ticket:
+    issued = check(world, handle)
+    assert isinstance(issued, SadIssued)
+    return issued.ticket
+
+
+def test_a_handle_waits_then_gives_the_sad_until_it_is_used(world: World) -> None:
     handle = decoupled(world)
     pending = check(world, handle)
     assert isinstance(pending, Pending)
@@ -118,13 +126,36 @@ def test_a_handle_waits_then_gives_the_sad_once(world: World) -> None:
     issued = check(world, handle)
     assert isinstance(issued, SadIssued)
     assert issued.expires_in == 300
+    world.sign(issued.ticket, service_token=world.service_token())
     with pytest.raises(ActivationUnknown):
         check(world, handle)
 
 
-def test_two_who_ask_at_once_get_one_sad(world: World) -> None:
+def test_an_answer_lost_on_the_way_costs_no_second_consent(world: World) -> None:
     handle = decoupled(world)
     world.approve(handle.row_id)
+    lost, found = collected(world, handle), collected(world, handle)
+    token = world.service_token()
+    with pytest.raises(SadInvalid):
+        world.sign(lost, service_token=token)
+    assert world.sign(found, service_token=token)
+
+
+def test_a_sad_that_was_used_is_not_replaced_while_hashes_remain(world: World) -> None:
+    new = world.request("a", "b", channel=Channel.DECOUPLED)
+    handle = activation.request_activation(world.services, new).ticket
+    world.approve(handle.row_id)
+    ticket, token = collected(world, handle), world.service_token()
+    world.sign(ticket, "a", service_token=token)
+    with pytest.raises(ActivationUnknown):
+        check(world, handle)
+    assert world.sign(ticket, "b", service_token=token)
+
+
+def test_a_handle_that_is_spent_while_it_is_asked_gives_nothing(world: World) -> None:
+    handle = decoupled(world)
+    world.approve(handle.row_id)
+    ticket, token = collected(world, handle), world.service_token()
     database = world.database
     real, asked = database.one, []
 
@@ -132,7 +163,7 @@ def test_two_who_ask_at_once_get_one_sad(world: World) -> None:
         asked.append(statement)
         if len(asked) == 2:
             database.one = real  # type: ignore[method-assign] # the race is over
-            assert isinstance(check(world, handle), SadIssued)
+            assert world.sign(ticket, service_token=token)
         return real(statement, parameters)
 
     database.one = other_first  # type: ignore[method-assign] # lets another in between
@@ -166,7 +197,7 @@ def test_a_revoked_token_signs_nothing(world: World) -> None:
     token = world.token()
     assert activation.revoke(world.services, token, PORTAL)
     assert state_of(world, token.row_id) == "REVOKED"
-    with pytest.raises(AccessRefused):
+    with pytest.raises(SadExpired):
         world.sign(token)
     assert not activation.revoke(world.services, token, PORTAL)
 

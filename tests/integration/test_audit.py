@@ -11,6 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
 from remote_signing.errors import ActivationConflict
+from remote_signing.identifiers import new_id
 from remote_signing.rssp import activation, audit
 from remote_signing.rssp.activation import Channel
 from remote_signing.rssp.models import signature_activation
@@ -49,7 +50,9 @@ def test_registration_and_enrolment_are_on_record(world: World) -> None:
         "agency.registered",
         "client.registered",
         "subscriber.registered",
+        "credential.ordered",
         "credential.created",
+        "credential.ordered",
         "credential.certified",
     ]
 
@@ -117,6 +120,57 @@ def test_events_are_read_page_by_page(world: World, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(audit, "_PAGE", 2)
     assert [event.number for event in audit.events(world.database)] == numbers
     assert [event.number for event in audit.events(world.database, after=numbers[1])] == numbers[2:]
+
+
+def test_events_are_found_by_signer_credential_and_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (world.subscriber_id, world.credential_id)
+    world.new_signer("binh.tran")
+    world.new_credential()
+    begun = world.clock.now_ms()
+    waiting = world.opened()
+    world.clock.advance(1)
+    activation.deny(world.services, world.session, waiting)
+    monkeypatch.setattr(audit, "_PAGE", 1)
+
+    def found(**conditions: Field) -> list[str]:
+        return [event.kind for event in audit.events(world.database, **conditions)]
+
+    enrolled = found(subscriber_id=first[0])
+    assert enrolled[0] == "subscriber.registered"
+    assert enrolled[-1] == "credential.certified"
+    asked = ["activation.requested", "request.opened"]
+    assert found(subscriber_id=world.subscriber_id) == [*enrolled, *asked, "consent.denied"]
+    assert found(credential_id=first[1]) == enrolled[1:]
+    assert found(credential_id=world.credential_id, since_ms=begun) == [
+        *enrolled[1:],
+        *asked,
+        "consent.denied",
+    ]
+    assert found(subscriber_id=world.subscriber_id, since_ms=begun + 1) == ["consent.denied"]
+    assert found(credential_id=world.credential_id, until_ms=begun + 1000)[-2:] == asked
+    assert found(until_ms=begun)[0] == "agency.registered"
+    last = next(audit.events(world.database, since_ms=begun + 1000))
+    assert found(since_ms=begun, after=last.number - 1) == ["consent.denied"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"),
+    [
+        ("activation_id", "ix_audit_event_activation_id"),
+        ("subscriber_id", "ix_audit_event_subscriber_id"),
+        ("credential_id", "ix_audit_event_subscriber_id"),
+        ("since_ms", "ix_audit_event_at"),
+        ("until_ms", "ix_audit_event_at"),
+    ],
+)
+def test_each_condition_reads_along_an_index(world: World, condition: str, index: str) -> None:
+    value = world.clock.now_ms() if condition.endswith("_ms") else new_id(0)
+    with world.planned() as plans:
+        list(audit.events(world.database, **{condition: value}))  # type: ignore[arg-type] # by name
+    assert plans
+    assert [plan for plan in plans if index not in plan] == []
 
 
 def test_a_failed_step_leaves_no_event(world: World) -> None:

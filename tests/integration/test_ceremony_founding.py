@@ -238,7 +238,8 @@ def test_a_token_without_a_mechanism_is_refused(
 def test_a_ceremony_that_fails_leaves_nothing_behind(
     plan: Foundation, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    plan = replace(plan, nodes=plan.nodes[:1])
+    if failing != "make_transport_key":  # which a single node does not need
+        plan = replace(plan, nodes=plan.nodes[:1])
     original = NodeProcess.call
 
     def call(self: NodeProcess, step: str, seconds: float = 60.0, **arguments: object) -> object:
@@ -251,7 +252,7 @@ def test_a_ceremony_that_fails_leaves_nothing_behind(
         patch.setattr(NodeProcess, "call", call)
         with pytest.raises(HsmFault, match="told to fail"):
             initialise(plan, SystemClock())
-    assert held(plan) == [[]]
+    assert not any(held(plan))
     assert list(plan.out_folder.iterdir()) == []
 
 

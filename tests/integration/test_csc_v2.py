@@ -15,13 +15,16 @@ import uvicorn
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from sqlalchemy import select, update
 
 from remote_signing.errors import AccessRefused, HsmUnavailable, SadInvalid, SamUnavailable
 from remote_signing.identifiers import Ticket
-from remote_signing.rssp import activation, clients, credentials
+from remote_signing.rssp import activation, clients, credentials, subscribers
+from remote_signing.rssp.models import credential
+from tests.support.asgi import BASE
 from tests.support.csc import DOCUMENT, CscPortal, b64
 from tests.support.oauth import OAuthPortal
-from tests.support.world import SHA256, digest, new_world
+from tests.support.world import PORTAL, SHA256, digest, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +144,98 @@ def test_credential_token_that_was_revoked_is_401(portal: CscPortal) -> None:
     token = portal.credential_token()
     assert activation.revoke(portal.world.services, cast("Ticket", Ticket.parse(token)), "portal")
     answer = portal.post(SIGN, portal.sign_body(), token)
+    assert (answer.status_code, answer.json()["error"]) == (401, "expired_token")
+
+
+# --------------------------------------------------------------------- suspended and disabled
+
+
+def suspend(portal: CscPortal, state: str) -> None:
+    world = portal.world
+    subscribers.set_state(world.database, world.clock, world.subscriber_id, state)
+
+
+@pytest.fixture
+def back_in_service(portal: CscPortal) -> Iterator[None]:
+    yield
+    world = portal.world
+    suspend(portal, "active")
+    clients.set_state(world.database, world.clock, PORTAL, "active")
+    world.clock.advance(5)  # until the directory of clients has noticed
+
+
+@pytest.mark.usefixtures("back_in_service")
+def test_signer_who_is_suspended_signs_with_no_token_of_his(portal: CscPortal) -> None:
+    sad, token = portal.sad(), portal.credential_token("b")
+    own, client = portal.user_token(), portal.client_token()
+    suspend(portal, "suspended")
+    for bearer, body in ((token, portal.sign_body("b")), (own, portal.sign_body(SAD=sad))):
+        answer = portal.post(SIGN, body, bearer)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+    answer = portal.post(SIGN, portal.sign_body(SAD=sad), client)
+    assert told(answer) == (400, "The credential identified by credentialID is disabled")
+    suspend(portal, "active")
+    verify(portal, portal.post(SIGN, portal.sign_body(SAD=sad), own))
+
+
+@pytest.mark.usefixtures("back_in_service")
+@pytest.mark.parametrize("kind", ["signer's", "client's", "credential"])
+def test_client_that_is_disabled_signs_with_no_token(portal: CscPortal, kind: str) -> None:
+    sad, world = portal.sad(), portal.world
+    token, body = {
+        "signer's": (portal.user_token(), portal.sign_body(SAD=sad)),
+        "client's": (portal.client_token(), portal.sign_body(SAD=sad)),
+        "credential": (portal.credential_token("b"), portal.sign_body("b")),
+    }[kind]
+    clients.set_state(world.database, world.clock, PORTAL, "suspended")
+    answer = portal.post(SIGN, body, token)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
+@pytest.mark.usefixtures("back_in_service")
+@pytest.mark.parametrize("kind", ["signer's", "client's"])
+@pytest.mark.parametrize("method", ["credentials/list", "credentials/info", AUTHORIZE, CHECK])
+def test_client_that_is_disabled_is_served_nothing(
+    portal: CscPortal, method: str, kind: str
+) -> None:
+    world = portal.world
+    token = portal.user_token() if kind == "signer's" else portal.client_token()
+    body = {
+        "credentials/list": {} if kind == "signer's" else {"userID": world.subscriber_id},
+        "credentials/info": {"credentialID": world.credential_id},
+        AUTHORIZE: portal.authorize_body(),
+        CHECK: {"handle": portal.post(AUTHORIZE, portal.authorize_body()).json()["handle"]},
+    }[method]
+    assert portal.post(method, body, token).status_code in {200, 202}
+    clients.set_state(world.database, world.clock, PORTAL, "suspended")
+    answer = portal.post(method, body, token)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
+@pytest.mark.usefixtures("back_in_service")
+def test_credential_of_a_suspended_signer_is_shown_as_disabled(portal: CscPortal) -> None:
+    token, world = portal.client_token(), portal.world
+    body = {"credentialID": world.credential_id}
+    listed = {"userID": world.subscriber_id, "onlyValid": True}
+    assert world.credential_id in portal.post("credentials/list", listed, token).text
+    suspend(portal, "suspended")
+    assert portal.post("credentials/info", body, token).json()["key"]["status"] == "disabled"
+    assert portal.post("credentials/list", listed, token).json()["credentialIDs"] == []
+
+
+def test_credential_whose_time_has_not_come_is_disabled_and_not_expired(
+    portal: CscPortal,
+) -> None:
+    sad, world = portal.sad(), portal.world
+    world_credential = update(credential).where(credential.c.id == world.credential_id)
+    row = world.database.one(select(credential.c.not_before))
+    assert row is not None
+    world.database.run(world_credential.values(not_before=world.clock.now_ms() + 60_000))
+    for method, body in ((SIGN, portal.sign_body(SAD=sad)), (AUTHORIZE, portal.authorize_body())):
+        answer = portal.post(method, body)
+        assert told(answer) == (400, "The credential identified by credentialID is disabled")
+    world.database.run(world_credential.values(not_before=row.not_before))
+    verify(portal, portal.post(SIGN, portal.sign_body(SAD=sad)))
 
 
 @pytest.mark.parametrize("error", [AccessRefused(reason="invalid_token"), SadInvalid()])
@@ -171,6 +265,31 @@ def test_token_bound_to_a_key_needs_the_proof(portal: CscPortal) -> None:
     verify(portal, portal.raw("POST", SIGN, json=portal.sign_body(), headers=headers))
     replayed = portal.raw("POST", SIGN, json=portal.sign_body(), headers=headers)
     assert (replayed.status_code, replayed.json()["error"]) == (401, "invalid_dpop_proof")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("POST", f"/csc/v2/{SIGN}", {"htu": f"{BASE}/csc/v2/{SIGN}"}),
+        ("POST", "/csc/v2/credentials/info", {}),
+        ("GET", f"/csc/v2/{SIGN}", {}),
+    ],
+    ids=["another host", "another address", "another method"],
+)
+def test_a_proof_is_for_the_configured_address_whatever_host_is_asked(
+    portal: CscPortal, where: tuple[str, str, dict[str, str]]
+) -> None:
+    """The tests ask another host than the issuer, as a proxy does."""
+    client = OAuthPortal.at(portal.world, f"host-{where[0]}-{len(where[1])}-{len(where[2])}")
+    code = client.consent(client.credential_request())["code"]
+    token = client.token(client.redemption(code), headers=client.proof()).json()["access_token"]
+    method, path, changes = where
+    proofs = (client.proof(method, path, token=token, **changes),)
+    good = client.proof("POST", f"/csc/v2/{SIGN}", token=token)
+    for proof, status in ((*proofs, 401), (good, 200)):
+        headers = {"Authorization": f"DPoP {token}", **proof}
+        answer = portal.raw("POST", SIGN, json=portal.sign_body(), headers=headers)
+        assert answer.status_code == status
 
 
 # ------------------------------------------------------------------------------------- signHash
@@ -249,7 +368,7 @@ def test_fault_of_ours_is_503_and_the_consent_stays_good(
 # ------------------------------------------------------------------- authorize, authorizeCheck
 
 
-def test_scal2_waits_for_the_signer_and_gives_the_sad_once(portal: CscPortal) -> None:
+def test_scal2_waits_for_the_signer_and_gives_the_sad(portal: CscPortal) -> None:
     asked = portal.post(AUTHORIZE, portal.authorize_body(description="Tờ trình", clientData="7"))
     handle = asked.json()["handle"]
     code = asked.json()["verificationCode"]
@@ -265,8 +384,8 @@ def test_scal2_waits_for_the_signer_and_gives_the_sad_once(portal: CscPortal) ->
     assert given.status_code == 200
     assert given.json().keys() == {"SAD", "expiresIn"}
     assert 290 <= given.json()["expiresIn"] <= 300
-    assert told(portal.post(CHECK, {"handle": handle})) == (400, "Invalid parameter handle")
     verify(portal, portal.post(SIGN, portal.sign_body(SAD=given.json()["SAD"])))
+    assert told(portal.post(CHECK, {"handle": handle})) == (400, "Invalid parameter handle")
 
 
 def test_handle_is_its_clients_and_its_signers_only(portal: CscPortal) -> None:
@@ -278,6 +397,14 @@ def test_handle_is_its_clients_and_its_signers_only(portal: CscPortal) -> None:
         assert told(portal.post(CHECK, asked, token)) == (400, "Invalid parameter handle")
     world.subscriber_id = mine
     assert portal.post(CHECK, asked).status_code == 202
+
+
+def test_credential_token_opens_no_handle(portal: CscPortal) -> None:
+    asked = portal.post(AUTHORIZE, portal.authorize_body("b"))
+    handle = {"handle": asked.json()["handle"]}
+    answer = portal.post(CHECK, handle, portal.credential_token())
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    assert portal.post(CHECK, handle).status_code == 202
 
 
 def test_question_that_nobody_answered_is_over(portal: CscPortal) -> None:
@@ -332,7 +459,10 @@ def test_scal1_without_hashes_signs_up_to_the_count(portal: CscPortal) -> None:
     verify(portal, portal.post(SIGN, portal.sign_body("c", SAD=sad)), "c")
 
 
-@pytest.mark.parametrize("change", ["wrong PIN", "wrong code", "none", "half", "no value", "more"])
+FLAWS = ["wrong PIN", "wrong code", "none", "half", "half empty", "no value", "twice", "more"]
+
+
+@pytest.mark.parametrize("change", FLAWS)
 def test_scal1_has_one_answer_for_every_wrong_factor(portal: CscPortal, change: str) -> None:
     portal.world.new_credential(scal="1")
     good: list[dict[str, Any]] = list(codes(portal))
@@ -341,10 +471,15 @@ def test_scal1_has_one_answer_for_every_wrong_factor(portal: CscPortal, change: 
         "wrong code": [good[0], {**good[1], "value": "000000"}],
         "none": [],
         "half": good[:1],
+        "half empty": [good[0], {"id": good[1]["id"]}],
         "no value": [{"id": item["id"]} for item in good],
+        "twice": [good[0], *good],
         "more": [*good, {"id": "FACE", "value": "x"}],
     }[change]
+    asked = portal.world.sam.calls["activate"]
     answer = portal.post(AUTHORIZE, portal.authorize_body(authData=data))
+    # What can't be right costs the signer no attempt.
+    assert portal.world.sam.calls["activate"] - asked == change.startswith("wrong")
     assert answer.json() == {
         "error": "invalid_authentication_data",
         "error_description": "The authentication data is invalid",

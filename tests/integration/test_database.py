@@ -11,12 +11,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from remote_signing.errors import InvalidInput, ReplayDetected, Unavailable
 from remote_signing.identifiers import new_id
+from remote_signing.rssp import migrations
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.models import agency, replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -140,3 +143,38 @@ def test_a_writer_that_waits_too_long_is_unavailable(
     assert isinstance(refusal.value.__cause__, OperationalError)
     first.close()
     second.close()
+
+
+def test_no_call_to_a_server_waits_for_ever(postgres_server: PostgresServer) -> None:
+    url = postgres_server.fresh(migrations.upgrade)
+    database = Database(url)
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        assert scalar(database, f"SHOW {name}") != "0", name
+    database.close()
+    hasty = Database(f"{url}&options=-c%20statement_timeout=200%20-c%20lock_timeout=100")
+    with pytest.raises(Unavailable, match="statement timeout"):
+        hasty.one(text("SELECT pg_sleep(5)"))
+    row = {"digest": b"x", "expires_at": 1}
+    with hasty.transaction() as connection:
+        connection.execute(insert(replay), row)
+        with pytest.raises(Unavailable, match="lock timeout"):
+            hasty.run(insert(replay), row)
+    hasty.close()
+    postgres_server.drop(url)
+
+
+def test_an_upgrade_waits_for_another_as_long_as_it_takes(postgres_server: PostgresServer) -> None:
+    url = postgres_server.fresh()
+    limits = "&options=-c%20statement_timeout=300%20-c%20lock_timeout=200"
+    upgrade = threading.Thread(target=migrations.upgrade, args=(f"{url}{limits}",))
+    database = Database(url)
+    with database.transaction() as connection:
+        key = migrations._LOCK  # noqa: SLF001 - the lock of an upgrade, held here
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+        upgrade.start()
+        upgrade.join(0.8)
+        assert upgrade.is_alive()
+    upgrade.join()
+    assert migrations.at_head(database)
+    database.close()
+    postgres_server.drop(url)

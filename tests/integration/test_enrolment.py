@@ -132,6 +132,26 @@ def test_a_destroyed_credential_is_gone_for_everybody(world: World) -> None:
     assert (row or ()) == (b"",)
 
 
+def test_a_destruction_that_was_cut_off_is_on_record_and_is_completed(
+    real: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real.new_credential()
+    with monkeypatch.context() as patch:
+        patch.setattr(Enrolment, "_store", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            desk(real).destroy(real.credential_id)
+    ordered = last_event(real)
+    assert (ordered.kind, ordered.detail) == ("credential.ordered", '{"verb":"destroy"}')
+    desk(real).destroy(real.credential_id)
+    assert last_event(real).kind == "credential.destroyed"
+    with pytest.raises(CredentialUnknown):
+        desk(real).destroy(real.credential_id)
+
+
+def cut_off(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_suspension_leaves_the_key_alone(world: World) -> None:
     desk(world).set_state(world.credential_id, "disabled")
     assert not seen(world).usable_at(world.clock.now_ms())

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.oid import NameOID
+from pkcs11 import Attribute
 
 from remote_signing.algorithms import ALGORITHMS, DIGESTS, Algorithm, SignatureScheme
 from remote_signing.errors import (
@@ -24,8 +25,9 @@ from remote_signing.errors import (
     SignatureFault,
 )
 from remote_signing.sam.cluster import verify_attestation
+from remote_signing.sam.hsm import node as node_module
 from remote_signing.sam.hsm.bench import measure
-from remote_signing.sam.hsm.templates import REQUIRED_MECHANISMS
+from remote_signing.sam.hsm.templates import REQUIRED_MECHANISMS, Templates
 from tests.support.cluster import Founded, found
 
 if TYPE_CHECKING:
@@ -372,3 +374,71 @@ def test_only_known_operations_are_measured(node: Node) -> None:
     for operation in ("dance", "C_Sign"):
         with pytest.raises(InvalidInput, match=operation):
             measure(node, operation, None, 0.01)
+
+
+# What a key can do in the token
+
+USES = {
+    Attribute.SIGN: True,
+    Attribute.SIGN_RECOVER: False,
+    Attribute.DECRYPT: False,
+    Attribute.UNWRAP: False,
+    Attribute.DERIVE: False,
+    Attribute.SENSITIVE: True,
+    Attribute.PRIVATE: True,
+    Attribute.TOKEN: False,
+    Attribute.MODIFIABLE: False,
+}
+
+
+def uses(key: Any) -> dict[Attribute, bool]:
+    """As the token tells them; one that it lacks is false."""
+    told = key.get_attributes(list(USES))
+    return {attribute: told.get(attribute, False) for attribute in USES}
+
+
+@pytest.mark.parametrize("name", ["p256", "rsa2048"])
+def test_a_new_key_signs_and_does_nothing_else(
+    node: Node, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    original = node._generate_pair  # noqa: SLF001 - the key object does not leave the node
+
+    def noted(algorithm: Algorithm) -> Any:
+        public, private = original(algorithm)
+        told.append(uses(private))
+        return public, private
+
+    monkeypatch.setattr(node, "_generate_pair", noted)
+    node.generate(ALGORITHMS[name])
+    assert told == [USES]
+
+
+@pytest.mark.parametrize("name", ["p256", "rsa2048"])
+def test_an_activated_key_signs_does_nothing_else_and_cannot_leave(
+    node: Node, generated: dict[str, GeneratedKey], name: str
+) -> None:
+    with node.unwrapped(generated[name].wrapped, ALGORITHMS[name]) as private:
+        assert uses(private) == USES
+        assert private[Attribute.EXTRACTABLE] is False
+
+
+def test_a_new_key_that_could_do_more_is_refused_and_destroyed(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(node._session.all({}))  # noqa: SLF001 - the session's view of the token
+    monkeypatch.setattr(Templates, "_signing", lambda _self: {})  # this token's default: recover
+    with pytest.raises(HsmFault, match="SIGN_RECOVER"):
+        node.generate(ALGORITHMS["rsa2048"])
+    assert len(node._session.all({})) == before  # noqa: SLF001 - as above
+
+
+def test_a_new_key_that_does_not_fit_its_public_key_is_refused_and_destroyed(
+    node: Node, generated: dict[str, GeneratedKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(node._session.all({}))  # noqa: SLF001 - the session's view of the token
+    stranger = generated["p256"].public_key
+    monkeypatch.setattr(node_module, "read_public_key", lambda *_: stranger)
+    with pytest.raises(SignatureFault):
+        node.generate(P256)
+    assert len(node._session.all({})) == before  # noqa: SLF001 - as above

@@ -50,6 +50,16 @@ def test_an_upgrade_is_idempotent(database_url: str, database: Database) -> None
     migrations.check(database)
 
 
+def test_asking_for_the_version_leaves_no_line_in_the_log(
+    database_url: str, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    migrations.upgrade(database_url)
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert migrations.at_head(database)
+    assert caplog.records == []
+
+
 def test_an_empty_database_is_not_at_head(database: Database) -> None:
     assert not migrations.at_head(database)
     with pytest.raises(Unavailable):

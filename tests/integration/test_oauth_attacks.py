@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
 from remote_signing.errors import SamUnavailable
 from remote_signing.rssp import service_authorization
+from remote_signing.rssp.models import signature_activation
 from tests.support.asgi import call
 from tests.support.oauth import (
     BACK,
@@ -274,8 +276,11 @@ def test_bodies_that_are_no_forms_are_refused(portal: OAuthPortal) -> None:
 
 def test_an_oversized_form_is_refused_as_soon_as_it_is_known(portal: OAuthPortal) -> None:
     response = portal.raw("token", "a=" + "x" * 300_000)
-    assert response.status_code == 413
-    assert response.json()["error"] == "invalid_request"
+    refused(response, "invalid_request", "The request body is too large")
+
+
+def test_client_data_has_one_limit_everywhere(portal: OAuthPortal) -> None:
+    assert portal.push(portal.request(clientData="ừ" * 2000)).status_code == 201
 
 
 def test_an_oversized_query_is_refused(portal: OAuthPortal) -> None:
@@ -396,6 +401,11 @@ def test_a_token_request_may_not_widen_the_details(portal: OAuthPortal) -> None:
     wider = portal.details("another.pdf")
     response = portal.token(portal.redemption(code, authorization_details=wider))
     refused(response, "invalid_authorization_details")
+    activation_id = code.partition(".")[0]
+    query = select(signature_activation.c.state).where(signature_activation.c.id == activation_id)
+    row = portal.world.database.one(query)
+    assert row is not None
+    assert row.state == "REVOKED", "before the code comes again, which would end it too"
     again = portal.token(portal.redemption(code))
     refused(again, "invalid_grant")
 
@@ -428,7 +438,7 @@ def test_details_that_are_no_json_are_refused(portal: OAuthPortal) -> None:
         ({"description": "x" * 501}, "Invalid parameter description"),
         ({"description": "a\nb"}, "Invalid parameter description"),
         ({"description": "\u202egpj.exe"}, "Invalid parameter description"),
-        ({"clientData": "x" * 501}, "Invalid parameter clientData"),
+        ({"clientData": "x" * 2001}, "Invalid parameter clientData"),
         ({"dpop_jkt": "x"}, "Invalid parameter dpop_jkt"),
         ({"response_type": None}, "Missing parameter response_type"),
     ],
@@ -445,6 +455,13 @@ def test_a_credential_request_with_a_bad_parameter_is_refused(
         "hashAlgorithmOID": "2.16.840.1.101.3.4.2.1",
     }
     refused(portal.push(portal.request(**(given | changes))), "invalid_request", text)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\u202egpj.exe", "x" * 501], ids=ascii)
+def test_a_service_request_shows_the_signer_what_it_says(portal: OAuthPortal, text: str) -> None:
+    response = portal.push(portal.request(description=text))
+    refused(response, "invalid_request", "Invalid parameter description")
+    assert portal.push(portal.request(description="Danh sách chứng thư")).status_code == 201
 
 
 # --- DPoP
@@ -516,6 +533,24 @@ def test_a_client_registered_for_dpop_gets_no_bearer_token(world: World) -> None
     grant = {"grant_type": "client_credentials"}
     refused(strict.token(grant), "invalid_dpop_proof")
     assert strict.token(grant, headers=strict.proof()).json()["token_type"] == "DPoP"
+
+
+def test_a_client_registered_for_dpop_names_its_key_before_anything_is_written(
+    world: World,
+) -> None:
+    """Else whoever gets hold of the code could bind the token to a key of his own."""
+    strict = OAuthPortal.at(world, "strict-par", dpop_required=True, par_required=False)
+    for form in (strict.request(), strict.credential_request()):
+        with world.counted() as statements:
+            refused(strict.push(form), "invalid_dpop_proof")
+        assert not any("INSERT INTO s" in statement for statement in statements)
+        jkt = strict.dpop_key.thumbprint()
+        assert strict.push(form | {"dpop_jkt": jkt}).status_code == 201
+        proof = strict.proof("POST", "/oauth2/pushed_authorize")
+        assert strict.push(form, headers=proof).status_code == 201
+        answer = parameters_of(strict.visit(**form).headers["location"])
+        assert answer["error_description"] == "Missing parameter dpop_jkt"
+        assert "consent" in strict.visit(**form, dpop_jkt=jkt).headers["location"]
 
 
 # --- what is not told

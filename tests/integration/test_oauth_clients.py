@@ -11,10 +11,11 @@ import pytest
 from joserfc.jwk import OctKey
 
 from remote_signing.errors import InvalidInput
-from remote_signing.rssp import client_certificate, clients
+from remote_signing.rssp import activation, client_certificate, clients
 from remote_signing.rssp.oauth import client_auth
 from remote_signing.rssp.oauth.errors import OAuthRefused
 from remote_signing.rssp.oauth.request import Headers, HttpRequest
+from tests.support.asgi import BASE, call
 from tests.support.client_certificates import certificate, escaped
 from tests.support.oauth import ISSUER, OAuthPortal, b64url, new_key
 from tests.support.world import new_world
@@ -89,6 +90,18 @@ def test_an_assertion_is_good_once(portal: OAuthPortal) -> None:
     assert portal.post("revoke", portal.auth() | {"client_assertion": assertion}).status_code == 400
 
 
+def test_an_assertion_stays_known_until_no_host_accepts_it(databases: Databases) -> None:
+    """Longer than it lives by this host's clock: another one's may be slow."""
+    with new_world(databases) as world:
+        portal = OAuthPortal.at(world)
+        assertion = portal.assertion()
+        assert with_assertion(portal, assertion).status_code == 200
+        world.clock.advance(60 + client_auth.FUTURE_MS / 1000)
+        activation.prune(world.services)
+        world.clock.advance(-client_auth.FUTURE_MS / 1000 - 1)
+        assert_bad_assertion(with_assertion(portal, assertion))
+
+
 @pytest.mark.parametrize(
     "claims",
     [
@@ -129,7 +142,10 @@ def test_an_assertion_may_come_from_a_clock_ten_seconds_fast(portal: OAuthPortal
     assert with_assertion(portal, portal.assertion(iat=ahead, nbf=ahead)).status_code == 200
 
 
-@pytest.mark.parametrize("audience", [ISSUER, TOKEN, [TOKEN]], ids=str)
+DOUBLE = f"{ISSUER}//oauth2/token"
+
+
+@pytest.mark.parametrize("audience", [ISSUER, TOKEN, [TOKEN], DOUBLE, [DOUBLE]], ids=str)
 def test_an_older_client_may_name_the_endpoint(older: OAuthPortal, audience: object) -> None:
     assert with_assertion(older, older.assertion(aud=audience)).status_code == 200
 
@@ -292,6 +308,12 @@ def test_a_suspended_client_is_unknown(world: World) -> None:
     assert gone.token(GRANT).json()["error_description"] == "Invalid parameter client_id"
 
 
+def test_a_client_has_one_of_two_states(world: World, portal: OAuthPortal) -> None:
+    with pytest.raises(InvalidInput):
+        clients.set_state(world.database, world.clock, portal.client_id, "disabled")
+    assert portal.token(GRANT).status_code == 200
+
+
 def test_secrets_are_kept_as_digests(world: World, post: OAuthPortal) -> None:
     client = world.services.clients.get(post.client_id)
     assert client is not None
@@ -343,6 +365,15 @@ def test_a_certificate_header_from_a_stranger_counts_for_nothing(world: World) -
     assert response.json()["error_description"] == "Client authorization required"
 
 
+def test_a_slash_too_many_does_not_matter_to_proofs_and_audiences(older: OAuthPortal) -> None:
+    """As clients join ``oauth2`` of ``info`` and the rest of the address."""
+    for path in ("/oauth2/token", "//oauth2/token"):
+        form = GRANT | older.auth() | {"client_assertion": older.assertion(aud=DOUBLE)}
+        headers = older.proof("POST", "//oauth2/token")
+        answer = call(older.app, "POST", f"{BASE}{path}", data=form, headers=headers)
+        assert answer.json()["token_type"] == "DPoP"
+
+
 # --- registration
 
 
@@ -379,3 +410,99 @@ def test_loopback_and_https_can_be_registered(world: World, uri: str) -> None:
 def test_a_private_key_cannot_be_registered(world: World) -> None:
     with pytest.raises(InvalidInput):
         OAuthPortal.at(world, "never", jwks={"keys": [new_key().as_dict(private=True)]})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": "01mcc5rm008cek0xjq3f3r5e1j"},
+        {"client_id": "01MCC5RM008CEK0XJQ3F3R5E1J"},
+        {"client_id": "x" * 101},
+        {"client_id": " "},
+        {"name": ""},
+        {"name": "Bộ \u202egnọc"},
+        {"name": "Bộ\nNội vụ"},
+        {"name": "x" * 201},
+        {"logo_uri": "http://portal.example/logo.png"},
+        {"logo_uri": "javascript:alert(1)"},
+        {"logo_uri": "https://[::1"},
+        {"tls_thumbprint": "A" * 42},
+        {"tls_thumbprint": "ab:cd"},
+        {"tls_subject": "CN=A\n"},
+        {"jwks": {"keys": []}},
+        {"scopes": ()},
+    ],
+    ids=ascii,
+)
+def test_a_registration_that_could_mislead_is_refused(
+    world: World, changes: dict[str, Any]
+) -> None:
+    given = dict(changes)
+    with pytest.raises(InvalidInput):
+        OAuthPortal.at(world, given.pop("client_id", "never"), **given)
+
+
+def test_a_clients_registration_is_changed_by_the_same_checks(world: World) -> None:
+    client = OAuthPortal.at(world, "changing")
+    former, client.key = client.key, new_key()
+    assert_bad_assertion(client.token(GRANT))
+
+    def change(**changes: Any) -> bool:
+        return clients.change(world.database, world.clock, "changing", changes)
+
+    assert change(jwks={"keys": [client.key.as_dict(private=False)]}, dpop_required=True)
+    world.clock.advance(clients.TTL_MS / 1000)
+    assert client.token(GRANT).json()["error"] == "invalid_dpop_proof"
+    assert client.token(GRANT, headers=client.proof()).status_code == 200
+    client.key = former
+    assert_bad_assertion(client.token(GRANT, headers=client.proof()))
+    for bad in (
+        {"jwks": None},
+        {"redirect_uris": ()},
+        {"name": ""},
+        {"auth_method": "client_secret_basic"},
+        {"client_id": "other"},
+    ):
+        with pytest.raises(InvalidInput):
+            change(**bad)
+    assert not clients.change(world.database, world.clock, "nobody", {"name": "X"})
+
+
+# --- the directory
+
+
+def remembered(world: World) -> int:
+    return len(world.services.clients._cache)  # noqa: SLF001 - what it keeps is what is asked
+
+
+def test_names_that_are_no_clients_leave_nothing_in_memory(
+    world: World, portal: OAuthPortal, basic: OAuthPortal
+) -> None:
+    before = remembered(world)
+    for name in ("nobody", "x" * 100, "x" * 101, "x" * 200_000):
+        for endpoint in ("token", "pushed_authorize", "revoke"):
+            answer = portal.post(endpoint, GRANT | {"client_id": name, "client_secret": "x"})
+            assert answer.json()["error_description"] == "Invalid parameter client_id"
+        assert basic.post("token", GRANT, headers=header(name, "x")).status_code == 401
+        by_assertion = {"client_assertion": portal.assertion(iss=name, sub=name)}
+        assert portal.post("token", GRANT | by_assertion).status_code == 400
+    assert remembered(world) == before
+
+
+def test_a_name_that_no_client_can_have_costs_no_statement(world: World) -> None:
+    with world.counted() as statements:
+        assert world.services.clients.get("x" * 101) is None
+    assert statements == []
+
+
+def test_a_full_directory_forgets_one_client_and_not_all(
+    world: World, portal: OAuthPortal, older: OAuthPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "_LARGEST_CACHE", 2)
+    directory = clients.ClientDirectory(world.database, world.clock)
+    for name in (portal.client_id, older.client_id, "portal"):
+        assert directory.get(name) is not None
+    with world.counted() as statements:
+        assert directory.get(older.client_id) is not None
+        assert directory.get("portal") is not None
+    assert statements == []

@@ -1,6 +1,6 @@
 """One-time things under sixteen simultaneous requests from four processes: exactly one winner.
 
-``RACE_ROUNDS`` in the environment asks for more rounds than the few of an ordinary run.
+``REMOTE_SIGNING_RACES`` in the environment asks for more rounds than the few of an ordinary run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Databases
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("REMOTE_SIGNING_RACES", "5"))
 TOKEN = "/oauth2/token"
 FAMILY = text(
     "SELECT revoked_at FROM refresh_token WHERE family_id ="

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from starlette.requests import Request
 
 from remote_signing.errors import (
+    AccessRefused,
     ActivationConflict,
     ActivationDenied,
     ActivationExpired,
@@ -20,7 +21,7 @@ from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import activation, bearer, service_authorization, service_tokens
 from remote_signing.rssp.bearer import BearerRefused, Presented
 from remote_signing.rssp.client_certificate import ClientCertificate
-from remote_signing.rssp.models import audit_event, subscriber
+from remote_signing.rssp.models import audit_event, replay, subscriber
 from remote_signing.rssp.service_tokens import Holder
 from tests.support.oauth import OAuthPortal, new_key
 from tests.support.world import configuration, new_world
@@ -167,6 +168,23 @@ def test_an_unbound_refresh_token_cannot_be_taken_over_with_a_key(
     assert portal.refresh(tokens["refresh_token"]).status_code == 200
 
 
+def test_a_family_ends_however_often_it_is_renewed(world: World) -> None:
+    lifetimes = {"refresh_token": 100, "refresh_family": 150}
+    url = world.database.engine.url.render_as_string(hide_password=False)
+    services = replace(world.services, config=configuration(url, lifetimes=lifetimes))
+    holder, family = Holder("portal", world.subscriber_id), new_id(world.clock.now_ms())
+    with world.database.transaction() as connection:
+        first = service_tokens.issue_family(services, connection, holder, family, refresh=True)
+    world.clock.advance(90)
+    second = service_tokens.rotate(services, first.refresh or "", holder)
+    world.clock.advance(59)
+    third = service_tokens.rotate(services, second.refresh or "", holder)
+    world.clock.advance(2)
+    with pytest.raises(AccessRefused) as refusal:
+        service_tokens.rotate(services, third.refresh or "", holder)
+    assert refusal.value.public == {"reason": "expired"}
+
+
 def test_a_renewed_certificate_may_refresh_and_binds_the_next_token(world: World) -> None:
     services, now = world.services, world.clock.now_ms()
     first, renewed = (
@@ -245,7 +263,7 @@ def test_revoking_a_credential_token_ends_the_activation(portal: OAuthPortal, wo
     code = portal.consent(portal.credential_request())["code"]
     token = portal.token(portal.redemption(code)).json()["access_token"]
     assert portal.revoke(token).status_code == 204
-    assert reason(world, token) == "invalid_token"
+    assert reason(world, token) == "expired_token", "as a service token that was revoked"
 
 
 def test_a_token_is_revoked_once(portal: OAuthPortal, tokens: dict[str, Any]) -> None:
@@ -326,6 +344,44 @@ def test_a_bound_token_is_refused_as_bearer(portal: OAuthPortal, world: World) -
     assert reason(world, token) == "invalid_token"
     assert reason(world, token, proofs=(proof,)) == "invalid_token", "the scheme is Bearer"
     assert reason(world, token, scheme="DPoP", proofs=(proof,)) is None
+
+
+def rows_of_replay(world: World) -> int:
+    return len(world.database.all(select(replay.c.digest)))
+
+
+@pytest.mark.parametrize("kind", ["made up", "made up credential", "unbound", "stolen"])
+def test_a_proof_for_a_token_that_is_not_its_own_leaves_no_row(
+    portal: OAuthPortal, world: World, tokens: dict[str, Any], kind: str
+) -> None:
+    """Anybody can make proofs; only whoever holds a token may have them written down."""
+    made_up = f"{new_id(0)}.{'A' * 43}"
+    token = {
+        "made up": f"s.{made_up}",
+        "made up credential": made_up,
+        "unbound": tokens["access_token"],
+        "stolen": bound(portal),
+    }[kind]
+    thief = OAuthPortal(world, portal.app, portal.client_id, portal.key, new_key())
+    proof = thief.proof("POST", PATH, token=token)["DPoP"]
+    before = rows_of_replay(world)
+    for _ in range(2):
+        assert reason(world, token, scheme="DPoP", proofs=(proof,)) == "invalid_token"
+    assert rows_of_replay(world) == before
+
+
+@pytest.mark.parametrize("scope", ["service", "credential"])
+def test_a_proof_of_a_tokens_own_key_costs_one_statement_and_is_good_once(
+    portal: OAuthPortal, world: World, scope: str
+) -> None:
+    asked = portal.request() if scope == "service" else portal.credential_request()
+    form = portal.redemption(portal.consent(asked)["code"])
+    token = portal.token(form, headers=portal.proof()).json()["access_token"]
+    proof = portal.proof("POST", PATH, token=token)["DPoP"]
+    with world.counted() as statements:
+        bearer.prove(world.services, presented(token, scheme="DPoP", proofs=(proof,)))
+    assert len(statements) == 1
+    assert reason(world, token, scheme="DPoP", proofs=(proof,)) == "invalid_dpop_proof"
 
 
 def test_an_unbound_token_is_refused_as_dpop(

@@ -77,7 +77,7 @@ def certified(place: Place, card: SimCard, credential_id: str) -> None:
         credential_id,
         CLOCK.now_ms(),
         profile="sim",
-        subject={"common_name": "Nguyễn Văn An"},
+        subject={"common_name": "Nguyễn Văn An", "serial_number": "01mcc5rm00ptkspa6cztggafdc"},
         validity_days=365,
         public_key_sha256=hashlib.sha256(card.public_key).hexdigest(),
         possession_nonce=nonce.hex(),

@@ -114,7 +114,7 @@ class FakeSam:
 
     def certify(self, sealed: bytes, order: Order) -> Resealed:
         self._enter("certify")
-        members, record = _payload(order), unseal(sealed)
+        members, record = _payload(order), self._live(sealed)
         start = as_datetime(self._clock.now_ms() - 300_000)
         end = as_datetime(self._clock.now_ms() + members["validity_days"] * 86_400_000)
         subject = [x509.NameAttribute(x509.NameOID.COMMON_NAME, members["subject"]["common_name"])]
@@ -134,18 +134,18 @@ class FakeSam:
     def install_certificate(self, sealed: bytes, certificate: bytes, order: Order) -> Resealed:
         self._enter("install_certificate")
         assert _payload(order)["certificate_sha256"] == hashlib.sha256(certificate).hexdigest()
-        return self._resealed(unseal(sealed), certificate=certificate)
+        return self._resealed(self._live(sealed), certificate=certificate)
 
     def bind_factor(self, sealed: bytes, *, order: Order) -> Resealed:
         self._enter("bind_factor")
-        members, record = _payload(order), unseal(sealed)
+        members, record = _payload(order), self._live(sealed)
         secrets, factors = _new_factors(members)
         record["factors"] |= factors
         return self._resealed(record, secrets=secrets)
 
     def drop_factor(self, sealed: bytes, order: Order) -> Resealed:
         self._enter("drop_factor")
-        record = unseal(sealed)
+        record = self._live(sealed)
         gone = _payload(order)["factor_id"]
         del record["factors"][gone]
         self.revoked.add(gone)
@@ -245,6 +245,7 @@ class FakeSam:
         self._enter("destroy")
         assert _payload(order)["credential_id"] == unseal(sealed)["credential_id"]
         self.revoked.add(unseal(sealed)["credential_id"])
+        self._leave("destroy")
         return len(self.revoked)
 
     def unlock(self, order: Order) -> None:

@@ -73,7 +73,11 @@ def enrol(
     )
     made = sam.create_credential(order)
     secrets = ra.open(made.secrets, credential_id)
-    subject = {"common_name": "Nguyễn Văn An", "organization": "Bộ Nội vụ"}
+    subject = {
+        "common_name": "Nguyễn Văn An",
+        "organization": "Bộ Nội vụ",
+        "serial_number": credential_id,
+    }
     fingerprint = hashlib.sha256(made.public_key).hexdigest()
     order = ra.order(
         "certify",

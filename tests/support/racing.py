@@ -62,8 +62,17 @@ def open_request(services: Services, payload: Payload, number: int) -> str:
 
 
 def collect(services: Services, payload: Payload, _number: int) -> str:
+    """Ask for the SAD and sign with it."""
     answer = activation.check_handle(services, _ticket(payload), PORTAL)
-    return str(answer)[:10] + str(getattr(answer, "ticket", ""))
+    assert isinstance(answer, activation.SadIssued)
+    use = Use(
+        ticket=answer.ticket,
+        credential_id=payload["credential_id"],
+        hashes=(payload["hash"],),
+        sign_algo=ECDSA_SHA256,
+        service_token=Ticket.parse(payload["bearer"]),
+    )
+    return activation.sign_hash(services, use)[0].hex()
 
 
 def sign(services: Services, payload: Payload, number: int) -> str:

@@ -59,8 +59,17 @@ def settings() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def shell_commands(markdown: Path) -> list[str]:
-    """The commands in the shell blocks of a page; a line ending in a backslash goes on."""
-    blocks = _SHELL_BLOCK.findall(markdown.read_text(encoding="utf-8"))
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+def shell_blocks(markdown: Path) -> list[str]:
+    """The shell blocks of a page, as they stand there."""
+    return _SHELL_BLOCK.findall(markdown.read_text(encoding="utf-8"))
+
+
+def shell_commands(block: str) -> list[str]:
+    """The commands in a shell block; a line ending in a backslash goes on."""
+    lines = block.replace("\\\n", " ").splitlines()
     return [" ".join(line.split()) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def the_tour() -> str:
+    """The README's tour by hand: the block that begins with the demo's variables."""
+    return next(block for block in shell_blocks(ROOT / "README.md") if "tour.env" in block)

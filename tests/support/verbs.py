@@ -130,9 +130,12 @@ class Enrolled:
         ]
 
 
-def enrol(sam: Sam, scal: str = "2", multisign: int = 10) -> Enrolled:
+def enrol(
+    sam: Sam, scal: str = "2", multisign: int = 10, kinds: tuple[str, ...] = ("pin", "totp")
+) -> Enrolled:
     credential_id, pin_id, totp_id = (new_id(sam.clock.now_ms()) for _ in range(3))
-    factors = [{"id": pin_id, "kind": "pin"}, {"id": totp_id, "kind": "totp"}]
+    ids = {"pin": pin_id, "totp": totp_id}
+    factors = [{"id": ids[kind], "kind": kind} for kind in kinds]
     order = sam.order(
         "create_credential",
         credential_id,
@@ -149,8 +152,8 @@ def enrol(sam: Sam, scal: str = "2", multisign: int = 10) -> Enrolled:
         cast("str", made["sealed"]),
         pin_id,
         totp_id,
-        secrets["pins"][pin_id],
-        secrets["totp"][totp_id],
+        secrets["pins"].get(pin_id, ""),
+        secrets["totp"].get(totp_id, ""),
         unb64(made["public_key"]),
     )
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509 import load_der_x509_certificate
+from joserfc.jwk import ECKey
 from sqlalchemy import event, insert
 
 from remote_signing.clock import FixedClock, SystemClock
@@ -23,7 +24,7 @@ from remote_signing.rssp.clients import ClientDirectory
 from remote_signing.rssp.config import read
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.deps import Services
-from remote_signing.rssp.models import login_session
+from remote_signing.rssp.models import access_token, login_session
 from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.fake_sam import FakeSam
 
@@ -59,7 +60,6 @@ def configuration(url: str, folder: Path | None = None, **tables: dict[str, Any]
         "urls": {"issuer": "https://rssp.example", "consent": "https://consent.example"},
         "database": {"url": url},
         "sam": {"socket": "sap.sock"},
-        "policy": {"certificate_policies": ["1.3.6.1.4.1.55555.1.1"]},
     }
     for name, values in tables.items():
         members[name] = members.get(name, {}) | values
@@ -197,6 +197,22 @@ class World:
         self.clock.advance((SystemClock().now_ms() - self.clock.now_ms()) / 1000)
         self.session = self.new_session()
 
+    def service_token(self, **changes: Field) -> Ticket:
+        """A token of scope ``service`` of portal and signer, made past the token endpoint."""
+        now = self.clock.now_ms()
+        ticket = Ticket.issue(new_id(now))
+        row = {
+            "id": ticket.row_id,
+            "secret_hash": ticket.secret_hash,
+            "client_id": PORTAL,
+            "subscriber_id": self.subscriber_id,
+            "scope": "service",
+            "created_at": now,
+            "expires_at": now + 3_600_000,
+        }
+        self.database.run(insert(access_token), row | changes)
+        return ticket
+
     @staticmethod
     def verify(certificate: bytes, value: bytes, signature: bytes) -> None:
         """``InvalidSignature`` unless it is an ECDSA signature of the SHA-256 ``value``."""
@@ -217,6 +233,32 @@ class World:
             yield statements
         finally:
             event.remove(self.database.engine, "before_cursor_execute", count)
+
+    @contextmanager
+    def planned(self) -> Iterator[list[str]]:
+        """After the block: how the database finds the rows of each statement that ran inside."""
+        asked: list[tuple[Any, Any]] = []
+        plans: list[str] = []
+
+        def note(_connection: object, _cursor: object, *given: Any) -> None:
+            asked.append((given[0], given[1]))
+
+        engine = self.database.engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield plans
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+        explain = "EXPLAIN QUERY PLAN "
+        with engine.connect() as connection:
+            if self.database.dialect == "postgresql":
+                explain = "EXPLAIN "
+                # The tables are nearly empty: reading them whole, or sorting, would be cheaper.
+                for way in ("seqscan", "bitmapscan", "sort"):
+                    connection.exec_driver_sql(f"SET enable_{way} = off")
+            for statement, values in asked:
+                plan = connection.exec_driver_sql(explain + statement, values).fetchall()
+                plans.append(str(plan))
 
 
 def connect(url: str, clock: FixedClock | None = None) -> World:
@@ -239,6 +281,7 @@ def furnish(world: World) -> World:
     """One of each."""
     agency = subscribers.NewAgency(name="Bộ Nội vụ", code="G08")
     world.agency_id = subscribers.add_agency(world.database, world.clock, agency)
+    key: Any = ECKey.generate_key("P-256").as_dict(private=False)
     clients.register(
         world.database,
         world.clock,
@@ -246,7 +289,7 @@ def furnish(world: World) -> World:
             client_id=PORTAL,
             name="Cổng dịch vụ công",
             auth_method="private_key_jwt",
-            jwks={"keys": []},
+            jwks={"keys": [key]},
             redirect_uris=(REDIRECT,),
             agencies=(world.agency_id,),
         ),

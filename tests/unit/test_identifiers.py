@@ -1,6 +1,6 @@
 import hashlib
 
-from remote_signing.identifiers import Ticket, is_id, new_id
+from remote_signing.identifiers import Ticket, is_id, made_at_ms, new_id
 
 
 def test_ids_rise_with_time_and_do_not_repeat() -> None:
@@ -8,6 +8,11 @@ def test_ids_rise_with_time_and_do_not_repeat() -> None:
     assert ids == sorted(ids)
     assert len({new_id(5) for _ in range(1000)}) == 1000
     assert all(is_id(value) for value in ids)
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    for moment in (0, 1, 1_800_000_000_123, (1 << 48) - 1):
+        assert made_at_ms(new_id(moment)) == moment
 
 
 def test_other_text_is_no_id() -> None:

@@ -127,6 +127,7 @@ def test_clocks_may_differ_a_little(shift: int) -> None:
         "https://rssp.example:443/oauth2/token",
         "https://rssp.example/oauth2/token?a=1#b",
         "https://rssp.example/oauth2/%74oken",
+        "https://rssp.example//oauth2/token",
     ],
 )
 def test_other_spellings_of_the_same_address_are_accepted(htu: str) -> None:

@@ -200,7 +200,8 @@ def test_a_key_of_another_type_is_not_even_tried() -> None:
 def test_a_key_set_with_a_private_key_cannot_be_registered() -> None:
     good: Any = {"keys": [KEY.as_dict(private=False)]}
     jose.check_key_set(good)
-    bads: list[Any] = [{"keys": [KEY.as_dict(private=True)]}, {"keys": {}}, [], {"keys": [{}] * 21}]
+    private = KEY.as_dict(private=True)
+    bads: list[Any] = [{"keys": [private]}, {"keys": []}, {"keys": {}}, [], {"keys": [{}] * 21}]
     for bad in bads:
         with pytest.raises(InvalidInput):
             jose.check_key_set(bad)

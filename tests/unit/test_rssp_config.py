@@ -22,8 +22,6 @@ consent = "https://consent.example"
 url = "sqlite:////var/lib/rssp/rssp.sqlite3"
 [sam]
 socket = "run/sap.sock"
-[policy]
-certificate_policies = ["1.3.6.1.4.1.55555.1.1"]
 """
 
 
@@ -40,9 +38,9 @@ def loaded(tmp_path: Path, text: str = MINIMAL) -> RsspConfig:
 def test_the_least_configuration_is_enough(tmp_path: Path) -> None:
     config = loaded(tmp_path)
     assert config.urls.issuer == "https://rssp.example"
-    assert config.policy.certificate_policies == ("1.3.6.1.4.1.55555.1.1",)
+    assert config.policy.attempt_limit == 5
     assert config.lifetimes.code == 60
-    assert config.sam.timeout == 20.0
+    assert config.sam.timeout == 25.0
     assert config.database.password() is None
 
 
@@ -53,6 +51,7 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
 def test_a_password_comes_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("mật khẩu\n", "utf-8")
     text = MINIMAL.replace("[sam]", 'password_file = "password"\n[sam]')
+    text = text.replace("sqlite:////var/lib/rssp/rssp.sqlite3", "postgresql+psycopg://rssp@db/rssp")
     assert loaded(tmp_path, text).database.password() == "mật khẩu"
 
 
@@ -74,6 +73,10 @@ def test_a_password_comes_from_its_file(tmp_path: Path) -> None:
         ("https://consent.example", "https://", "urls.consent"),
         ("[sam]", "[lifetimes]\ncode = 61\n[sam]", "lifetimes.code: 61"),
         ("[sam]", "[lifetimes]\nsession = 0\n[sam]", "lifetimes.session: 0"),
+        ("[sam]", "[lifetimes]\nretention = 599\n[sam]", "lifetimes.retention: 599"),
+        ("[sam]", "[lifetimes]\nsigning = 50\n[sam]", "lifetimes.signing: 50"),
+        ("[sam]", "[sam]\ntimeout = 30", "lifetimes.signing: 60 is not more than twice"),
+        ("[sam]", 'password_file = "p"\n[sam]', "database.password_file"),
         ("[sam]", '[proxy]\ntrusted = ["10.0.0.300"]\n[sam]', "proxy.trusted"),
         ("[sam]", "[proxy]\ntrusted = [1]\n[sam]", "proxy.trusted: 1 is not of type str"),
         ("sqlite:////var", "postgresql+psycopg://rssp:secret@db/rssp?x=/var", "password_file"),

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from remote_signing import errors, strict_json
 from remote_signing.identifiers import new_id
-from remote_signing.sam.revocation import RevocationList
 from remote_signing.sap import b64
 from tests.support.registration import TestAuthority
 from tests.support.verbs import (
@@ -29,8 +28,6 @@ from tests.support.verbs import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from remote_signing.sam.hsm import Node
 
 
 @pytest.fixture
@@ -278,6 +275,12 @@ def test_challenge_over_nonsense_is_bad_input(
 
 
 def certify(sam: Sam, official: Enrolled, **changes: object) -> dict[str, object]:
+    return sam.call(
+        "certify", sealed=official.sealed, order=certify_order(sam, official, **changes)
+    )
+
+
+def certify_order(sam: Sam, official: Enrolled, **changes: object) -> object:
     members: dict[str, object] = {
         "profile": "official",
         "subject": {
@@ -287,13 +290,13 @@ def certify(sam: Sam, official: Enrolled, **changes: object) -> dict[str, object
             "locality": "Hà Nội",
             "title": "Vụ trưởng",
             "email": "annv@moha.gov.vn",
+            "serial_number": "01mcc5rm00ptkspa6cztggafdc",
         },
         "validity_days": 365,
         "public_key_sha256": hashlib.sha256(official.public_key).hexdigest(),
         **changes,
     }
-    order = sam.order("certify", official.credential_id, **members)
-    return sam.call("certify", sealed=official.sealed, order=order)
+    return sam.order("certify", official.credential_id, **members)
 
 
 def test_certificate_names_the_official_in_vietnamese_and_is_for_commitment_alone(
@@ -302,7 +305,8 @@ def test_certificate_names_the_official_in_vietnamese_and_is_for_commitment_alon
     answer = certify(sam, official)
     certificate = x509.load_der_x509_certificate(unb64(answer["certificate"]))
     assert certificate.subject.rfc4514_string() == (
-        "1.2.840.113549.1.9.1=annv@moha.gov.vn,2.5.4.12=Vụ trưởng,CN=Nguyễn Văn An,"
+        "1.2.840.113549.1.9.1=annv@moha.gov.vn,2.5.4.5=01mcc5rm00ptkspa6cztggafdc,"
+        "2.5.4.12=Vụ trưởng,CN=Nguyễn Văn An,"
         "OU=Phòng 1,OU=Vụ Tổ chức,O=Bộ Nội vụ,L=Hà Nội,C=VN"
     )
     usage = certificate.extensions.get_extension_for_class(x509.KeyUsage)
@@ -319,14 +323,8 @@ def test_certificate_names_the_official_in_vietnamese_and_is_for_commitment_alon
     "changes",
     [
         {"profile": "root"},
-        {"validity_days": 5000},
         {"validity_days": "long"},
         {"subject": None},
-        {"subject": {}},
-        {"subject": {"common_name": "x" * 201}},
-        {"subject": {"common_name": "x" * 65}},
-        {"subject": {"common_name": "A", "email": "ă@gov.vn"}},
-        {"subject": {"common_name": "A", "organizational_units": ["x"] * 9}},
         {"public_key_sha256": "00"},
     ],
 )
@@ -454,6 +452,12 @@ def test_order_for_another_credential_is_refused(sam: Sam, official: Enrolled) -
         sam.call("destroy", sealed=official.sealed, order=order)
 
 
+def test_destroying_may_be_repeated_when_its_answer_was_lost(sam: Sam, official: Enrolled) -> None:
+    order = sam.order("destroy", official.credential_id)
+    first = sam.call("destroy", sealed=official.sealed, order=order)
+    assert sam.call("destroy", sealed=official.sealed, order=order) == first
+
+
 def test_destroyed_credential_stays_destroyed(sam: Sam, official: Enrolled) -> None:
     asked = challenge(sam, official)
     sad = activate(sam, official, asked)
@@ -556,68 +560,3 @@ def test_pin_change_needs_evidence_and_a_fresh_id(sam: Sam, official: Enrolled) 
     for factor_id in ("x", official.pin_id, None):
         with pytest.raises(errors.InvalidInput):
             change_pin(sam, official, factor_id=factor_id)
-
-
-# The revocation list
-
-
-def test_list_put_back_from_before_is_noticed(sam: Sam, official: Enrolled) -> None:
-    path = sam.folder / "revocations.json"
-    sam.revoked.add(["first"])
-    older = path.read_bytes()
-    sam.revoked.add(["second"])
-    path.write_bytes(older)
-    with pytest.raises(errors.RevocationListInvalid):
-        activate(sam, official, challenge(sam, official))
-    path.unlink()
-    with pytest.raises(errors.RevocationListInvalid):
-        assert "second" in sam.revoked
-
-
-def test_list_put_back_while_the_sam_was_down_is_noticed_by_the_counter_in_the_token(
-    sam: Sam,
-) -> None:
-    path = sam.folder / "revocations.json"
-    sam.revoked.add(["first"])
-    older = path.read_bytes()
-    sam.revoked.add(["second"])
-    path.write_bytes(older)
-    restarted = RevocationList(sam.folder, cast("Node", sam.node))
-    with pytest.raises(errors.RevocationListInvalid):
-        assert "second" in restarted
-
-
-@pytest.mark.parametrize("document", [b"", b"{}", b'{"payload":"e30=","signature":"AAAA"}'])
-def test_list_without_the_clusters_signature_is_refused(sam: Sam, document: bytes) -> None:
-    (sam.folder / "revocations.json").write_bytes(document)
-    with pytest.raises(errors.RevocationListInvalid):
-        assert "anything" in sam.revoked
-    with pytest.raises(errors.RevocationListInvalid):
-        sam.call("merge_revocations", revocations=b64(document))
-
-
-def test_lists_of_two_hosts_become_one(sam: Sam, tmp_path: Path) -> None:
-    other_folder = tmp_path / "other"
-    other_folder.mkdir()
-    other = RevocationList(other_folder, cast("Node", sam.node))
-    other.add(["theirs"])
-    sam.node.count = 0
-    sam.revoked.add(["ours"])
-    document = b64((other_folder / "revocations.json").read_bytes())
-    number = cast("int", sam.call("merge_revocations", revocations=document)["number"])
-    assert "ours" in sam.revoked
-    assert "theirs" in sam.revoked
-    assert sam.call("merge_revocations", revocations=document)["number"] == number
-
-
-def test_newer_list_of_another_host_mends_a_list_that_was_put_back(sam: Sam) -> None:
-    path = sam.folder / "revocations.json"
-    sam.revoked.add(["first"])
-    older = path.read_bytes()
-    sam.revoked.add(["second"])
-    newer = path.read_bytes()
-    path.write_bytes(older)
-    with pytest.raises(errors.RevocationListInvalid):
-        sam.call("merge_revocations", revocations=b64(older))
-    sam.call("merge_revocations", revocations=b64(newer))
-    assert "second" in sam.revoked

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import socket
 import threading
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from remote_signing.errors import EvidenceInvalid, InvalidInput, SamUnavailable
+from remote_signing.errors import EvidenceInvalid, InvalidInput, SamUnavailable, SamUnreachable
+from remote_signing.sam.config import Deadlines
 from remote_signing.sap import (
+    MAX_LINE,
     ChallengeRequest,
     SapClient,
     SignRequest,
@@ -123,9 +127,9 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
     assert (signed.signatures, signed.node) == ((b"\1", b"\2"), "node-1")
     peer.ok(number=8)
     assert client.destroy(b"s", ORDER) == 8
-    assert client.merge_revocations(b"list") == 8
+    assert client.merge_revocations(b"ids", b"head") == 8
     client.unlock(ORDER)
-    peer.ok(cluster_id="c", nodes=[], revocation_number=1, revocations="", chain=["AQ=="])
+    peer.ok(cluster_id="c", nodes=[], revocation_number=1, revocation_digest="00", chain=["AQ=="])
     assert client.status().chain == (b"\1",)
     assert [request["verb"] for request in peer.requests] == [
         "create_credential",
@@ -156,17 +160,17 @@ def test_error_of_the_sam_arrives_as_the_same_fact(peer: Peer, client: SapClient
 
 def test_connection_that_died_in_the_pool_is_replaced_once(peer: Peer, client: SapClient) -> None:
     peer.ok(number=1)
-    client.merge_revocations(b"")
+    client.merge_revocations(b"", b"")
     answers = iter([None, encode_line({"id": 2, "ok": {"number": 2}})])
     peer.reply = lambda _: next(answers)
-    assert client.merge_revocations(b"") == 2
+    assert client.merge_revocations(b"", b"") == 2
     assert peer.connections == 2
 
 
 def test_fresh_connection_that_dies_is_an_unavailable_sam(peer: Peer, client: SapClient) -> None:
     peer.reply = lambda _: None
     with pytest.raises(SamUnavailable):
-        client.merge_revocations(b"")
+        client.merge_revocations(b"", b"")
     assert len(peer.requests) == 1
 
 
@@ -185,17 +189,21 @@ def test_answer_that_is_none_is_an_unavailable_sam(
 ) -> None:
     peer.reply = lambda _: answer
     with pytest.raises(SamUnavailable):
-        client.merge_revocations(b"")
+        client.merge_revocations(b"", b"")
 
 
 def test_silence_ends_at_the_deadline(peer: Peer) -> None:
     peer.reply = lambda _: b""
     with pytest.raises(SamUnavailable):
-        SapClient(peer.address, timeout=0.2).merge_revocations(b"")
+        SapClient(peer.address, timeout=0.2).status()
 
 
-def test_nobody_listening_is_an_unavailable_sam(tmp_path: Path) -> None:
-    with pytest.raises(SamUnavailable):
+def test_nobody_listening_is_told_apart_from_no_answer(tmp_path: Path, peer: Peer) -> None:
+    peer.reply = lambda _: b""
+    with pytest.raises(SamUnavailable) as silent:
+        SapClient(peer.address, timeout=0.2).status()
+    assert not isinstance(silent.value, SamUnreachable)
+    with pytest.raises(SamUnreachable):
         SapClient(UnixAddress(tmp_path / "nothing.sock"), timeout=0.2).status()
 
 
@@ -216,3 +224,45 @@ def test_evidence_of_a_sim_carries_its_signature_in_base64() -> None:
     }
     evidence = sim_evidence("f", b"\1", sim)
     assert evidence == {"factor_id": "f", "kind": "sim", "value": "AQ==", "sim": sim}
+
+
+def test_list_longer_than_a_frame_goes_in_pieces_and_its_head_with_the_last(
+    peer: Peer, client: SapClient
+) -> None:
+    peer.ok(number=8)
+    ids = bytes(range(256)) * 4096 * 5
+    assert client.merge_revocations(ids, b"head") == 8
+    sent = [cast("dict[str, Any]", request["args"]) for request in peer.requests]
+    assert b"".join(unb64(each["ids"], "ids") for each in sent) == ids
+    places = [sum(len(unb64(each["ids"], "")) for each in sent[:index]) for index in range(5)]
+    assert [each["at"] for each in sent] == places
+    assert [each["head"] for each in sent] == [None] * 4 + [b64(b"head")]
+    assert max(len(encode_line(request)) for request in peer.requests) < MAX_LINE
+
+
+def test_verb_that_changes_a_credential_is_waited_for_longer(peer: Peer) -> None:
+    peer.reply = lambda _: b""
+    client = SapClient(peer.address, timeout=0.1, enrolment_timeout=0.6)
+    for call, least in ((client.status, 0.1), (lambda: client.unlock(ORDER), 0.6)):
+        start = time.monotonic()
+        with pytest.raises(SamUnavailable):
+            call()
+        assert least <= time.monotonic() - start < least + 0.4
+
+
+def test_long_request_is_waited_for_longer(peer: Peer) -> None:
+    peer.reply = lambda _: b""
+    client = SapClient(peer.address, timeout=0.05)
+    start = time.monotonic()
+    with pytest.raises(SamUnavailable):
+        client.activate(bytes(3 * 1024), b"", [])
+    assert time.monotonic() - start > 0.8
+
+
+def test_client_waits_longer_than_the_supervisor_may_take() -> None:
+    deadlines, defaults = Deadlines(), inspect.signature(SapClient).parameters
+    for name, deadline in (
+        ("timeout", deadlines.activation),
+        ("enrolment_timeout", deadlines.enrolment),
+    ):
+        assert defaults[name].default > 2 * (deadlines.wait + deadline)

@@ -590,7 +590,11 @@ def certify(
     }
     members: dict[str, Any] = {
         "profile": "sim",
-        "subject": {"common_name": "Nguyễn Văn An", "organization": "Bộ Nội vụ"},
+        "subject": {
+            "common_name": "Nguyễn Văn An",
+            "organization": "Bộ Nội vụ",
+            "serial_number": "01mcc5rm00ptkspa6cztggafdc",
+        },
         "validity_days": 365,
         "public_key_sha256": hashlib.sha256(card.public_key).hexdigest(),
         "possession_nonce": nonce.hex(),
@@ -682,7 +686,7 @@ def test_order_for_a_credential_key_does_not_certify_a_sim_and_the_other_way(sam
         "certify",
         official.credential_id,
         profile="sim",
-        subject={"common_name": "A"},
+        subject={"common_name": "A", "serial_number": "1"},
         validity_days=1,
         public_key_sha256=hashlib.sha256(official.public_key).hexdigest(),
     )

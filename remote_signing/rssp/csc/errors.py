@@ -107,7 +107,7 @@ def access_denied() -> CscError:
 
 
 def unavailable() -> CscError:
-    """Nothing was consumed; the same request may work in a moment."""
+    """What the signer authorised stays so; the same request may work in a moment."""
     return CscError(
         TEMPORARILY_UNAVAILABLE,
         error="temporarily_unavailable",

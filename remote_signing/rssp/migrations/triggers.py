@@ -5,6 +5,7 @@ They hold what must be true whatever the program does:
 - a line of ``audit_event`` is never changed or removed;
 - a signature activation changes only along the state machine, and only together with an event,
   which is copied to ``audit_event`` in the same statement: no record, no change;
+- an access token is on record when it is issued and when it is revoked;
 - a try with PIN and code is charged to the credential before it is checked, and refused at the
   credential's limit; a success clears the count.
 """
@@ -32,6 +33,16 @@ VALUES
     (NEW.event_at, NEW.event_kind, NEW.event_actor, NEW.client_id, NEW.subscriber_id,
     NEW.credential_id, NEW.id, NEW.event_seq, NEW.state, NEW.event_detail);
 """
+# The detail is canonical JSON; ids need no escape.
+_ACCESS = """
+INSERT INTO audit_event (at, kind, actor, client_id, subscriber_id, detail)
+VALUES (NEW.<time>, '<kind>', 'client', NEW.client_id, NEW.subscriber_id,
+    '{' || coalesce('"family_id":"' || NEW.family_id || '",', '')
+    || '"token_id":"' || NEW.id || '"}');
+"""
+_ISSUED = _ACCESS.replace("<time>", "created_at").replace("<kind>", "token.issued")
+_ENDED = _ACCESS.replace("<time>", "revoked_at").replace("<kind>", "token.ended")
+_MARKS = {"<allowed>": _ALLOWED, "<copy>": _COPY, "<issued>": _ISSUED, "<ended>": _ENDED}
 
 _SQLITE = (
     """
@@ -99,6 +110,15 @@ _SQLITE = (
     CREATE TRIGGER signature_activation_updated AFTER UPDATE ON signature_activation
     BEGIN <copy> END
     """,
+    """
+    CREATE TRIGGER access_token_issued AFTER INSERT ON access_token
+    BEGIN <issued> END
+    """,
+    """
+    CREATE TRIGGER access_token_ended AFTER UPDATE OF revoked_at ON access_token
+    WHEN OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL
+    BEGIN <ended> END
+    """,
 )
 
 _POSTGRESQL = (
@@ -151,6 +171,21 @@ _POSTGRESQL = (
     FOR EACH ROW EXECUTE FUNCTION follow_signature_activation()
     """,
     """
+    CREATE FUNCTION follow_access_token() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'INSERT' THEN
+            <issued>
+        ELSIF OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL THEN
+            <ended>
+        END IF;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER access_token_followed AFTER INSERT OR UPDATE OF revoked_at ON access_token
+    FOR EACH ROW EXECUTE FUNCTION follow_access_token()
+    """,
+    """
     CREATE FUNCTION keep_open_activation() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF OLD.state IN ('PENDING', 'AUTHORIZED', 'SIGNING') THEN
@@ -169,6 +204,10 @@ _POSTGRESQL = (
 def statements(dialect: str) -> tuple[str, ...]:
     """The statements to run, in order, for ``sqlite`` or ``postgresql``."""
     chosen = _POSTGRESQL if dialect == "postgresql" else _SQLITE
-    return tuple(
-        statement.replace("<allowed>", _ALLOWED).replace("<copy>", _COPY) for statement in chosen
-    )
+    return tuple(_filled(statement) for statement in chosen)
+
+
+def _filled(statement: str) -> str:
+    for mark, text in _MARKS.items():
+        statement = statement.replace(mark, text)
+    return statement

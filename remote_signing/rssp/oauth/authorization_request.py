@@ -41,7 +41,7 @@ URN: Final = "urn:ietf:params:oauth:request_uri:"
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,5}")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")
-_LONGEST = {"state": 255, "description": 500, "clientData": 500}
+_LONGEST = {"state": 255, "description": 500, "clientData": 2000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ def read(client: Client, parameters: Parameters, to: str) -> Asked:
     if not is_showable(parameters.get("description", "")):
         raise invalid("description")
     challenge, jkt = _challenge(parameters), parameters.get("dpop_jkt")
+    if jkt is None and client.dpop_required:
+        raise missing("dpop_jkt")
     if jkt is not None and not dpop.is_thumbprint(jkt):
         raise invalid("dpop_jkt")
     if _scope(client, parameters) == "service":

@@ -14,7 +14,8 @@ from urllib.parse import urlencode, urlsplit
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import Endpoint
 
-from remote_signing.errors import RemoteSigningError
+from remote_signing.errors import RemoteSigningError, ReplayDetected
+from remote_signing.identifiers import Ticket
 from remote_signing.rssp.activation_model import NewActivation
 from remote_signing.rssp.oauth import authorization_request
 from remote_signing.rssp.oauth.authorization_request import URN
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from remote_signing.rssp.oauth.request import HttpRequest
     from remote_signing.rssp.oauth.server import Answer, Server
 
-_LONGEST_CLIENT_ID = 100
-
 
 class Authorization(Endpoint):
     """GET /oauth2/authorize. 303 to the consent page, or back to the client with an error."""
@@ -52,7 +51,7 @@ class Authorization(Endpoint):
         if pushed is not None:
             # RFC 9126 cl. 4: what else the address says does not count.
             with told_by(REQUEST_URI):
-                return self._open(client, pushed)
+                return self._open_once(visit, client, pushed)
         to = authorization_request.redirect_uri(client, visit.parameters)
         try:
             with told_by(REQUEST):
@@ -68,8 +67,7 @@ class Authorization(Endpoint):
         name = visit.get("client_id")
         if name is None:
             raise missing("client_id")
-        too_long = len(name) > _LONGEST_CLIENT_ID
-        client = None if too_long else self._server.services.clients.get(name)
+        client = self._server.services.clients.get(name)
         if client is None:
             raise invalid("client_id")
         return client
@@ -81,6 +79,16 @@ class Authorization(Endpoint):
             raise OAuthRefused("invalid_request", "Pushed authorization request required")
         submitted = authorization_request.submit(self._server.services, asked)
         return self._open(client, submitted.request_uri)
+
+    def _open_once(self, visit: HttpRequest, client: Client, request_uri: str) -> Answer:
+        try:
+            return self._open(client, request_uri)
+        except ReplayDetected:
+            # Who has its secret is no stranger, and this goes on record.
+            ticket = Ticket.parse(request_uri.removeprefix(URN))
+            visit.authenticated = client.client_id
+            visit.activation_id = None if ticket is None else ticket.row_id
+            raise
 
     def _open(self, client: Client, request_uri: str) -> Answer:
         services = self._server.services

@@ -52,6 +52,7 @@ def authenticate(services: Services, request: HttpRequest) -> Client:
         _check_certificate(request, client)
     else:
         _check_secret(request, client, basic)
+    request.authenticated = client.client_id
     return client
 
 
@@ -127,6 +128,8 @@ def _check_assertion(services: Services, request: HttpRequest, client: Client) -
         jws = jose.parse(request.get("client_assertion") or "")
         _check_signature(client, jws)
         expires_at_ms = _check_claims(services, request, client, jws)
+        # Signed by the client, though perhaps sent by another: a replay is put on record.
+        request.authenticated = client.client_id
         replay.once(services.database, _once(client, jws), expires_at_ms + FUTURE_MS)
     except (InvalidInput, ReplayDetected) as error:
         raise _bad_assertion() from error
@@ -167,7 +170,10 @@ def _is_audience(audience: JsonValue, issuer: str, endpoint: str, client: Client
         return audience == issuer
     if isinstance(audience, list) and len(audience) == 1:
         audience = audience[0]
-    return audience in (issuer, endpoint, f"{issuer}/oauth2/token")
+    paths = (endpoint.removeprefix(issuer), "/oauth2/token")
+    # With a slash more, as some clients join the addresses (docs/csc-divergences.md).
+    named = (f"{issuer}{slash}{path}" for path in paths for slash in ("", "/"))
+    return audience in (issuer, *named)
 
 
 def _once(client: Client, jws: Jws) -> bytes:

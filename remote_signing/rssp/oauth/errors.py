@@ -90,7 +90,7 @@ Rows: TypeAlias = "Mapping[type[errors.RemoteSigningError], Row]"
 
 # The most exact class on the way up the tree counts, and for one class the place's own row.
 COMMON: Rows = {
-    BodyTooLarge: ("invalid_request", "The request body is too large", 413),
+    BodyTooLarge: ("invalid_request", "The request body is too large"),
     errors.InvalidInput: ("invalid_request", MALFORMED),
     DpopProofInvalid: ("invalid_dpop_proof", "The DPoP proof is missing or invalid"),
     errors.Refusal: ("access_denied", ACCESS_DENIED),

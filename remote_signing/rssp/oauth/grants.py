@@ -117,6 +117,7 @@ class AuthorizationCode(Grant):
         with told_by(CODE):
             if is_service:
                 return self._service(ticket, verifier)
+            self.http.activation_id = ticket.row_id
             token = activation.redeem_code(
                 self.services,
                 ticket,

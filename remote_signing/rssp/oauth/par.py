@@ -36,7 +36,8 @@ class PushedAuthorization(Endpoint):
         to = authorization_request.redirect_uri(client, pushed.parameters)
         parameters = dict(pushed.parameters)
         # RFC 9449 cl. 10.1: a proof here binds the code, as dpop_jkt does; both must agree.
-        jkt = proof.key(services, pushed, required=False)
+        required = client.dpop_required and "dpop_jkt" not in parameters
+        jkt = proof.key(services, pushed, required=required)
         if jkt is not None and parameters.setdefault("dpop_jkt", jkt) != jkt:
             raise invalid("dpop_jkt")
         with told_by(REQUEST):

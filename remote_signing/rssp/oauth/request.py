@@ -49,6 +49,10 @@ class HttpRequest(OAuth2Request):
         self.payload = BasicOAuth2Payload(parameters)
         self.seen = headers
         self.certificate = certificate
+        # Who has proved to be whom, and which activation's code or request_uri was shown: for the
+        # record when it is refused.
+        self.authenticated: str | None = None
+        self.activation_id: str | None = None
 
     @property
     def form(self) -> dict[str, str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer
 from starlette.responses import Response
 
-from remote_signing.errors import RemoteSigningError
+from remote_signing.errors import AccessRefused, ActivationUnknown, RemoteSigningError
+from remote_signing.rssp import audit
 from remote_signing.rssp.clients import GRANT_TYPES, SCOPES
 from remote_signing.rssp.oauth.authorize import Authorization, as_oauth_error, page
-from remote_signing.rssp.oauth.errors import invalid, log, missing
+from remote_signing.rssp.oauth.errors import INTERNAL, invalid, log, missing
 from remote_signing.rssp.oauth.grants import AuthorizationCode, ClientCredentials, RefreshToken
 from remote_signing.rssp.oauth.par import PushedAuthorization
 from remote_signing.rssp.oauth.revocation import Revocation
@@ -75,7 +77,31 @@ class Server(AuthorizationServer):
     def handle_error_response(self, request: OAuth2Request, error: OAuth2Error) -> Response:
         """As :meth:`refuse`; a browser at the authorization endpoint gets a page."""
         http: HttpRequest = request  # type: ignore[assignment]  # the only kind that gets here
+        self._record(http, error)
         return self.refuse(error, on_page=http.method == "GET" and http.seen.accepts_page)
+
+    def _record(self, http: HttpRequest, told: OAuth2Error) -> None:
+        """Put on record what a known client is refused. At most one statement."""
+        if http.authenticated is None or told.status_code >= INTERNAL:
+            return
+        cause = told.__cause__
+        known = isinstance(cause, RemoteSigningError)
+        detail = {
+            "endpoint": urlsplit(http.uri).path.rpartition("/")[2],
+            "error": str(told.error),
+            "reason": type(cause).__name__ if known else str(told.description),
+        }
+        if isinstance(cause, AccessRefused):
+            detail["what"] = str(cause.public.get("reason"))
+        unknown = isinstance(cause, ActivationUnknown)
+        event = audit.Event(
+            "request.refused",
+            "client",
+            client_id=http.authenticated,
+            activation_id=None if unknown else http.activation_id,
+            detail=detail,
+        )
+        self.services.refusals.record(event)
 
     def _endpoint(self, name: str, request: HttpRequest) -> Response:
         response: Response = self.create_endpoint_response(name, request)  # type: ignore[no-untyped-call]  # the stub leaves it out

@@ -14,6 +14,7 @@ Library functions with plain arguments; the command line is ``remote-signing hsm
 from remote_signing.sam.ceremony.certificates import AuthorityNames
 from remote_signing.sam.ceremony.founding import Foundation, Outcome, initialise
 from remote_signing.sam.ceremony.joining import Accession, join
+from remote_signing.sam.ceremony.nodes import discard_strangers
 from remote_signing.sam.ceremony.refusal import CeremonyRefused
 from remote_signing.sam.ceremony.reports import NodeStatus, Rate, bench, status
 from remote_signing.sam.ceremony.transcript import verify_transcript
@@ -27,6 +28,7 @@ __all__ = [
     "Outcome",
     "Rate",
     "bench",
+    "discard_strangers",
     "initialise",
     "join",
     "status",

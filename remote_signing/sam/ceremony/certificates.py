@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
 
 _DAYS_A_YEAR = 365.25
-_LONGEST_NAME = {NameOID.ORGANIZATION_NAME: 128, NameOID.COMMON_NAME: 64}  # RFC 5280 appendix A.1
+_LONGEST_NAME = {NameOID.ORGANIZATION_NAME: 128, NameOID.COMMON_NAME: 64}  # docs/decisions/0009
 _KEY_USAGE = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,

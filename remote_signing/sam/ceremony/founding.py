@@ -138,7 +138,7 @@ def _steps_to_come(plan: Foundation) -> list[str]:
     first = plan.nodes[0].name
     others = ", ".join(node.name for node in plan.nodes[1:]) or "no other node"
     return [
-        f"would make a transport key in each of {len(plan.nodes)} nodes",
+        f"would make a transport key, for the time of the ceremony, in {others}",
         f"would make the cluster's keys in {first} and import them there and into {others}",
         "would compare the check values of all nodes",
         f"would write {len(plan.custodians)} shares, {plan.threshold} of which are needed",
@@ -182,7 +182,7 @@ class _Founding:
     def _spread_keys(self) -> list[Members]:
         """The same keys in every node; as the package keeps them."""
         transport: dict[str, str] = {}
-        for node in self._nodes:
+        for node in self._nodes[1:]:
             made = node.call("make_transport_key", cluster_id=self._cluster_id)
             transport[node.name] = cast("str", made["public_key"])
             fingerprint = short(unb64(made["public_key"], "public_key"))

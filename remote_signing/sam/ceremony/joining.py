@@ -97,8 +97,6 @@ def _open_recovery_key(node: NodeProcess, plan: Accession, package: Package) -> 
 
 
 def _import(node: NodeProcess, cluster: Cluster, package: Package, transcript: Transcript) -> None:
-    node.call("make_transport_key", cluster_id=cluster.cluster_id)
-    transcript.step("made a transport key", node.name)
     held = node.call("import_keys", cluster_id=cluster.cluster_id, keys=package.keys)
     node.call("forget_recovery_key")
     values = held["check_values"]

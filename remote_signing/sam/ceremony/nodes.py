@@ -12,8 +12,10 @@ from remote_signing.sap import b64, unb64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from remote_signing.sam.cluster import Cluster, Members
+    from remote_signing.sam.config import NodeConfig
 
 
 def missing_mechanisms(opened: Members) -> tuple[str, ...]:
@@ -58,6 +60,20 @@ def attest_with(node: NodeProcess) -> Callable[[bytes, bytes], bytes]:
         return unb64(answer["signature"], "signature")
 
     return attest
+
+
+def discard_strangers(
+    config: NodeConfig, lock_folder: Path, cluster_id: str | None, *, destroy: bool
+) -> dict[str, int]:
+    """Clusters other than ``cluster_id`` that have objects in a node → how many were destroyed."""
+    with NodeProcess(config, lock_folder.resolve()) as node:
+        node.open()
+        held = cast("list[str]", node.call("clusters")["clusters"])
+        strangers = [each for each in held if each != cluster_id]
+        return {
+            each: cast("int", node.call("discard", cluster_id=each)["destroyed"]) if destroy else 0
+            for each in strangers
+        }
 
 
 def discard(node: NodeProcess, cluster_id: str) -> None:

@@ -107,9 +107,13 @@ class Steps:
         return {"signature": b64(signature)}
 
     def forget_recovery_key(self) -> Answer:
-        """The session's recovery key is destroyed."""
+        """The session's recovery key is destroyed, and the key that it travelled under."""
         self._custody.forget_recovery_key()
         return {}
+
+    def clusters(self) -> Answer:
+        """Ids of the clusters that objects in the token belong to."""
+        return {"clusters": sorted(self._custody.clusters())}
 
     def discard(self, cluster_id: str) -> Answer:
         """Undo: destroy every token object of this cluster."""

@@ -82,15 +82,16 @@ class Custody:
     def make_transport_key(self, cluster_id: str) -> bytes:
         """The node's own RSA key pair, a token object that unwraps only; its SPKI."""
         with faults("making the transport key"):
-            public, _private = self._session.raw.generate_keypair(
+            public, private = self._session.raw.generate_keypair(
                 KeyType.RSA,
                 templates.TRANSPORT_BITS,
                 id=cluster_id.encode("ascii"),
                 label=templates.TRANSPORT,
                 store=True,
                 capabilities=MechanismFlag.UNWRAP,
-                private_template=self.templates.staying(),
+                private_template=self.templates.unwrapping(),
             )
+        templates.check_attributes(private, "transport key", templates.TRANSPORT_ATTRIBUTES)
         return read_public_key(public, _TRANSPORT)
 
     def send_recovery_key(self, transport_key: bytes) -> bytes:
@@ -158,10 +159,23 @@ class Custody:
                 recovery_key.destroy()
 
     def forget_recovery_key(self) -> None:
-        """Destroy the session's recovery key."""
+        """Destroy the session's recovery key, and the transport key, which has done its work."""
         with faults("destroying the recovery key"):
             self.recovery_key.destroy()
+            for each in self._session.all({Attribute.LABEL: templates.TRANSPORT}):
+                each.destroy()
         self._recovery = None
+
+    def clusters(self) -> set[str]:
+        """Ids of the clusters that objects in the token belong to."""
+        found: set[str] = set()
+        with faults("reading whose objects there are"):
+            for label in (*CLUSTER_KEYS, templates.TRANSPORT):
+                for each in self._session.all({Attribute.LABEL: label}):
+                    found.add(each[Attribute.ID].decode("ascii", "replace"))
+            for each in self._session.all({Attribute.LABEL: templates.COUNTER}):
+                found.add(each[Attribute.APPLICATION])
+        return found
 
     def discard(self, cluster_id: str) -> int:
         """Destroy every token object of this cluster; how many there were."""

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_public_key,
 )
+from cryptography.x509 import ObjectIdentifier
 from pkcs11 import Attribute, KeyType, ObjectClass
 from pkcs11.util.ec import encode_named_curve_parameters
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
-_CURVES: dict[str, ec.EllipticCurve] = {
-    curve.name: curve for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())
-}
 _OCTET_STRING = 0x04
 
 
@@ -51,7 +49,7 @@ def read_public_key(public: pkcs11.Object, algorithm: Algorithm) -> bytes:
             numbers = rsa.RSAPublicNumbers(int.from_bytes(exponent), int.from_bytes(modulus))
             key: PublicKey = numbers.public_key()
         else:
-            curve = _CURVES[algorithm.curve or ""]
+            curve = ec.get_curve_for_oid(ObjectIdentifier(algorithm.curve_oid or ""))()
             key = ec.EllipticCurvePublicKey.from_encoded_point(curve, _raw_point(point, curve))
     except ValueError as error:
         raise HsmFault(f"the token gave no {algorithm.name} public key") from error

@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import stat
 from typing import TYPE_CHECKING
 
 import pkcs11
 from pkcs11 import Attribute, Mechanism, ObjectClass, TokenFlag
 from pkcs11.exceptions import PinExpired, PinIncorrect, PinInvalid, PinLenRange, PinLocked
 
-from remote_signing.errors import HsmFault
+from remote_signing.errors import HsmFault, InvalidInput
+from remote_signing.sam.config import secret_file
 from remote_signing.sam.hsm.faults import faults
 
 if TYPE_CHECKING:
@@ -144,10 +144,9 @@ def _start_up_lock(path: Path) -> Iterator[None]:
 
 def _read_pin(path: Path) -> str:
     try:
-        # systemd shows credentials as 0440 with an access list, so a group bit means nothing.
-        if path.stat().st_mode & stat.S_IRWXO:
-            raise HsmFault(f"everybody may use the PIN file {path}")
-        return path.read_text("utf-8").rstrip("\r\n")
+        return secret_file(path).read_text("utf-8").rstrip("\r\n")
+    except InvalidInput as error:
+        raise HsmFault(f"PIN file: {error.cause}") from error
     except OSError as error:
         raise HsmFault(f"PIN file: {error}") from error
 

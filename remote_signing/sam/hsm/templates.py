@@ -139,6 +139,10 @@ class Templates:
         """For keys that never leave the token."""
         return self._fixed(_STAYING)
 
+    def unwrapping(self) -> Template:
+        """For a private key that unwraps and nothing else, and never leaves the token."""
+        return self._fixed(_STAYING | {Attribute.SIGN_RECOVER: False})
+
     def leaving(self) -> Template:
         """For session keys that will leave, wrapped."""
         return self._fixed(_STAYING | {Attribute.EXTRACTABLE: True})
@@ -198,6 +202,19 @@ def kept_attributes(key: ClusterKey) -> dict[Attribute, bool]:
         Attribute.MODIFIABLE: False,
     }
 
+
+TRANSPORT_ATTRIBUTES: Final[Mapping[Attribute, bool]] = {
+    Attribute.LOCAL: True,
+    Attribute.TOKEN: True,
+    Attribute.PRIVATE: True,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.MODIFIABLE: False,
+    Attribute.UNWRAP: True,
+    Attribute.DECRYPT: False,
+    Attribute.SIGN: False,
+    Attribute.SIGN_RECOVER: False,
+}
 
 GENERATED_ATTRIBUTES: Final[Mapping[Attribute, bool]] = {
     Attribute.LOCAL: True,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
-from remote_signing.errors import RemoteSigningError
-from remote_signing.rssp import bearer
+from remote_signing.errors import Refusal, RemoteSigningError
+from remote_signing.rssp import audit, bearer
 from remote_signing.rssp.csc.errors import (
     CscError,
     method_not_allowed,
@@ -47,8 +47,8 @@ PREFIX = "/csc/v2"
 
 
 async def _info(request: Request) -> Response:
-    """Needs no authorisation. Its only parameter, ``lang``, falls back when it is unknown."""
-    await read_object(request)
+    """Needs no authorisation. ``lang`` falls back when it is unknown, so nothing reads it."""
+    Parameters(await read_object(request)).client_data()
     return answer(info(services(request).config, METHODS))
 
 
@@ -59,14 +59,18 @@ async def _sign_hash(request: Request) -> Response:
     return answer(members)
 
 
-def _for_caller(read: Reader[Wanted], work: Work[Wanted]) -> Method:
+def _for_caller(name: str, read: Reader[Wanted], work: Work[Wanted]) -> Method:
     """The method that does ``work`` for whom a token names."""
 
     def judge(services: Services, presented: Presented, wanted: Wanted | CscError) -> Outcome:
         caller = bearer.identify(services, bearer.prove(services, presented))
-        if isinstance(wanted, CscError):
-            raise wanted
-        return work(services, caller, wanted)
+        try:
+            if isinstance(wanted, CscError):
+                raise wanted
+            return work(services, caller, wanted)
+        except (CscError, Refusal) as error:
+            _record(services, caller, name, error)
+            raise
 
     async def method(request: Request) -> Response:
         presented = bearer.read(services(request), request)
@@ -77,13 +81,31 @@ def _for_caller(read: Reader[Wanted], work: Work[Wanted]) -> Method:
     return method
 
 
+def _record(services: Services, caller: Caller, method: str, error: CscError | Refusal) -> None:
+    """Put on record what a known caller is refused. At most one statement."""
+    reason = error.description if isinstance(error, CscError) else type(error).__name__
+    event = audit.Event(
+        "request.refused",
+        "client",
+        client_id=caller.client_id,
+        subscriber_id=caller.subscriber_id,
+        credential_id=caller.credential_id,
+        detail={"endpoint": method, "reason": reason},
+    )
+    services.refusals.record(event)
+
+
 METHODS: Mapping[str, Method] = {
     "info": _info,
-    "credentials/list": _for_caller(schemas.read_list, credentials.list_credentials),
-    "credentials/info": _for_caller(schemas.read_info, credentials.info),
-    "credentials/authorize": _for_caller(schemas.read_authorize, credentials.authorize),
+    "credentials/list": _for_caller(
+        "credentials/list", schemas.read_list, credentials.list_credentials
+    ),
+    "credentials/info": _for_caller("credentials/info", schemas.read_info, credentials.info),
+    "credentials/authorize": _for_caller(
+        "credentials/authorize", schemas.read_authorize, credentials.authorize
+    ),
     "credentials/authorizeCheck": _for_caller(
-        schemas.read_authorize_check, credentials.authorize_check
+        "credentials/authorizeCheck", schemas.read_authorize_check, credentials.authorize_check
     ),
     "signatures/signHash": _sign_hash,
 }

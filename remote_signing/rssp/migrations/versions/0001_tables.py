@@ -50,7 +50,6 @@ def _agency() -> None:
         sa.Column("budget_code", sa.Text()),
         sa.Column("province", sa.Text()),
         sa.Column("parent_id", _ID),
-        sa.Column("state", sa.Text(), server_default="active", nullable=False),
         sa.ForeignKeyConstraint(["parent_id"], ["agency.id"], name="fk_agency_parent_id"),
         sa.PrimaryKeyConstraint("id", name="pk_agency"),
         sa.UniqueConstraint("code", name="uq_agency_code"),
@@ -74,8 +73,9 @@ def _audit_event() -> None:
         sa.PrimaryKeyConstraint("number", name="pk_audit_event"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_audit_event_activation_id", "audit_event", ["activation_id"])
+    op.create_index("ix_audit_event_activation_id", "audit_event", ["activation_id", "number"])
     op.create_index("ix_audit_event_subscriber_id", "audit_event", ["subscriber_id", "number"])
+    op.create_index("ix_audit_event_at", "audit_event", ["at", "number"])
 
 
 def _oauth_client() -> None:

@@ -1,0 +1,240 @@
+"""What a taken-over rssp may send again, keep, or put back: it gains nothing by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from remote_signing import errors
+from remote_signing.identifiers import new_id
+from remote_signing.sam.attempts import AttemptJournal
+from remote_signing.sap import b64
+from tests.support.verbs import DIGESTS, Enrolled, Sam, activate, challenge, enrol, sign
+from tests.unit.test_sam_verbs import certify_order, change_pin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def sam(tmp_path: Path) -> Sam:
+    return Sam(tmp_path)
+
+
+@pytest.fixture
+def official(sam: Sam) -> Enrolled:
+    return enrol(sam)
+
+
+def dropped(sam: Sam, official: Enrolled, factor_id: str) -> Enrolled:
+    order = sam.order("drop_factor", official.credential_id, factor_id=factor_id)
+    answer = sam.call("drop_factor", sealed=official.sealed, order=order)
+    return replace(official, sealed=cast("str", answer["sealed"]))
+
+
+def try_evidence(sam: Sam, official: Enrolled, evidence: list[dict[str, str]]) -> None:
+    asked = challenge(sam, official)
+    with pytest.raises(errors.EvidenceInsufficient):
+        sam.call(
+            "activate", sealed=official.sealed, challenge=asked["challenge"], evidence=evidence
+        )
+
+
+# Factors that are gone
+
+
+def test_pin_alone_is_too_little_after_the_phone_was_dropped_and_after_a_new_one_was_bound(
+    sam: Sam, official: Enrolled
+) -> None:
+    between = dropped(sam, official, official.totp_id)
+    pin_only = official.evidence("")[:1]
+    try_evidence(sam, between, pin_only)
+    members = {"factors": [{"id": new_id(1), "kind": "totp"}], "if_version": 2}
+    order = sam.order("bind_factor", official.credential_id, **members)
+    sam.call("bind_factor", sealed=between.sealed, order=order)
+    try_evidence(sam, between, pin_only)  # the record in between, put back into the database
+
+
+def test_no_evidence_is_never_enough(sam: Sam, official: Enrolled) -> None:
+    bare = dropped(sam, dropped(sam, official, official.totp_id), official.pin_id)
+    try_evidence(sam, bare, [])
+    try_evidence(sam, enrol(sam, scal="1"), [])
+
+
+def test_credential_made_with_one_factor_waits_for_a_second(sam: Sam) -> None:
+    made = enrol(sam, kinds=("pin",))
+    try_evidence(sam, made, made.evidence("")[:1])
+
+
+def test_consent_goes_with_the_phone_that_gave_it(sam: Sam, official: Enrolled) -> None:
+    asked = challenge(sam, official)
+    sad = activate(sam, official, asked)
+    assert sign(sam, official, asked, sad)
+    dropped(sam, official, official.totp_id)
+    with pytest.raises(errors.SadInvalid):
+        sign(sam, official, asked, sad)
+
+
+def test_challenge_does_not_outlive_a_day(sam: Sam, official: Enrolled) -> None:
+    day = 24 * 60 * 60 * 1000
+    assert challenge(sam, official, expires_at_ms=sam.clock.now_ms() + day)
+    for late in (sam.clock.now_ms() + day + 1, 2**53 - 1):
+        with pytest.raises(errors.InvalidInput):
+            challenge(sam, official, expires_at_ms=late)
+
+
+# Orders sent again
+
+
+def test_one_unlock_order_gives_guesses_once(sam: Sam, official: Enrolled) -> None:
+    def lock() -> None:
+        for _ in range(3):
+            with pytest.raises(errors.EvidenceInvalid):
+                activate(sam, official, challenge(sam, official), "000000")
+
+    lock()
+    order = cast("dict[str, str]", sam.order("unlock", official.credential_id))
+    assert sam.call("unlock", order=order) == {}
+    lock()
+    # Answered alike, for the first answer may have been lost; but nothing is forgotten.
+    assert sam.call("unlock", order=order) == {}
+    with pytest.raises(errors.CredentialLocked):
+        activate(sam, official, challenge(sam, official))
+    sam.call("unlock", order=sam.order("unlock", official.credential_id))
+    assert activate(sam, official, challenge(sam, official))
+
+
+def test_one_certificate_order_gives_one_certificate(sam: Sam, official: Enrolled) -> None:
+    order = certify_order(sam, official)
+    first, second = (sam.call("certify", sealed=official.sealed, order=order) for _ in range(2))
+    assert first["certificate"] == second["certificate"]
+    assert first["version"] == second["version"]
+    assert sam.node.certified == 1
+    another = sam.call("certify", sealed=official.sealed, order=certify_order(sam, official))
+    assert another["certificate"] != first["certificate"]
+
+
+def test_of_two_workers_that_answer_one_order_the_first_one_stands(tmp_path: Path) -> None:
+    first, second = AttemptJournal(tmp_path, limit=3), AttemptJournal(tmp_path, limit=3)
+    assert first.answer("order") is None
+    assert second.keep_answer("order", "one", 1_000) == "one"
+    assert first.keep_answer("order", "two", 1_000) == "one"
+    assert AttemptJournal(tmp_path, limit=3).answer("order") == "one"
+
+
+def test_answers_are_kept_over_compaction_as_long_as_they_may_be_asked_for(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=3, compact_above=500)
+    minute = 60_000
+    journal.keep_answer("over", "a", minute)
+    journal.keep_answer("alive", "b", 15 * minute)
+    journal.use_sad("old-sad", {"h"}, 1, minute)
+    journal.use_sad("new-sad", {"h"}, 1, 17 * minute)
+    for number in range(50):
+        journal.charge("credential", b"%d" % number * 16)
+        journal.clear("credential")
+    after = AttemptJournal(tmp_path, limit=3)
+    assert after.answer("over") is None
+    assert after.answer("alive") == "b"
+    assert "old-sad" not in (tmp_path / "attempts").read_text()
+    assert "new-sad" in (tmp_path / "attempts").read_text()
+
+
+# A PIN changed, and the answer lost
+
+
+def test_change_of_pin_may_be_repeated_when_its_answer_was_lost(
+    sam: Sam, official: Enrolled
+) -> None:
+    factor_id, evidence = new_id(sam.clock.now_ms()), official.evidence(sam.otp(official))
+    change_pin(sam, official, factor_id=factor_id, evidence=evidence)
+    answer = change_pin(sam, official, factor_id=factor_id, evidence=evidence)
+    assert answer["version"] == 2
+    sam.clock.advance(30)
+    changed = replace(
+        official,
+        sealed=cast("str", answer["sealed"]),
+        pin="73519482",
+        pin_id=factor_id,
+    )
+    assert activate(sam, changed, challenge(sam, changed))
+
+
+@pytest.mark.parametrize("changed", ["new_pin", "factor_id", "evidence", "sealed"])
+def test_change_of_pin_repeated_with_anything_else_is_no_repeat(
+    sam: Sam, official: Enrolled, changed: str
+) -> None:
+    first = {
+        "new_pin": "73519482",
+        "factor_id": new_id(sam.clock.now_ms()),
+        "evidence": official.evidence(sam.otp(official)),
+        "sealed": official.sealed,
+    }
+    other = {
+        "new_pin": "84620593",
+        "factor_id": new_id(sam.clock.now_ms()),
+        "evidence": official.evidence(sam.otp(official), "24681357"),
+        "sealed": sam.call("certify", sealed=official.sealed, order=certify_order(sam, official))[
+            "sealed"
+        ],
+    }
+    change_pin(sam, official, **first)
+    with pytest.raises(errors.FactorRevoked):
+        change_pin(sam, official, **{**first, changed: other[changed]})
+
+
+# A SAD without hashes
+
+
+def test_sad_without_hashes_is_for_so_many_and_no_more_over_all_calls(sam: Sam) -> None:
+    seal = enrol(sam, scal="1")
+    asked = challenge(sam, seal, hashes=[], count=2)
+    sad = activate(sam, seal, asked)
+    one, two, three = ([b64(value)] for value in DIGESTS)
+    for hashes in (one, one, two, one + two):
+        assert sign(sam, seal, asked, sad, hashes=hashes)
+    with pytest.raises(errors.TooManySignatures):
+        sign(sam, seal, asked, sad, hashes=three)
+
+
+def test_signature_that_is_refused_for_its_form_uses_nothing_up(sam: Sam) -> None:
+    seal = enrol(sam, scal="1")
+    asked = challenge(sam, seal, hashes=[], count=1)
+    sad = activate(sam, seal, asked)
+    with pytest.raises(errors.DigestLengthInvalid):
+        sign(sam, seal, asked, sad, hashes=[b64(b"short")])
+    assert sign(sam, seal, asked, sad, hashes=[b64(DIGESTS[0])])
+
+
+def test_same_hash_twice_is_refused_when_it_was_authorised_once(
+    sam: Sam, official: Enrolled
+) -> None:
+    asked = challenge(sam, official, hashes=[b64(DIGESTS[0])] * 2 + [b64(DIGESTS[1])])
+    sad = activate(sam, official, asked)
+    assert len(sign(sam, official, asked, sad, hashes=[b64(DIGESTS[0])] * 2)) == 2
+    with pytest.raises(errors.HashNotAuthorised):
+        sign(sam, official, asked, sad, hashes=[b64(DIGESTS[1])] * 2)
+
+
+# The revocation list over the wire
+
+
+def test_piece_of_a_list_at_no_place_is_bad_input(sam: Sam) -> None:
+    for at in (-1, True, None, "0"):
+        with pytest.raises(errors.InvalidInput):
+            sam.call("merge_revocations", at=at, ids="", head=None)
+
+
+def test_list_of_another_host_comes_in_pieces(sam: Sam, official: Enrolled, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    other = Sam(elsewhere, sam.node, sam.clock, sam.ra)
+    other.call(
+        "destroy", sealed=official.sealed, order=other.order("destroy", official.credential_id)
+    )
+    ids, head = ((elsewhere / name).read_bytes() for name in ("revoked.ids", "revoked.head"))
+    sam.call("merge_revocations", at=0, ids=b64(ids[:7]), head=None)
+    assert sam.call("merge_revocations", at=7, ids=b64(ids[7:]), head=b64(head))["number"] == 2
+    with pytest.raises(errors.RecordRevoked):
+        activate(sam, official, challenge(sam, official))
