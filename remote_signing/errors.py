@@ -17,11 +17,12 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     │   ├── SadInvalid, SadExpired, HashNotAuthorised, TooManySignatures
     │   ├── OrderInvalid, OrderExpired, SealBroken, RecordRevoked, RevocationListInvalid
     │   ├── ActivationUnknown, ActivationExpired, ActivationDenied, ActivationConflict
-    │   └── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
+    │   ├── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
+    │   └── SimUnknown, SimSuspended, SimBusy, SimRequestRefused
     └── Unavailable               what was authorised stays so; trying again may work
         ├── SamUnavailable            the SAM may have done its work: the answer is missing
         │   └── SamUnreachable        the SAM was not asked
-        ├── HsmUnavailable, SigningInProgress
+        ├── HsmUnavailable, SigningInProgress, SimAdapterAway
         └── HsmFault              inside the SAM only: ends the worker
             └── SignatureFault
 """
@@ -193,6 +194,22 @@ class AccessRefused(Refusal):
     """The caller may not do this."""
 
 
+class SimUnknown(Refusal):
+    """The credential has no such SIM, or the service takes none."""
+
+
+class SimSuspended(Refusal):
+    """The SIM must be enrolled anew before it is asked again."""
+
+
+class SimBusy(Refusal):
+    """The SIM or the request has an open question already."""
+
+
+class SimRequestRefused(Refusal):
+    """The SIM adapter does not take a request as it is; the cause is its problem code."""
+
+
 class Unavailable(RemoteSigningError):
     """Nothing that a person gave was used up; the same request may succeed later."""
 
@@ -213,6 +230,10 @@ class HsmUnavailable(Unavailable):
 
 class SigningInProgress(Unavailable):
     """Another request is using this activation at this moment."""
+
+
+class SimAdapterAway(Unavailable):
+    """The SIM adapter gives no answer that can be used."""
 
 
 class HsmFault(Unavailable):

@@ -51,7 +51,7 @@ from remote_signing.rssp.activation_sql import (
 from remote_signing.rssp.models import credential, signature_activation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Executable, Row
 
@@ -167,17 +167,38 @@ def _authorize(
     sad: Ticket | None = None,
 ) -> None:
     """PENDING → AUTHORIZED, exactly once; uses the one-time code up in the same statement."""
+    parameters = authorization(services, activated, activation_id, code=code, sad=sad)
+    try:
+        # Step 2d: consent, the use of the code and the audit row, in one statement.
+        row = services.database.one(AUTHORIZE, parameters)
+    except EvidenceReplayed as error:
+        raise _refused(services, activation_id, error) from error
+    if row is None:
+        raise ActivationConflict("answered, expired or revoked while the evidence was checked")
+
+
+def authorization(  # noqa: PLR0913 - what a consent brings, and what goes back to the client
+    services: Services,
+    activated: Activated,
+    activation_id: str,
+    *,
+    code: Ticket | None = None,
+    sad: Ticket | None = None,
+    detail: Mapping[str, JsonValue] | None = None,
+) -> dict[str, object]:
+    """The parameters of :data:`AUTHORIZE`; ``detail`` is told in the event besides."""
     at = services.now_ms()
-    detail: dict[str, JsonValue] = {
+    told: dict[str, JsonValue] = {
         "evidence_digest": activated.evidence_digest.hex(),
         "sad_expires_at": activated.expires_at_ms,
         "totp_factor_id": activated.totp_factor_id,
         "totp_step": activated.totp_step,
+        **(detail or {}),
     }
-    parameters = {
+    return {
         "the_id": activation_id,
         "now": at,
-        "event": audit.detail_text(detail),
+        "event": audit.detail_text(told),
         "new_sad": activated.sad,
         "new_end": activated.expires_at_ms,
         "new_digest": activated.evidence_digest,
@@ -187,13 +208,6 @@ def _authorize(
         "new_code_end": None if code is None else at + services.config.lifetimes.code * 1000,
         "new_token": None if sad is None else sad.secret_hash,
     }
-    try:
-        # Step 2d: consent, the use of the code and the audit row, in one statement.
-        row = services.database.one(_AUTHORIZE, parameters)
-    except EvidenceReplayed as error:
-        raise _refused(services, activation_id, error) from error
-    if row is None:
-        raise ActivationConflict("answered, expired or revoked while the evidence was checked")
 
 
 def _refused(
@@ -239,8 +253,15 @@ def _why_not(services: Services, parameters: dict[str, object]) -> RemoteSigning
     session = services.database.one(_SIGNED_IN, parameters)
     if session is None or session.signed_in is None:
         return SessionInvalid("session is unknown or over")
+    return why_unanswerable(services, parameters, session.signed_in)
+
+
+def why_unanswerable(
+    services: Services, parameters: dict[str, object], subscriber_id: str
+) -> RemoteSigningError:
+    """Why ``subscriber_id`` cannot answer ``the_id`` ``now``. One statement."""
     row = services.database.one(_WHY_NOT, parameters)
-    if row is None or row.subscriber_id != session.signed_in:
+    if row is None or row.subscriber_id != subscriber_id:
         return ActivationUnknown("none, or somebody else's")
     return _unanswerable(row, services.now_ms())
 
@@ -286,7 +307,7 @@ _TRY = (
         of_credential(CREDENTIAL.factors),
     )
 )
-_AUTHORIZE = (
+AUTHORIZE = (
     step("consent.given", SIGNER)
     .where(ACTIVATION.state == State.PENDING.value, ACTIVATION.expires_at > now)
     .values(

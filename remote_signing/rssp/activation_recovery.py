@@ -17,6 +17,7 @@ from remote_signing.rssp.models import (
     replay,
     service_authorization,
     signature_activation,
+    sim_transaction,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def prune(services: Services) -> int:
     )
     too_old = ACTIVATION.id < new_id(at - kept)[:TIME_PREFIX]
     finished = ACTIVATION.state.in_(_FINISHED)
+    old = sim_transaction.c.id < new_id(at - kept)[:TIME_PREFIX]
+    count += _delete_all(services, sim_transaction, old, sim_transaction.c.state != "WAITING")
     return count + _delete_all(services, signature_activation, too_old, finished)
 
 

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from remote_signing.rssp import config as configuration
-from remote_signing.rssp import consent, health, logs, migrations
+from remote_signing.rssp import consent, health, logs, migrations, sim_routes
 from remote_signing.rssp.csc.v2 import routes as csc_v2
 from remote_signing.rssp.deps import open_services
 from remote_signing.rssp.edge import middleware
@@ -47,7 +47,7 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.health = Health(services)
-    for router in (csc_v2.router, oauth.router, consent.router, health.router):
+    for router in (csc_v2.router, oauth.router, consent.router, sim_routes.router, health.router):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)

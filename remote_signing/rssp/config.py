@@ -136,6 +136,27 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SimConfig:
+    """The SIM adapter, and how it is used. Without this table no SIM is asked."""
+
+    url: str  # of the adapter; https, or http on loopback
+    secret_file: Path  # the bearer secret that the adapter knows
+    relying_party: str  # at most 40 characters; a SIM shows it when it is enrolled
+    callback_secret_files: tuple[Path, ...] = ()  # Standard Webhooks; two while one is replaced
+    ca: Path | None = None  # PEM; None: the system's certificate authorities
+    timeout: float = 10.0  # of a call that waits for nobody
+    patience: int = 120  # how long a phone is asked; never beyond the request's own end
+    profile_age: int = 3600  # the operator is asked again whose SIM it is when it was so long ago
+    mode: str = "structure"  # of new SIMs: structure, digest or text (docs/sim-consent.md)
+    ocsp_url: str | None = None  # status of SIM certificates, stapled to the evidence
+    crl_files: tuple[Path, ...] = ()  # DER, kept fresh by the installation
+
+    def read_secret(self) -> str:
+        """The bearer secret, without the final newline."""
+        return self.secret_file.read_text(encoding="utf-8").rstrip("\n")
+
+
+@dataclass(frozen=True, slots=True)
 class RsspConfig:
     """The whole file. A table of TOML is a member here."""
 
@@ -147,6 +168,7 @@ class RsspConfig:
     listen: ListenConfig = field(default_factory=ListenConfig)
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     lifetimes: LifetimeConfig = field(default_factory=LifetimeConfig)
+    sim: SimConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)
@@ -154,6 +176,8 @@ class RsspConfig:
         _check_lifetimes(self.lifetimes)
         _check_networks(self.proxy)
         _check_database(self.database)
+        if self.sim is not None:
+            _check_sim(self.sim)
         # Else a call that still runs could be taken for one whose process died.
         if self.lifetimes.signing <= 2 * self.sam.timeout:
             told = f"{self.lifetimes.signing} is not more than twice sam.timeout"
@@ -204,7 +228,8 @@ def _value(hint: Any, value: object, folder: Path, name: str) -> object:  # noqa
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if typing.get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(_value(str, item, folder, name) for item in value)
+        inside = typing.get_args(hint)[0]
+        return tuple(_value(inside, item, folder, name) for item in value)
     if hint in {str, int} and type(value) is hint:
         return value
     raise ConfigInvalid(f"{name}: {value!r} is not of type {getattr(hint, '__name__', hint)}")
@@ -225,6 +250,23 @@ def _check_sam(sam: SamConfig) -> None:
         raise ConfigInvalid("sam: name either socket or host")
     if sam.host is not None and None in {sam.ca, sam.certificate, sam.key}:
         raise ConfigInvalid("sam: ca, certificate and key are needed beside host")
+
+
+_LONGEST_PARTY = 40
+_LONGEST_CRLS = 2
+
+
+def _check_sim(sim: SimConfig) -> None:
+    parts = urlsplit(sim.url)
+    local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    if not (parts.scheme == "https" or local) or sim.url.endswith("/"):
+        raise ConfigInvalid(f"sim.url: {sim.url!r} is not an https URL (http only for loopback)")
+    if not 0 < len(sim.relying_party) <= _LONGEST_PARTY:
+        raise ConfigInvalid(f"sim.relying_party: not 1 to {_LONGEST_PARTY} characters")
+    if sim.mode not in {"structure", "digest", "text"}:
+        raise ConfigInvalid(f"sim.mode: {sim.mode!r} is no mode of a SIM")
+    if sim.timeout <= 0 or sim.patience <= 0 or len(sim.crl_files) > _LONGEST_CRLS:
+        raise ConfigInvalid("sim: timeout and patience are above zero, crl_files at most two")
 
 
 def _check_database(database: DatabaseConfig) -> None:

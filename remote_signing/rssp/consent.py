@@ -24,6 +24,8 @@ from remote_signing.identifiers import Ticket, is_id
 from remote_signing.rssp import activation, service_authorization, sessions
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
 from remote_signing.rssp.edge.body import read_object
+from remote_signing.rssp.sim import cards
+from remote_signing.rssp.sim import consent as sim_consent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.service_authorization import ServiceDetails
     from remote_signing.rssp.sessions import Signer
+    from remote_signing.rssp.sim.consent import SimQuestion
 
     Members: TypeAlias = "dict[str, object]"
 
@@ -103,7 +106,8 @@ async def show_request(name: str, services: ServicesDep, session: SessionDep) ->
     """One request, in whatever state. 404 ``request_unknown`` also for somebody else's."""
 
     def work(signer: Signer) -> Members:
-        return _request(activation.details(services, _known(name), signer.subscriber_id))
+        found = activation.details(services, known_request(name), signer.subscriber_id)
+        return _request(found) | _sims(services, found)
 
     return await _for_signer(services, session, work)
 
@@ -120,7 +124,7 @@ async def approve(
     """
     given = await _texts(request, pin=_LONGEST_EVIDENCE, otp=_LONGEST_EVIDENCE)
     approved = await run_in_threadpool(
-        activation.approve, services, session, _known(name), given["pin"], given["otp"]
+        activation.approve, services, session, known_request(name), given["pin"], given["otp"]
     )
     return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
 
@@ -129,7 +133,7 @@ async def approve(
 async def deny(request: Request, name: str, services: ServicesDep, session: SessionDep) -> Response:
     """Refuse for good. One statement."""
     await _texts(request)
-    denied = await run_in_threadpool(activation.deny, services, session, _known(name))
+    denied = await run_in_threadpool(activation.deny, services, session, known_request(name))
     return JSONResponse({"redirect_to": denied.redirect_to, "state": denied.state.value})
 
 
@@ -138,7 +142,7 @@ async def show_service(name: str, services: ServicesDep, session: SessionDep) ->
     """A portal's wish to see the signer's list of credentials."""
 
     def work(_: Signer) -> Members:
-        return _service(service_authorization.details(services, _known(name)))
+        return _service(service_authorization.details(services, known_request(name)))
 
     return await _for_signer(services, session, work)
 
@@ -149,7 +153,9 @@ async def approve_service(
 ) -> Response:
     """Let it. The session is enough: nothing can be signed with this."""
     await _texts(request)
-    target = await run_in_threadpool(service_authorization.approve, services, session, _known(name))
+    target = await run_in_threadpool(
+        service_authorization.approve, services, session, known_request(name)
+    )
     return JSONResponse({"redirect_to": target, "state": "GRANTED"})
 
 
@@ -159,7 +165,9 @@ async def deny_service(
 ) -> Response:
     """Refuse it."""
     await _texts(request)
-    target = await run_in_threadpool(service_authorization.deny, services, session, _known(name))
+    target = await run_in_threadpool(
+        service_authorization.deny, services, session, known_request(name)
+    )
     return JSONResponse({"redirect_to": target, "state": "DENIED"})
 
 
@@ -189,7 +197,8 @@ async def _texts(request: Request, **longest: int) -> Mapping[str, str]:
     return texts
 
 
-def _known(name: str) -> str:
+def known_request(name: str) -> str:
+    """``name`` when it has the shape of an id; ``ActivationUnknown``."""
     if not is_id(name):
         raise ActivationUnknown("not the shape of an id")
     return name
@@ -235,6 +244,39 @@ def _request(found: ActivationDetails) -> Members:
         "created_at": _time(found.created_at_ms),
         "expires_at": _time(found.expires_at_ms),
         "redirect_origin": found.redirect_origin,
+    }
+
+
+def _sims(services: Services, found: ActivationDetails) -> Members:
+    """Which SIMs may be asked, and what was asked last. No statement where there is no adapter."""
+    offers = cards.offers(services, found.credential_id, found.lang or services.config.service.lang)
+    asked = sim_consent.current(services, found.activation_id) if offers else None
+    return {
+        "sims": [
+            {
+                "factor_id": offer.factor_id,
+                "number": offer.number,
+                "is_active": offer.is_active,
+                "cause": offer.cause,
+            }
+            for offer in offers
+        ],
+        "sim": None if asked is None else sim_members(asked),
+    }
+
+
+def sim_members(asked: SimQuestion) -> Members:
+    """A question to a SIM as the page sees it."""
+    return {
+        "state": asked.state,
+        "version": asked.version,
+        "number": asked.number,
+        "display_text": asked.display_text,
+        "verification_code": asked.verification_code,
+        "expires_at": _time(asked.deadline_ms),
+        "is_delivered": asked.is_delivered,
+        "outcome": asked.outcome,
+        "cause": asked.cause,
     }
 
 

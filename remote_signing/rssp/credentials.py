@@ -45,6 +45,11 @@ class CredentialView:
     locked: bool
     signer_active: bool = True
 
+    @property
+    def typed_factors(self) -> tuple[tuple[str, str], ...]:
+        """Those whose evidence a person types; a SIM answers by itself."""
+        return tuple(factor for factor in self.factors if factor[1] != "sim")
+
     def usable_at(self, now_ms: int) -> bool:
         """Whether it is enabled, its signer not suspended, and its certificate valid by time."""
         if self.not_before_ms is None or self.not_after_ms is None:

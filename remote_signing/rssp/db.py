@@ -26,6 +26,7 @@ from remote_signing.errors import (
     InvalidInput,
     RemoteSigningError,
     ReplayDetected,
+    SimBusy,
     Unavailable,
 )
 
@@ -70,6 +71,9 @@ _UNIQUE: dict[str, type[RemoteSigningError]] = {
     "oauth_client.id": InvalidInput,
     "uq_agency_code": InvalidInput,
     "agency.code": InvalidInput,
+    "uq_sim_transaction_": SimBusy,
+    "sim_transaction.msisdn": SimBusy,
+    "sim_transaction.activation_id": SimBusy,
 }
 
 

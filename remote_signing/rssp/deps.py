@@ -11,6 +11,7 @@ from remote_signing.clock import Clock, SystemClock
 from remote_signing.rssp.clients import ClientDirectory
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.refusals import Refusals
+from remote_signing.rssp.sim_client import SimAdapter
 from remote_signing.sap import SapClient, TlsAddress, UnixAddress
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Services:
     sam: SapClient
     clock: Clock
     clients: ClientDirectory
+    sim: SimAdapter | None = None
     drain: Drain = field(default_factory=Drain)
     refusals: Refusals = field(init=False)
 
@@ -46,9 +48,11 @@ class Services:
         return self.clock.now_ms()
 
     def close(self) -> None:
-        """Close the connections to the database and to the SAM."""
+        """Close the connections to the database, the SAM and the SIM adapter."""
         self.database.close()
         self.sam.close()
+        if self.sim is not None:
+            self.sim.close()
 
 
 def open_services(config: RsspConfig, clock: Clock | None = None) -> Services:
@@ -62,6 +66,7 @@ def open_services(config: RsspConfig, clock: Clock | None = None) -> Services:
         sam=SapClient(_address(config.sam), config.sam.timeout),
         clock=clock,
         clients=ClientDirectory(database, clock),
+        sim=None if config.sim is None else SimAdapter(config.sim),
     )
 
 

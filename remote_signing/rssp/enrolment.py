@@ -20,13 +20,13 @@ from remote_signing.algorithms import algorithm_named
 from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit, holder
-from remote_signing.rssp.models import credential
+from remote_signing.rssp.models import credential, sim_card
 from remote_signing.rssp.registration import Recipient, new_factors
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import Executable, Row
 
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.registration import FactorSecrets, RegistrationAuthority
@@ -180,7 +180,8 @@ class Enrolment:
         resealed = self._services.sam.drop_factor(row.sealed, order)
         kept = [factor for factor in json.loads(row.factors) if factor["id"] != factor_id]
         values = {"factors": json.dumps(kept)} | _sealed(resealed)
-        self._store(row, "credential.factor_dropped", values, {"factor_id": factor_id})
+        gone = update(sim_card).where(sim_card.c.factor_id == factor_id).values(state="dropped")
+        self._store(row, "credential.factor_dropped", values, {"factor_id": factor_id}, gone)
 
     def destroy(self, credential_id: str) -> None:
         """Make a credential unusable for ever; also its older records, wherever they are kept."""
@@ -243,8 +244,18 @@ class Enrolment:
             raise CredentialUnknown(f"no credential {credential_id!r}")
         return row
 
-    def _store(self, row: Row[Any], kind: str, values: dict[str, Any], detail: Detail) -> None:
-        """Write a change with its event, if the record is still the one that the SAM was given."""
+    def _store(
+        self,
+        row: Row[Any],
+        kind: str,
+        values: dict[str, Any],
+        detail: Detail,
+        *beside: Executable,
+    ) -> None:
+        """Write a change with its event, if the record is still the one that the SAM was given.
+
+        ``beside`` are statements of the same transaction.
+        """
         unchanged = (
             credential.c.id == row.id,
             credential.c.sealed_version == row.sealed_version,
@@ -255,6 +266,8 @@ class Enrolment:
             statement = update(credential).where(*unchanged).values(values)
             if connection.execute(statement).rowcount == 0:
                 raise ActivationConflict("the credential was changed by somebody else meanwhile")
+            for other in beside:
+                connection.execute(other)
             audit.record(connection, event, self._services.now_ms())
 
     def _event(

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from remote_signing.rssp import activation
+from remote_signing.rssp.sim import consent as sim_consent
 
 if TYPE_CHECKING:
     from remote_signing.rssp.deps import Services
@@ -55,5 +56,12 @@ class Housekeeping:
         except Exception:  # noqa: BLE001 - the next round may go better, whatever it was
             _log.exception("housekeeping")
             return
+        self._tend_sims()
         if any(counts.values()):
             _log.info("housekeeping", extra=counts)
+
+    def _tend_sims(self) -> None:
+        try:
+            sim_consent.tend(self._services)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("housekeeping of SIMs")

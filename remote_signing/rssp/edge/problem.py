@@ -65,6 +65,9 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.ReplayDetected: _CONFLICT,
     errors.SignInRefused: Problem(401, "sign_in_refused", "User name or password is wrong."),
     errors.SessionInvalid: Problem(401, "session_invalid", "Sign in again."),
+    errors.SimUnknown: Problem(404, "sim_unknown", "There is no such SIM."),
+    errors.SimSuspended: Problem(403, "sim_suspended", "The SIM must be enrolled anew."),
+    errors.SimBusy: Problem(409, "sim_busy", "The SIM has another question to answer."),
     errors.Unavailable: _UNAVAILABLE,
 }
 _FAULT = Problem(500, "server_error", "Something went wrong here.")

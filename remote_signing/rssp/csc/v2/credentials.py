@@ -134,7 +134,7 @@ def _authorize_inline(
 ) -> SadIssued:
     """The signer's codes, one for each factor; the expression is the AND of all objects."""
     data = {item.id: item.value for item in request.auth_data}
-    complete = data.keys() == {factor_id for factor_id, _ in found.factors}
+    complete = data.keys() == {factor_id for factor_id, _ in found.typed_factors}
     values = [AuthData(name, value) for name, value in data.items() if value is not None]
     if not complete or len(values) != len(request.auth_data):
         raise invalid_authentication_data()

@@ -104,7 +104,7 @@ def _auth_objects(credential: CredentialView, lang: str) -> list[dict[str, objec
         _object("Password", factor_id, kind, lang)
         | {"format": "N"}
         | ({"generator": "totp"} if kind == "totp" else {})
-        for factor_id, kind in credential.factors
+        for factor_id, kind in credential.typed_factors
     ]
 
 
