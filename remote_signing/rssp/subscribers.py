@@ -203,7 +203,7 @@ def get(database: Database, subscriber_id: str) -> Subscriber | None:
 
 
 def sign_in(services: Services, username: str, password: str) -> Subscriber:
-    """The subscriber whose password this is. Two statements.
+    """The subscriber whose password this is. Three statements.
 
     Wrong passwords are counted before the check, so guessing in parallel gains nothing; at the
     limit sign-in pauses. ``SignInRefused`` for every reason alike, after the same work.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.support.world import World
 
 DOCUMENT = "quyết định.pdf"
-PATIENCE = {"sam": {"timeout": 2.0}, "lifetimes": {"signing": 5}}
+PATIENCE: dict[str, dict[str, object]] = {"sam": {"timeout": 2.0}, "lifetimes": {"signing": 5}}
 
 
 @dataclass

@@ -64,7 +64,7 @@ def test_signatures_go_on_while_workers_are_killed_and_hung(
 
     def portal() -> None:
         client = sam.client(30.0)
-        while not stop.is_set():
+        while not (stop.is_set() or failures):
             start = time.monotonic()
             try:
                 check(official, client.sign(request).signatures[0])
@@ -80,19 +80,21 @@ def test_signatures_go_on_while_workers_are_killed_and_hung(
     kills = hangs = 0
     chance = random.Random(7)  # noqa: S311 - a repeatable choice of victims, no secret
     nodes = sorted(sam.nodes())
-    for _ in range(ROUNDS):
-        # One node at a time is hurt; the other must carry the work.
-        victims = sam.worker_pids(nodes[chance.randrange(len(nodes))])
-        how = chance.choice((signal.SIGKILL, signal.SIGSTOP))
-        for pid in victims:
-            with suppress(ProcessLookupError):
-                os.kill(pid, how)
-        kills += len(victims) * (how == signal.SIGKILL)
-        hangs += len(victims) * (how == signal.SIGSTOP)
-        sam.wait_until_replaced(victims)
-    stop.set()
-    for thread in portals:
-        thread.join()
+    try:
+        for _ in range(ROUNDS):
+            # One node at a time is hurt; the other must carry the work.
+            victims = sam.worker_pids(nodes[chance.randrange(len(nodes))])
+            how = chance.choice((signal.SIGKILL, signal.SIGSTOP))
+            for pid in victims:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, how)
+            kills += len(victims) * (how == signal.SIGKILL)
+            hangs += len(victims) * (how == signal.SIGSTOP)
+            sam.wait_until_replaced(victims)
+    finally:
+        stop.set()
+        for thread in portals:
+            thread.join()
     with capsys.disabled():
         print(
             f"\n[faults] {kills} kills, {hangs} hangs, {signed[0]} signatures,"

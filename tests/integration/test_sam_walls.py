@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -24,15 +25,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from remote_signing.clock import SystemClock
-from remote_signing.errors import SamUnavailable
+from remote_signing.errors import RecordRevoked, RevocationListInvalid, SamUnavailable
 from remote_signing.identifiers import new_id
+from remote_signing.sam.revocation import HEAD_FILE, IDS_FILE
 from remote_signing.sap import CreatedCredential, SapClient, TlsAddress
 from tests.support.official import ask, consent, enrol, sign_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from remote_signing.sap import NodeReport
+    from tests.support.official import Official
     from tests.support.registration import TestAuthority
     from tests.support.sam import RunningSam
 
@@ -268,3 +272,55 @@ def test_what_was_taken_before_the_end_is_answered_though_all_its_processes_are_
     assert len(made) == len(threads)
     assert sam.process.wait(30) == 0
     client.close()
+
+
+# What is gone
+
+
+def test_list_put_back_is_told_by_both_nodes_and_mended_by_a_copy_of_the_newer_one(
+    start_sam: Callable[..., RunningSam], registration: TestAuthority, tmp_path: Path
+) -> None:
+    port = free_port()
+    sam = start_sam(workers=1, probe_every=0.2, health_port=port)
+    client, state = sam.client(), sam.folder / "state"
+    officials = [enrol(client, registration) for _ in range(2)]
+
+    def destroy(official: Official) -> None:
+        now_ms = SystemClock().now_ms()
+        order = registration.order("destroy", official.credential_id, now_ms)
+        client.destroy(official.sealed, order)
+
+    destroy(officials[0])
+    shutil.copytree(state, tmp_path / "older")
+    destroy(officials[1])
+    shutil.copytree(state, tmp_path / "newer")
+    asked = ask(client, officials[1], (DIGEST,))
+    time.sleep(2)  # both nodes have been asked whether they live, and have seen the newer list
+    client.close()
+    sam.stop()
+    for name in (HEAD_FILE, IDS_FILE):
+        shutil.copy(tmp_path / "older" / name, state / name)
+    start_alone(sam)
+    sam.wait_for(lambda _nodes: all(node["workers"] for node in sam_report(sam)))
+    assert {node["last_fault"] for node in sam_report(sam)} == {"RevocationListInvalid"}
+    assert not any(sam.nodes().values())
+    assert readiness(port) == 503
+    client = sam.client()
+    official, evidence = officials[1], officials[1].evidence()
+    for _ in range(4):
+        with pytest.raises(RevocationListInvalid):
+            client.activate(official.sealed, asked.challenge.token, evidence)
+    newer = tmp_path / "newer"
+    client.merge_revocations((newer / IDS_FILE).read_bytes(), (newer / HEAD_FILE).read_bytes())
+    sam.wait_for(lambda nodes: all(nodes.values()))
+    with pytest.raises(RecordRevoked):
+        client.activate(official.sealed, asked.challenge.token, evidence)
+    client.close()
+
+
+def sam_report(sam: RunningSam) -> Sequence[NodeReport]:
+    client = sam.client(5.0)
+    try:
+        return client.status().nodes
+    finally:
+        client.close()

@@ -32,13 +32,14 @@ CONFIG = AuthorityConfig(
     ocsp_url="http://pki.example/ocsp",
     issuer_url="http://pki.example/issuing.crt",
 )
+EMAIL = "an.nguyen@moha.example.vn"
 OFFICIAL = {
     "common_name": "Nguyễn Văn An",
     "organization": "Bộ Nội vụ",
     "organizational_units": ["Cục Văn thư và Lưu trữ nhà nước", "Văn phòng"],
     "locality": "Hà Nội",
     "title": "Chánh Văn phòng",
-    "email": "an.nguyen@moha.example.vn",
+    "email": EMAIL,
     "serial_number": "01mcc5rm00ptkspa6cztggafdc",
 }
 ORGANISATION = {
@@ -126,7 +127,7 @@ def test_every_extension_is_there_and_no_other(desk: Desk) -> None:
             False,
         ),
         (x509.CRLDistributionPoints([points]), False),
-        (x509.SubjectAlternativeName([x509.RFC822Name(OFFICIAL["email"])]), False),
+        (x509.SubjectAlternativeName([x509.RFC822Name(EMAIL)]), False),
     }
 
 

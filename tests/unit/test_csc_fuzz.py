@@ -56,10 +56,15 @@ bodies = (
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[FastAPI]:
-    """No database and no SAM: a good token, and nothing behind it."""
+    """No database and no SAM: a good token, and nothing behind it but the record of refusals."""
+
+    class Record:
+        def run(self, _statement: object, _values: object) -> int:
+            return 1
+
     services = Services(
         config=configuration("sqlite:///nowhere"),
-        database=cast("Any", None),
+        database=cast("Any", Record()),
         sam=cast("Any", None),
         clock=FixedClock(),
         clients=cast("Any", None),

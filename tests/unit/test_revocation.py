@@ -256,10 +256,13 @@ def test_list_that_another_worker_wrote_anew_in_another_order_is_accepted_when_n
     assert all(each in reading for each in "xyz")
 
 
-def test_newer_list_that_lacks_what_was_seen_is_refused(tmp_path: Path, node: SoftNode) -> None:
+@pytest.mark.parametrize("seen", ["seen", "seen, and longer than all of theirs"])
+def test_newer_list_that_lacks_what_was_seen_is_refused(
+    tmp_path: Path, node: SoftNode, seen: str
+) -> None:
     folder, elsewhere = tmp_path / "ours", tmp_path / "other"
     worker, other = listed(folder, node), listed(elsewhere, twin(node))
-    worker.add(["seen"])
+    worker.add([seen])
     other.add(["theirs"])
     other.add(["theirs too"])
     put_back(folder, elsewhere)

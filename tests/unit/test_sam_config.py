@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from remote_signing.cli import checks
 from remote_signing.errors import HsmFault, InvalidInput, SadExpired
 from remote_signing.sam import worker
 from remote_signing.sam.config import SamConfig, load, secret_file
-from remote_signing.sam.log import JsonLines
+from remote_signing.sam.log import JsonLines, configure_logging
 from tests.support.sam import POLICY, toml
 
 if TYPE_CHECKING:
@@ -147,6 +148,29 @@ def test_ids_numbers_and_names_stay_as_they_are() -> None:
     told = line("refused caller", uid=0, names=["rssp.example"], spinning=True, nothing=None)
     assert (told["uid"], told["names"]) == (0, ["rssp.example"])
     assert (told["spinning"], told["nothing"], told["level"]) == (True, None, "info")
+
+
+def test_an_exception_is_part_of_its_line_without_what_it_names() -> None:
+    try:
+        int("pin=24681357")
+    except ValueError:
+        record = logging.LogRecord("sam", logging.ERROR, "file", 1, "fault", (), sys.exc_info())
+    told = json.loads(JsonLines().format(record))
+    assert "ValueError" in told["exception"]
+    assert "24681357" not in told["exception"]
+
+
+def test_lines_go_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        configure_logging()
+        logging.getLogger("sam").info("listening")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    assert json.loads(capfd.readouterr().err)["message"] == "listening"
 
 
 # A worker's answers
