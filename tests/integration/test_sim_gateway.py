@@ -215,6 +215,34 @@ def test_a_profile_is_told_without_the_person(tmp_path: Path) -> None:
     in_the_air(tmp_path, work)
 
 
+def test_a_profile_is_told_while_the_person_is_being_asked(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=0.1, first_well=1))
+        card, _ = await found.enrolled(found.phone(slow))
+        waiting = asyncio.ensure_future(found.gateway.sign(card, text_order()))
+        await asyncio.sleep(0.05)
+        assert isinstance(await found.gateway.profile(card), Profile)
+        assert not waiting.done()
+        assert isinstance(await waiting, Signed)
+
+    in_the_air(tmp_path, work)
+
+
+def test_a_transaction_id_is_open_once(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=0.1, first_well=1))
+        card, _ = await found.enrolled(found.phone(slow))
+        other, _ = await found.enrolled()
+        order = text_order()
+        waiting = asyncio.ensure_future(found.gateway.sign(card, order))
+        await asyncio.sleep(0.05)
+        replayed = NotDone(order.transaction_id, Cause.REPLAYED)
+        assert await found.gateway.sign(other, order) == replayed
+        assert isinstance(await waiting, Signed)
+
+    in_the_air(tmp_path, work)
+
+
 def test_a_receipt_reaches_the_person_as_a_text_message(tmp_path: Path) -> None:
     async def work(found: Air) -> None:
         card = found.phone()
@@ -280,7 +308,7 @@ def test_a_wrong_password_does_not_bind(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------- bad deliveries
 def forged(found: Air, order: SignOrder, how: str) -> list[bytes]:
     """User data that pretend to be the card's answer."""
-    number = next(iter(found.gateway._open))  # noqa: SLF001 - whose order is open
+    [number] = found.gateway._at  # noqa: SLF001 - whose order is open
     card, stranger = found.issuer.card(number), found.issuer.card(number, 1)
     made = encode_answer(SignatureMade(order.transaction_id, KeyAlgorithm.P256, bytes(64)))
     weak = spi.SecurityParameters.parse(b"\x12\x00")
