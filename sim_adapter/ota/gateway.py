@@ -26,6 +26,7 @@ from sim_adapter.ota.errors import (
     SegmentRefused,
     TextUnfit,
 )
+from sim_adapter.ota.gateway_port import SimGateway
 from sim_adapter.ota.messages import (
     Accepted,
     Answer,
@@ -94,7 +95,7 @@ class _Open:
     hints: set[asyncio.TimerHandle] = field(default_factory=set)
 
 
-class Gateway:
+class Gateway(SimGateway):
     """See :class:`~sim_adapter.ota.gateway_port.SimGateway`; ``take`` is for the SMPP side."""
 
     def __init__(

@@ -172,7 +172,7 @@ def test_what_waits_is_bounded() -> None:
         ("0470007100", "two kinds"),
         ("03700101", "a kind with a value"),
         ("0470007000", "an element twice"),
-        ("0a000301020108040102020170", "two references"),
+        ("0d00030102010804010202017000", "two references"),
         ("0700030100017000", "no segments"),
         ("0700030109017000", "nine segments"),
         ("0700030102037000", "the third of two"),
