@@ -125,7 +125,14 @@ def test_a_receiver_that_fails_again_and_again_is_told_at_last(
     chance = random.Random(3)  # noqa: S311 - an order that can be repeated
 
     def answers() -> int | Exception:
-        choices = [204, 500, 503, httpx.ConnectError("refused"), httpx.ReadTimeout("late"), 302]
+        choices: list[int | Exception] = [
+            204,
+            500,
+            503,
+            httpx.ConnectError("refused"),
+            httpx.ReadTimeout("late"),
+            302,
+        ]
         return chance.choice(choices)
 
     receiver = Receiver(answers)
