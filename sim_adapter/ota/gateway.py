@@ -14,7 +14,7 @@ import hashlib
 import logging
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from sim_adapter.ota import packet, spi, text
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from sim_adapter.ota.smpp import ShortMessage
 
 _log = logging.getLogger(__name__)
+_HINT_STEPS = 10
 
 Outcome = Signed | Enrolled | Profiled | NotDone
 _T = TypeVar("_T", Signed, Enrolled, Profiled)
@@ -92,7 +93,7 @@ class _Open:
     outcome: asyncio.Future[Outcome]
     digest: bytes = b""
     is_received: bool = False  # the card has proven that it took the order
-    hints: set[asyncio.TimerHandle] = field(default_factory=set)
+    hint: asyncio.TimerHandle | None = None  # runs towards believing an unsecured refusal
 
 
 class Gateway(SimGateway):
@@ -288,10 +289,23 @@ class Gateway(SimGateway):
     def _take_hint(self, msisdn: str, status: packet.ResponseStatus) -> None:
         if status is packet.ResponseStatus.OK:
             return
-        later = asyncio.get_running_loop().call_later
         for entry in self._entries(msisdn):
-            refusal = NotDone(entry.transaction_id, Cause.CARD_REFUSED)
-            entry.hints.add(later(self._config.hint_grace, _end_unreceived, entry, refusal))
+            if entry.hint is None:
+                self._wait_for_better(entry, _HINT_STEPS)
+
+    def _wait_for_better(self, entry: _Open, steps: int) -> None:
+        """Believe the refusal after ``steps``, unless the card proves that it took the order.
+
+        In steps, so that a stall of this process is not taken for a silence of the card.
+        """
+        if entry.is_received:
+            return
+        if steps == 0:
+            _end(entry, NotDone(entry.transaction_id, Cause.CARD_REFUSED))
+            return
+        pause = self._config.hint_grace / _HINT_STEPS
+        later = asyncio.get_running_loop().call_later
+        entry.hint = later(pause, self._wait_for_better, entry, steps - 1)
 
     def _take_answer(self, msisdn: str, octets: bytes) -> None:
         card = self._card(msisdn)
@@ -330,8 +344,8 @@ class Gateway(SimGateway):
         return entry
 
     def _leave(self, entry: _Open) -> None:
-        for hint in entry.hints:
-            hint.cancel()
+        if entry.hint is not None:
+            entry.hint.cancel()
         msisdn, now = entry.card.msisdn, self._now()
         del self._open[entry.transaction_id]
         self._at[msisdn].remove(entry)
@@ -346,11 +360,6 @@ class Gateway(SimGateway):
 def _end(entry: _Open, outcome: Outcome) -> None:
     if not entry.outcome.done():
         entry.outcome.set_result(outcome)
-
-
-def _end_unreceived(entry: _Open, outcome: Outcome) -> None:
-    if not entry.is_received:
-        _end(entry, outcome)
 
 
 def _says_the_same(order: SignOrder) -> bool:

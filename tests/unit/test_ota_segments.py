@@ -163,6 +163,13 @@ def test_what_waits_is_bounded() -> None:
         reassembler.add("84900000002", started[0], 0.0)
 
 
+def test_packets_that_are_complete_make_room_for_others() -> None:
+    reassembler = Reassembler(most=2)
+    for reference in range(10):
+        assert len(fed(split(PacketKind.COMMAND, bytes(200), reference), reassembler)) == 1
+    assert reassembler.waiting == 2
+
+
 @pytest.mark.parametrize(
     ("user_data", "why"),
     [
