@@ -69,9 +69,9 @@ def check_consent(  # noqa: PLR0913, PLR0917 - the facts that make up one check
         return
     try:
         message = cms.read(signature)
+        _check_signer(message, certificate, known)
     except der.DerInvalid as error:
         raise EvidenceInvalid(f"CMS: {error}") from None
-    _check_signer(message, certificate, known)
     _check_content(message, structure, mode)
     if not _verifies(key, message.kind, message.signature, message.attributes, message.digest):
         raise EvidenceInvalid("CMS signature does not verify")
@@ -105,8 +105,10 @@ def _verifies(key: SimKey, kind: cms.Kind, signature: bytes, data: bytes, digest
 def _check_signer(
     message: cms.SignedMessage, certificate: x509.Certificate, known: Container[bytes]
 ) -> None:
-    serial = der.integer(certificate.serial_number)
-    names = [der.write(der.SEQUENCE, certificate.issuer.public_bytes(), serial)]
+    # As the certificate spells them; a version is always there in one with extensions.
+    fields = der.items(der.read(certificate.tbs_certificate_bytes, der.SEQUENCE))
+    _version, serial, _algorithm, issuer, *_ = fields
+    names = [der.write(der.SEQUENCE, issuer.encoded, serial.encoded)]
     names += [
         extension.value.digest
         for extension in certificate.extensions

@@ -87,7 +87,11 @@ class WorkerProcess:
         if self._process is None or self._process.returncode is not None:
             return True
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self._process.pid, options) is not None
+        try:
+            return os.waitid(os.P_PID, self._process.pid, options) is not None
+        except ChildProcessError:
+            # asyncio has buried it and is about to say so.
+            return True
 
     async def ended(self) -> None:
         """Wait until the process is gone."""

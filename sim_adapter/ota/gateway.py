@@ -14,7 +14,7 @@ import hashlib
 import logging
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from sim_adapter.ota import packet, spi, text
@@ -26,6 +26,7 @@ from sim_adapter.ota.errors import (
     SegmentRefused,
     TextUnfit,
 )
+from sim_adapter.ota.gateway_port import SimGateway
 from sim_adapter.ota.messages import (
     Accepted,
     Answer,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from sim_adapter.ota.smpp import ShortMessage
 
 _log = logging.getLogger(__name__)
+_HINT_STEPS = 10
 
 Outcome = Signed | Enrolled | Profiled | NotDone
 _T = TypeVar("_T", Signed, Enrolled, Profiled)
@@ -82,7 +84,7 @@ class GatewayConfig:
     remember_late: float = 900.0  # how long a late answer is still recognised, for the log
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Open:
     """One order that waits for its end."""
 
@@ -91,10 +93,10 @@ class _Open:
     outcome: asyncio.Future[Outcome]
     digest: bytes = b""
     is_received: bool = False  # the card has proven that it took the order
-    hints: set[asyncio.TimerHandle] = field(default_factory=set)
+    hint: asyncio.TimerHandle | None = None  # runs towards believing an unsecured refusal
 
 
-class Gateway:
+class Gateway(SimGateway):
     """See :class:`~sim_adapter.ota.gateway_port.SimGateway`; ``take`` is for the SMPP side."""
 
     def __init__(
@@ -109,7 +111,9 @@ class Gateway:
         self._now = now
         self._esme: Esme | None = None
         self._reassembler = Reassembler()
-        self._open: dict[str, _Open] = {}  # by MSISDN
+        self._open: dict[bytes, _Open] = {}  # by transaction id
+        self._at: dict[str, list[_Open]] = {}  # the same by number
+        self._busy: set[str] = set()  # numbers whose person is being asked
         self._closed: dict[str, tuple[CardRecord, float]] = {}
         self._references: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,7 +136,7 @@ class Gateway:
             order.digest,
             order.structure,
         )
-        found = await self._run(card, request, order.not_after, _signed_digest(order))
+        found = await self._ask(card, request, _signed_digest(order))
         return _expect(found, Signed, order.transaction_id)
 
     async def enrol(self, card: CardRecord, order: EnrolOrder) -> EnrolOutcome:
@@ -148,7 +152,7 @@ class Gateway:
             order.algorithm,
             order.replace,
         )
-        found = await self._run(card, request, order.not_after)
+        found = await self._ask(card, request)
         return _expect(found, Enrolled, order.transaction_id)
 
     async def profile(self, card: CardRecord, patience: float = 30.0) -> ProfileOutcome:
@@ -159,12 +163,12 @@ class Gateway:
 
     async def cancel(self, transaction_id: bytes) -> bool:
         """Withdraw an open order: its awaited outcome is ``CANCELLED``. False if none is open."""
-        for entry in self._open.values():
-            if entry.transaction_id == transaction_id and not entry.outcome.done():
-                _end(entry, NotDone(transaction_id, Cause.CANCELLED))
-                self._spawn_cancel(entry.card, transaction_id)
-                return True
-        return False
+        entry = self._open.get(transaction_id)
+        if entry is None or entry.outcome.done():
+            return False
+        _end(entry, NotDone(transaction_id, Cause.CANCELLED))
+        self._spawn_cancel(entry.card, transaction_id)
+        return True
 
     async def notify(self, card: CardRecord, message: str) -> bool:
         """Send the person an ordinary text message; ``TextUnfit`` beyond 160 or 70 units."""
@@ -196,15 +200,27 @@ class Gateway:
             # Copies, strangers and broken packets: no answer, no hint to whoever sent them.
             _log.info("a message from a phone was dropped: %s", error)
 
+    async def _ask(
+        self, card: CardRecord, request: SignRequest | EnrolRequest, digest: bytes = b""
+    ) -> Outcome:
+        """An order that the person sees: one at a time for a number."""
+        if card.msisdn in self._busy:
+            return NotDone(request.transaction_id, Cause.BUSY)
+        self._busy.add(card.msisdn)
+        try:
+            return await self._run(card, request, request.not_after, digest)
+        finally:
+            self._busy.discard(card.msisdn)
+
     async def _run(
         self, card: CardRecord, request: Request, deadline: float, digest: bytes = b""
     ) -> Outcome:
         transaction_id = request.transaction_id
         message = request.encode()
-        if card.msisdn in self._open:
-            return NotDone(transaction_id, Cause.BUSY)
+        if transaction_id in self._open:
+            return NotDone(transaction_id, Cause.REPLAYED)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        entry = self._open[card.msisdn] = _Open(card, transaction_id, future, digest)
+        entry = self._enter(_Open(card, transaction_id, future, digest))
         try:
             async with asyncio.timeout(max(0.0, deadline - self._now() + self._config.late_grace)):
                 return await self._drive(entry, message, deadline)
@@ -216,10 +232,7 @@ class Gateway:
             _log.warning("an order could not be sent: %s", error)
             return NotDone(transaction_id, Cause.UNREACHABLE)
         finally:
-            for hint in entry.hints:
-                hint.cancel()
-            del self._open[card.msisdn]
-            self._remember(card)
+            self._leave(entry)
 
     async def _drive(self, entry: _Open, message: bytes, deadline: float) -> Outcome:
         await self._send(entry.card, message, deadline)
@@ -251,46 +264,65 @@ class Gateway:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _card(self, msisdn: str) -> CardRecord:
+        """The card that was asked at this number, now or of late; ``Malformed`` if none was."""
+        for entry in self._entries(msisdn):
+            return entry.card
+        if msisdn not in self._closed:
+            raise Malformed("nobody waits for this number")
+        return self._closed[msisdn][0]
+
+    def _entries(self, msisdn: str) -> list[_Open]:
+        return self._at.get(msisdn, [])
+
     def _take_response(self, msisdn: str, octets: bytes) -> None:
-        entry = self._open.get(msisdn)
-        if entry is None:
-            return
-        keys = entry.card.command_keys
-        response = packet.open_response(octets, spi.COMMAND, keys)
-        if response.tar != entry.card.tar:
+        card = self._card(msisdn)
+        response = packet.open_response(octets, spi.COMMAND, card.command_keys)
+        if response.tar != card.tar:
             raise Malformed("another application")
         if not response.is_proven:
-            self._take_hint(entry, response.status)
+            self._take_hint(msisdn, response.status)
         elif response.data:
-            # The proof repeats the command's counter, so an old one can be told from its content:
-            # only a message about the open transaction does anything.
-            self._conclude(entry, parse_answer(response.data))
+            # An old proof may come again: only a message about an open transaction does anything.
+            self._conclude(msisdn, parse_answer(response.data))
 
-    def _take_hint(self, entry: _Open, status: packet.ResponseStatus) -> None:
-        if entry.is_received or status is packet.ResponseStatus.OK:
+    def _take_hint(self, msisdn: str, status: packet.ResponseStatus) -> None:
+        if status is packet.ResponseStatus.OK:
             return
-        refusal = NotDone(entry.transaction_id, Cause.CARD_REFUSED)
-        loop = asyncio.get_running_loop()
-        entry.hints.add(loop.call_later(self._config.hint_grace, _end_unreceived, entry, refusal))
+        for entry in self._entries(msisdn):
+            if entry.hint is None:
+                self._wait_for_better(entry, _HINT_STEPS)
+
+    def _wait_for_better(self, entry: _Open, steps: int) -> None:
+        """Believe the refusal after ``steps``, unless the card proves that it took the order.
+
+        In steps, so that a stall of this process is not taken for a silence of the card.
+        """
+        if entry.is_received:
+            return
+        if steps == 0:
+            _end(entry, NotDone(entry.transaction_id, Cause.CARD_REFUSED))
+            return
+        pause = self._config.hint_grace / _HINT_STEPS
+        later = asyncio.get_running_loop().call_later
+        entry.hint = later(pause, self._wait_for_better, entry, steps - 1)
 
     def _take_answer(self, msisdn: str, octets: bytes) -> None:
-        entry = self._open.get(msisdn)
-        card = entry.card if entry else self._closed.get(msisdn, (None, 0.0))[0]
-        if card is None:
-            raise Malformed("nobody waits for this number")
+        card = self._card(msisdn)
         command = packet.parse_command(octets)
         if not command.parameters.is_strong or command.tar != card.tar:
             raise Malformed("not an answer of the applet")
         opened = packet.open_command(command, card.response_keys)
         self._counters.accept(f"{card.iccid}<", opened.counter)
         answer = parse_answer(opened.data)
-        if entry is None or not self._conclude(entry, answer):
+        if not self._conclude(msisdn, answer):
             self.late += 1
             _log.warning("an answer after its order's end: %s", answer.transaction_id.hex())
 
-    def _conclude(self, entry: _Open, answer: Answer) -> bool:
-        """End the order with the card's answer; False if the order is another or has ended."""
-        if answer.transaction_id != entry.transaction_id or entry.outcome.done():
+    def _conclude(self, msisdn: str, answer: Answer) -> bool:
+        """End the order with its card's answer; False if no such order is open at this number."""
+        entry = self._open.get(answer.transaction_id)
+        if entry is None or entry.card.msisdn != msisdn or entry.outcome.done():
             return False
         match answer:
             case Accepted():
@@ -306,24 +338,28 @@ class Gateway:
                 assert_never(answer)
         return True
 
-    def _remember(self, card: CardRecord) -> None:
-        now = self._now()
-        self._closed.pop(card.msisdn, None)
-        self._closed[card.msisdn] = (card, now)
-        for msisdn, (_, since) in list(self._closed.items()):
-            if since > now - self._config.remember_late:
-                break
-            del self._closed[msisdn]
+    def _enter(self, entry: _Open) -> _Open:
+        self._open[entry.transaction_id] = entry
+        self._at.setdefault(entry.card.msisdn, []).append(entry)
+        return entry
+
+    def _leave(self, entry: _Open) -> None:
+        if entry.hint is not None:
+            entry.hint.cancel()
+        msisdn, now = entry.card.msisdn, self._now()
+        del self._open[entry.transaction_id]
+        self._at[msisdn].remove(entry)
+        if not self._at[msisdn]:
+            del self._at[msisdn]
+        self._closed.pop(msisdn, None)
+        self._closed[msisdn] = (entry.card, now)
+        while next(iter(self._closed.values()))[1] < now - self._config.remember_late:
+            del self._closed[next(iter(self._closed))]
 
 
 def _end(entry: _Open, outcome: Outcome) -> None:
     if not entry.outcome.done():
         entry.outcome.set_result(outcome)
-
-
-def _end_unreceived(entry: _Open, outcome: Outcome) -> None:
-    if not entry.is_received:
-        _end(entry, outcome)
 
 
 def _says_the_same(order: SignOrder) -> bool:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _HIGHEST_CARD_CAUSE = 0x3F
 _SIGNATURE_OCTETS = {KeyAlgorithm.P256: 64, KeyAlgorithm.RSA2048: 256}
 _LONGEST_CREDENTIAL_ID = 64
+_LONGEST_STRUCTURE = 1070  # more does not fit into eight short messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,7 @@ def _read_sign(fields: Fields) -> SignRequest:
         fields.text(Tag.TEXT) if not is_structure or fields.has(Tag.TEXT) else None,
         fields.code() if not is_structure or fields.has(Tag.CODE) else None,
         fields.take(Tag.DIGEST, DIGEST_OCTETS) if mode is Mode.DIGEST else b"",
-        fields.take(Tag.STRUCTURE, 1, 1024) if is_structure else b"",
+        fields.take(Tag.STRUCTURE, 1, _LONGEST_STRUCTURE) if is_structure else b"",
     )
 
 

@@ -165,8 +165,15 @@ class Reassembler:
         if len(unfinished) >= self._most_of_a_sender:
             raise SegmentRefused("too many unfinished packets of one sender")
         if len(self._sets) >= self._most:
-            raise SegmentRefused("too many unfinished packets")
+            self._forget_a_finished()
         return self._sets.setdefault(key, _Unfinished(now, segment.total))
+
+    def _forget_a_finished(self) -> None:
+        for key, entry in self._sets.items():
+            if entry.is_finished:
+                del self._sets[key]
+                return
+        raise SegmentRefused("too many unfinished packets")
 
     def _forget_before(self, then: float) -> None:
         old = []

@@ -128,14 +128,18 @@ class MessageCentre:
         return hmac.compare_digest(expected, bind.password.encode()) and known is not None
 
     def accept(self, message: ShortMessage) -> tuple[Status, bytes]:
-        """Take a gateway's message for delivery: status and body of the answer."""
+        """Take a gateway's message for delivery: status and body of the answer.
+
+        ``Malformed`` for what no radio carries.
+        """
         if not self._radio.knows(message.destination):
             return Status.INVALID_DESTINATION, b""
         if len(self._in_the_air) > _MOST_IN_THE_AIR:
             return Status.QUEUE_FULL, b""
+        tpdu = _deliver_of(message)
         identifier = f"{next(self._identifiers):010d}"
         for delay in self.weather.delays():
-            self._spawn(self._to_phone(message, identifier, delay))
+            self._spawn(self._to_phone(message, tpdu, identifier, delay))
         return Status.OK, identifier.encode("ascii") + b"\0"
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -143,18 +147,12 @@ class MessageCentre:
         self._in_the_air.add(task)
         task.add_done_callback(self._in_the_air.discard)
 
-    async def _to_phone(self, message: ShortMessage, identifier: str, delay: float) -> None:
+    async def _to_phone(
+        self, message: ShortMessage, tpdu: bytes, identifier: str, delay: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + validity_seconds(message.validity_period)
         await asyncio.sleep(delay)
-        tpdu = Deliver(
-            message.source,
-            message.user_data,
-            dt.datetime.now(dt.UTC),
-            message.protocol_id,
-            message.data_coding,
-            bool(message.esm_class & ESM_USER_DATA_HEADER),
-        ).encode()
         state = "EXPIRED"
         while loop.time() < until:
             try:
@@ -162,6 +160,10 @@ class MessageCentre:
             except Absent:
                 await asyncio.sleep(min(self._retry_every, max(0.0, until - loop.time())))
                 continue
+            except Malformed as error:
+                _log.info("a phone cannot take a message: %s", error)
+                state = "UNDELIV"
+                break
             state = "DELIVRD"
             await self._acknowledge(message, report)
             break
@@ -198,6 +200,17 @@ class MessageCentre:
             await session.link.run()
         finally:
             self._sessions.discard(session)
+
+
+def _deliver_of(message: ShortMessage) -> bytes:
+    return Deliver(
+        message.source,
+        message.user_data,
+        dt.datetime.now(dt.UTC),
+        message.protocol_id,
+        message.data_coding,
+        bool(message.esm_class & ESM_USER_DATA_HEADER),
+    ).encode()
 
 
 class _Session:

@@ -17,14 +17,23 @@ LIMIT_GSM7 = 239
 LIMIT_UCS2 = 119
 _ESCAPE = 0x1B
 _LAST_BMP = 0xFFFF
+_LARGEST_SEPTET = 0x7F
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED = {
-    0x0A: "\f", 0x14: "^", 0x28: "{", 0x29: "}", 0x2F: "\\",
-    0x3C: "[", 0x3D: "~", 0x3E: "]", 0x40: "|", 0x65: "€",
-}  # fmt: skip
+    0x0A: "\f",
+    0x14: "^",
+    0x28: "{",
+    0x29: "}",
+    0x2F: "\\",
+    0x3C: "[",
+    0x3D: "~",
+    0x3E: "]",
+    0x40: "|",
+    0x65: "€",
+}
 _SEPTETS = {character: bytes([code]) for code, character in enumerate(_BASIC) if code != _ESCAPE}
 _SEPTETS |= {character: bytes([_ESCAPE, code]) for code, character in _EXTENDED.items()}
 _CATEGORIES = ("L", "N", "P", "S")
@@ -124,7 +133,9 @@ def check_showable(text: str) -> None:
 
 
 def pack(septets: bytes) -> bytes:
-    """Eight septets in seven octets (TS 23.038 cl. 6.1.2.1), filled up with zero bits."""
+    """Eight septets in seven octets (TS 23.038 cl. 6.1.2.1); ``Malformed`` for larger values."""
+    if any(septet > _LARGEST_SEPTET for septet in septets):
+        raise Malformed("a septet of eight bits")
     value = sum(septet << (7 * at) for at, septet in enumerate(septets))
     return value.to_bytes((7 * len(septets) + 7) // 8, "little")
 

@@ -103,7 +103,9 @@ class Submit:
 
 
 def encode_address(digits: str) -> bytes:
-    """TP-OA and TP-DA: count of digits, type, digits in swapped semi-octets."""
+    """TP-OA and TP-DA: count of digits, type, digits in swapped semi-octets; else ``Malformed``."""
+    if len(digits) > _LONGEST_ADDRESS or not (digits.isascii() and f"{digits}0".isdecimal()):
+        raise Malformed("an address of other than digits")
     return bytes([len(digits), TON_INTERNATIONAL]) + swapped(digits)
 
 

@@ -19,7 +19,7 @@ from sim_adapter.ota.keysets import MASTER_OCTETS, CardIssuer, read_secret
 from sim_adapter.ota.smsc import MessageCentre
 from sim_adapter.vsim.phones import Phones
 from sim_adapter.vsim.state import MemoryStore, SealedFile, StateStore
-from sim_adapter.vsim.terminal import TerminalPerson
+from sim_adapter.vsim.terminal import TerminalKeyboard, TerminalPerson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     port = await centre.start(arguments.host, arguments.port)
     print(f"SMPP 3.4: {arguments.host}:{port}", flush=True)
     if arguments.play:
-        phones.give_to(arguments.play, TerminalPerson(print))
+        phones.give_to(arguments.play, TerminalPerson(print, TerminalKeyboard()))
         print(f"Bạn đang cầm máy +{arguments.play} · you hold this phone", flush=True)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

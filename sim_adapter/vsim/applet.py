@@ -83,7 +83,7 @@ class Applet:
         try:
             self._check_begin(request)
             if isinstance(request, SignRequest):
-                dialogue = self._sign(request, _checked(request))
+                dialogue = self._sign(request, _checked(request), self._usable_keys())
             else:
                 _check_name(request.relying_party)
                 dialogue = self._enrol(request)
@@ -101,13 +101,17 @@ class Applet:
             (self._active is not None, Cause.BUSY),
             (self.pins.is_dead, Cause.CARD_BLOCKED),
             (self.pins.is_blocked, Cause.PIN_BLOCKED),
-            (self._keys is None and not is_enrolment, Cause.NO_KEY),
             (request.sent > request.not_after, Cause.EXPIRED),
             (self._keys is not None and is_enrolment and not _replaces(request), Cause.KEY_EXISTS),
         )
         for is_so, cause in facts:
             if is_so:
                 raise Stopped(cause)
+
+    def _usable_keys(self) -> KeyPair:
+        if self._keys is None:
+            raise Stopped(Cause.NO_KEY)
+        return self._keys
 
     def _cancel(self, transaction_id: bytes) -> Answer:
         if self._active == transaction_id:
@@ -146,16 +150,14 @@ class Applet:
         if self._is_cancelled:
             raise Stopped(Cause.CANCELLED)
 
-    def _sign(self, request: SignRequest, shown: _Shown) -> Dialogue:
+    def _sign(self, request: SignRequest, shown: _Shown, keys: KeyPair) -> Dialogue:
         yield from check_time(request.sent, shown.not_after)
         yield from show(f"{self._state.relying_party}\n{CODE_WORDS}: {shown.code}")
         yield from show(shown.text)
         yield from prove_person(self.pins, self._state)
         yield from check_time(request.sent, shown.not_after)
         self._go_on()
-        if self._keys is None:
-            raise Stopped(Cause.NO_KEY)
-        signature = self._keys.sign(shown.digest)
+        signature = keys.sign(shown.digest)
         algorithm = KeyAlgorithm(self._state.algorithm)
         return SignatureMade(request.transaction_id, algorithm, signature)
 

@@ -14,7 +14,7 @@ import smpplib.smpp
 from sim_adapter.ota import packet, spi
 from sim_adapter.ota.messages import Profiled, ProfileRequest, parse_answer
 from sim_adapter.ota.segments import PacketKind, split
-from sim_adapter.ota.smpp import Command, Pdu, ShortMessage
+from sim_adapter.ota.smpp import Bind, Command, Pdu, ShortMessage
 from tests.support.sim_air import PASSWORD, Air, air
 
 if TYPE_CHECKING:
@@ -146,8 +146,6 @@ def test_a_stranger_gets_no_further_than_the_door(
 
 def test_a_bound_gateway_is_told_what_is_wrong(tmp_path: Path) -> None:
     async def work(found: Air) -> None:
-        from sim_adapter.ota.smpp import Bind  # noqa: PLC0415 - used here only
-
         bind = Pdu(Command.BIND_TRANSMITTER, 1, body=Bind("ota", PASSWORD).encode()).encode()
         nobody = ShortMessage("9484", "84911000000", b"x").encode()
         heard = await asyncio.to_thread(
@@ -157,8 +155,45 @@ def test_a_bound_gateway_is_told_what_is_wrong(tmp_path: Path) -> None:
             bind,
             Pdu(Command.SUBMIT_SM, 2, body=nobody).encode(),
             Pdu(Command.SUBMIT_SM, 3, body=b"x").encode(),
+            *(
+                Pdu(Command.SUBMIT_SM, 5, body=no_radio.encode()).encode()
+                for no_radio in (
+                    ShortMessage("BANK", "84900000000", b"x"),
+                    ShortMessage("9484", "84900000000", bytes(141)),
+                    ShortMessage("9484", "84900000000", b"\xff", data_coding=0),
+                )
+            ),
             Pdu(Command.DELIVER_SM, 4, body=SUBMIT).encode(),
         )
-        assert [pdu.status for pdu in heard] == [0, 0x05, 0x0B, 0x45, 0x04]
+        assert [pdu.status for pdu in heard] == [0, 0x05, 0x0B, 0x45, 0x45, 0x45, 0x45, 0x04]
+
+    in_the_air(tmp_path, work)
+
+
+def undelivered_by_smpplib(found: Air) -> str:
+    """The receipt for a message that no handset can show."""
+    foreign = client(found.port)
+    receipts: list[str] = []
+    foreign.set_message_received_handler(
+        lambda pdu: receipts.append(pdu.short_message.decode("ascii"))
+    )
+    foreign.bind_transceiver(system_id="ota", password=PASSWORD)
+    foreign.send_message(
+        source_addr="9484",
+        destination_addr=found.phone().msisdn,
+        short_message=b"\0",
+        data_coding=4,
+        registered_delivery=1,
+    )
+    while not receipts:
+        foreign.read_once()
+    foreign.unbind()
+    foreign.disconnect()
+    return receipts[0]
+
+
+def test_a_message_that_no_handset_can_show_is_undelivered(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        assert "stat:UNDELIV" in await asyncio.to_thread(undelivered_by_smpplib, found)
 
     in_the_air(tmp_path, work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,16 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from sim_adapter.ota import packet, spi
+from sim_adapter.ota.counters import CounterFile
 from sim_adapter.ota.errors import LinkFault, TextUnfit
 from sim_adapter.ota.esme import Esme, EsmeConfig
+from sim_adapter.ota.gateway import Gateway
+from sim_adapter.ota.keysets import CardIssuer
 from sim_adapter.ota.messages import SignatureMade, encode_answer
 from sim_adapter.ota.orders import (
     Cause,
     Enrolled,
+    EnrolOrder,
     KeyAlgorithm,
     Mode,
     NotDone,
@@ -215,6 +220,34 @@ def test_a_profile_is_told_without_the_person(tmp_path: Path) -> None:
     in_the_air(tmp_path, work)
 
 
+def test_a_profile_is_told_while_the_person_is_being_asked(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=0.1, first_well=1))
+        card, _ = await found.enrolled(found.phone(slow))
+        waiting = asyncio.ensure_future(found.gateway.sign(card, text_order()))
+        await asyncio.sleep(0.05)
+        assert isinstance(await found.gateway.profile(card), Profile)
+        assert not waiting.done()
+        assert isinstance(await waiting, Signed)
+
+    in_the_air(tmp_path, work)
+
+
+def test_a_transaction_id_is_open_once(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=0.1, first_well=1))
+        card, _ = await found.enrolled(found.phone(slow))
+        other, _ = await found.enrolled()
+        order = text_order()
+        waiting = asyncio.ensure_future(found.gateway.sign(card, order))
+        await asyncio.sleep(0.05)
+        replayed = NotDone(order.transaction_id, Cause.REPLAYED)
+        assert await found.gateway.sign(other, order) == replayed
+        assert isinstance(await waiting, Signed)
+
+    in_the_air(tmp_path, work)
+
+
 def test_a_receipt_reaches_the_person_as_a_text_message(tmp_path: Path) -> None:
     async def work(found: Air) -> None:
         card = found.phone()
@@ -280,7 +313,7 @@ def test_a_wrong_password_does_not_bind(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------- bad deliveries
 def forged(found: Air, order: SignOrder, how: str) -> list[bytes]:
     """User data that pretend to be the card's answer."""
-    number = next(iter(found.gateway._open))  # noqa: SLF001 - whose order is open
+    [number] = found.gateway._at  # noqa: SLF001 - whose order is open
     card, stranger = found.issuer.card(number), found.issuer.card(number, 1)
     made = encode_answer(SignatureMade(order.transaction_id, KeyAlgorithm.P256, bytes(64)))
     weak = spi.SecurityParameters.parse(b"\x12\x00")
@@ -379,5 +412,76 @@ def test_no_time_is_left_for_an_order_of_yesterday(tmp_path: Path) -> None:
         order = replace(text_order(), not_after=soon(-60))
         outcome = await found.gateway.sign(card, order)
         assert outcome == NotDone(order.transaction_id, Cause.EXPIRED)
+
+    in_the_air(tmp_path, work)
+
+
+def test_a_gateway_without_a_centre_reaches_nobody(tmp_path: Path) -> None:
+    async def work() -> None:
+        counters = CounterFile(tmp_path / "counters")
+        gateway, card = Gateway(counters), CardIssuer(bytes(32)).card("84900000000")
+        order = text_order()
+        unreachable = NotDone(order.transaction_id, Cause.UNREACHABLE)
+        assert await gateway.sign(card, order) == unreachable
+        assert not await gateway.notify(card, "Đã ký")
+        counters.close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Enrolled(b"", KeyAlgorithm.P256, "8984849000000000999", bytes(91), bytes(64)),
+        SignatureMade(b"", KeyAlgorithm.P256, bytes(64)),
+    ],
+    ids=["another identity", "another question"],
+)
+def test_an_answer_that_does_not_fit_the_question_is_a_fault(
+    tmp_path: Path, answer: Enrolled | SignatureMade
+) -> None:
+    """Even under the card's own keys: it would be a card that went mad, or the wrong record."""
+
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=30))
+        card = found.phone(slow)
+        order = EnrolOrder(os.urandom(16), "Sở Nội vụ", "C", bytes(32), CODE, soon(10))
+        waiting = asyncio.ensure_future(found.gateway.enrol(card, order))
+        await asyncio.sleep(0.2)
+        message = encode_answer(replace(answer, transaction_id=order.transaction_id))
+        sealed = packet.seal_command(spi.ANSWER, card.response_keys, card.tar, 2**20, message)
+        for user_data in split(PacketKind.COMMAND, sealed, 99):
+            found.gateway.take(ShortMessage(card.msisdn, "9484", user_data))
+        assert await waiting == NotDone(order.transaction_id, Cause.CARD_FAULT)
+
+    in_the_air(tmp_path, work)
+
+
+def test_old_acquaintances_are_forgotten(tmp_path: Path) -> None:
+    async def work() -> None:
+        now = 1000.0
+        counters = CounterFile(tmp_path / "counters")
+        gateway = Gateway(counters, now=lambda: now)
+        issuer = CardIssuer(bytes(32))
+        for number in range(3):
+            await gateway.profile(issuer.card(f"8490000000{number}"))
+            now += 600
+        assert list(gateway._closed) == ["84900000001", "84900000002"]  # noqa: SLF001 - no other sign
+        counters.close()
+
+    asyncio.run(work())
+
+
+def test_a_cancellation_that_does_not_leave_is_no_error(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=0.3, first_well=1))
+        card, _ = await found.enrolled(found.phone(slow))
+        order = text_order()
+        waiting = asyncio.ensure_future(found.gateway.sign(card, order))
+        await asyncio.sleep(0.1)
+        await found.esme.stop()
+        assert await found.gateway.cancel(order.transaction_id)
+        assert await waiting == NotDone(order.transaction_id, Cause.CANCELLED)
+        await asyncio.sleep(0.01)
 
     in_the_air(tmp_path, work)

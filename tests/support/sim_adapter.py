@@ -142,7 +142,8 @@ def answered(message: Message, code: int, signature: Signature | None = None) ->
 
 def other(**changes: Any) -> Callable[[Message], Message]:
     """An answer with code 500 in which ``changes`` make it somebody else's."""
-    ap = {name: changes.pop(name) for name in ("trans_id_of_ap", "ap_id") if name in changes}
+    names = ("trans_id_of_ap", "ap_id")
+    ap: dict[str, Any] = {name: changes.pop(name) for name in names if name in changes}
     if "trans_id_of_ap" in ap:
         ap["trans_id"] = ap.pop("trans_id_of_ap")
 

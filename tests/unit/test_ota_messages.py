@@ -9,6 +9,7 @@ import pytest
 from asn1crypto import core
 
 from sim_adapter.ota.errors import Malformed, OtaError, TextUnfit
+from sim_adapter.ota.fields import Tag
 from sim_adapter.ota.messages import (
     Accepted,
     Answer,
@@ -23,7 +24,7 @@ from sim_adapter.ota.messages import (
     parse_answer,
     parse_request,
 )
-from sim_adapter.ota.octets import tlv
+from sim_adapter.ota.octets import tlv, tlvs
 from sim_adapter.ota.orders import (
     TS_102_204_CODES,
     Cause,
@@ -118,6 +119,51 @@ def test_octets_that_are_no_request_are_malformed(octets: bytes) -> None:
         parse_request(octets)
 
 
+def changed(octets: bytes, tag: int, value: bytes) -> bytes:
+    """The message with another value in that field."""
+    fields = [(found, value if found == tag else old) for found, old in tlvs(octets[2:])]
+    return octets[:2] + b"".join(tlv(found, new) for found, new in fields)
+
+
+@pytest.mark.parametrize(
+    ("number", "tag", "value"),
+    [
+        (0, Tag.TEXT, b"\x07ab"),
+        (0, Tag.CODE, b"12x4"),
+        (0, Tag.MODE, b"\x04"),
+        (4, Tag.ALGORITHM, b"\x03"),
+        (4, Tag.REPLACE, b"\x02"),
+        (4, Tag.CREDENTIAL, b"\xc3\xa9"),
+    ],
+    ids=str,
+)
+def test_a_request_with_a_value_that_cannot_be_is_malformed(
+    number: int, tag: Tag, value: bytes
+) -> None:
+    octets = REQUESTS[number].encode()
+    with pytest.raises(Malformed):
+        parse_request(changed(octets, tag, value))
+
+
+@pytest.mark.parametrize(
+    ("number", "tag", "value"),
+    [
+        (1, Tag.ALGORITHM, b"\x02"),
+        (1, Tag.SIGNATURE, bytes(63)),
+        (4, Tag.ALGORITHM, b"\x09"),
+        (4, Tag.DIGEST, b""),
+        (4, Tag.ICCID, b"\xaa" * 10),
+    ],
+    ids=str,
+)
+def test_an_answer_with_a_value_that_cannot_be_is_malformed(
+    number: int, tag: Tag, value: bytes
+) -> None:
+    octets = encode_answer(ANSWERS[number])
+    with pytest.raises(Malformed):
+        parse_answer(changed(octets, tag, value))
+
+
 @pytest.mark.parametrize("cause", [0x00, 0x3F, 0x40, 0xFF])
 def test_a_card_cannot_claim_a_cause_that_it_cannot_know(cause: int) -> None:
     octets = b"\x01\x15" + tlv(1, TRANSACTION) + tlv(0x12, bytes([cause]))
@@ -186,6 +232,13 @@ BROKEN = {
     "other coding": consent("abc", coding=9),
     "not in ASCII": consent(display={"coding": 4, "text": b"\x00"}),
     "no digits": consent(code="12 4"),
+    "neither list nor digest": consent().replace(b"\x30", b"\x31", 3).replace(b"\x31", b"\x30", 1),
+    "label of no characters": consent().replace("Quyết".encode(), b"Quy\xff\xffst"),
+    "service of no characters": consent().replace("ký".encode(), b"k\xff\xff"),
+    "id not in ASCII": consent().replace(b"A" * 26, b"A" * 25 + b"\xe9"),
+    "no label is fine, a broken digest is not": consent(
+        documents=Listed({"list": [document("") | {"digest": b"x"}]})
+    ),
     "short nonce": consent(nonce=bytes(31)),
     "no certificate": consent(certificate=b""),
     "over before it begins": consent(not_before=5, expires=5),

@@ -163,6 +163,13 @@ def test_what_waits_is_bounded() -> None:
         reassembler.add("84900000002", started[0], 0.0)
 
 
+def test_packets_that_are_complete_make_room_for_others() -> None:
+    reassembler = Reassembler(most=2)
+    for reference in range(10):
+        assert len(fed(split(PacketKind.COMMAND, bytes(200), reference), reassembler)) == 1
+    assert reassembler.waiting == 2
+
+
 @pytest.mark.parametrize(
     ("user_data", "why"),
     [
@@ -172,7 +179,7 @@ def test_what_waits_is_bounded() -> None:
         ("0470007100", "two kinds"),
         ("03700101", "a kind with a value"),
         ("0470007000", "an element twice"),
-        ("0a000301020108040102020170", "two references"),
+        ("0d00030102010804010202017000", "two references"),
         ("0700030100017000", "no segments"),
         ("0700030109017000", "nine segments"),
         ("0700030102037000", "the third of two"),

@@ -100,6 +100,16 @@ def test_chain_that_does_not_hold_is_refused() -> None:
             trust(*anchors).path(certificate, chain, NOW)
 
 
+def test_renewed_authority_of_the_same_name_is_found_among_the_anchors() -> None:
+    older = Issuer("Gốc", key=rsa.generate_private_key(65537, 2048))
+    for anchors in ((older, ROOT), (ROOT, older), (Issuer("Gốc"), ROOT)):
+        assert trust(*anchors).path(CARD.der, [SUB.der], NOW).anchor.certificate == (
+            ROOT.certificate
+        )
+    theirs = SimCard(older)
+    assert trust(ROOT, older).path(theirs.der, [], NOW).issuer == older.certificate
+
+
 def test_issuer_that_is_no_authority_is_refused() -> None:
     ca = x509.BasicConstraints(ca=True, path_length=None)
     for extensions in (

@@ -7,10 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_public_key,
+)
 
 from sim_adapter.ota import packet, spi
 from sim_adapter.ota.counters import LAST
@@ -27,7 +32,9 @@ from sim_adapter.ota.segments import PacketKind, split
 from sim_adapter.ota.spi import SecurityParameters
 from sim_adapter.ota.structure import possession
 from sim_adapter.vsim.apdu import Command, Ins
-from sim_adapter.vsim.state import DEFAULT_PIN, PIN_TRIES, PUK_TRIES
+from sim_adapter.vsim.keypair import KeyPair
+from sim_adapter.vsim.pins import Pins
+from sim_adapter.vsim.state import DEFAULT_PIN, PIN_TRIES, PUK_TRIES, CardState
 from sim_adapter.vsim.toolkit import Act, Result, TerminalResponse
 from tests.support.sim_chip import (
     NOT_AFTER,
@@ -230,6 +237,16 @@ def test_a_text_that_could_deceive_is_never_shown(shown: str) -> None:
     assert bench.pages == []
 
 
+def test_many_long_orders_in_a_row_are_taken() -> None:
+    bench = Bench().enrolled()
+    for number in range(1, 21):
+        request = sign_request(
+            number, mode=Mode.STRUCTURE, structure=consent(), text=None, code=None
+        )
+        bench.order(request)
+        assert isinstance(bench.run()[0], SignatureMade)
+
+
 # --------------------------------------------------------------------------------------- refusal
 @pytest.mark.parametrize(
     ("act", "result", "cause"),
@@ -322,6 +339,18 @@ def test_a_handset_that_knows_no_time_leaves_the_packets_time() -> None:
     assert isinstance(bench.run()[0], SignatureMade)
     request = sign_request(2, sent=NOT_AFTER + 1)
     assert bench.order(request) == NotDone(request.transaction_id, Cause.EXPIRED)
+
+
+def test_a_handset_that_tells_nonsense_as_time_leaves_the_packets_time() -> None:
+    bench = Bench().enrolled()
+
+    def press(command: Proactive) -> TerminalResponse:
+        answer = bench.approve(command)
+        return replace(answer, time=b"\xff" * 7) if answer.time else answer
+
+    bench.press = press
+    bench.order(sign_request())
+    assert isinstance(bench.run()[0], SignatureMade)
 
 
 # ------------------------------------------------------------------------------------------ PINs
@@ -421,6 +450,29 @@ def test_a_new_pin_is_good_and_typed_twice_or_there_is_none(typed: list[str], ch
     refused = NotDone(enrol_request().transaction_id, Cause.REFUSED)
     assert (bench.run() == [refused]) == (chosen == DEFAULT_PIN)
     assert bench.state().pin == chosen
+
+
+def test_a_blocked_pin_is_not_changed_by_who_knows_it() -> None:
+    bench = Bench().enrolled()
+    wrong_pin(bench)
+    bench.order(sign_request())
+    bench.run()
+    assert bench.send(secrets(Ins.CHANGE_PIN, PIN, "777888"))[1] == 0x6983
+    assert bench.state().pin == PIN
+
+
+def test_no_way_leads_to_a_pin_that_may_not_be_chosen() -> None:
+    state = CardState(RECORD.iccid, puk="12345678")
+    with pytest.raises(ValueError, match="chosen"):
+        Pins(state, lambda: None).change(DEFAULT_PIN)
+
+
+def test_a_memory_with_another_kind_of_key_is_refused() -> None:
+    other = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+    )
+    with pytest.raises(TypeError):
+        KeyPair.from_memory(other)
 
 
 # ---------------------------------------------------------------------------------- OTA security
@@ -540,6 +592,20 @@ def test_a_short_message_of_the_card_that_is_not_sent_is_tried_once_more() -> No
     bench.press = press
     bench.order(sign_request())
     assert isinstance(bench.run()[0], SignatureMade)
+
+
+def test_a_card_whose_own_counter_is_used_up_says_nothing_more() -> None:
+    bench = Bench().enrolled()
+    state = bench.state()
+    state.answer_counter = LAST
+    bench.store.save(state)
+    bench.power_up()
+    bench.sent.clear()
+    bench.order(sign_request())
+    word = bench.word
+    while word & 0xFF00 == 0x9100:
+        word = bench.step(word)
+    assert (word, bench.sent) == (0x6A80, [])
 
 
 # ------------------------------------------------------------------------------------ power loss

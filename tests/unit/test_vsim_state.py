@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import os
+import termios
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sim_adapter.vsim.__main__ import parser, stores
 from sim_adapter.vsim.numbers import BEHAVIOURS, behaviour_of
 from sim_adapter.vsim.persons import Press
 from sim_adapter.vsim.state import CardState, MemoryStore, SealedFile
-from sim_adapter.vsim.terminal import TerminalPerson
+from sim_adapter.vsim.terminal import TerminalKeyboard, TerminalPerson
 
 ICCID = "8984849000000000000"
 DOCS = Path(__file__).parents[2] / "docs/virtual-sim.md"
@@ -91,6 +92,20 @@ def test_secrets_are_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
         parser().parse_args(["--password", "x"])
 
 
+class Typed:
+    """A keyboard on which these lines are typed; without one, nothing happens."""
+
+    def __init__(self, *lines: str | None) -> None:
+        self._lines = list(lines)
+        self.hidden: list[bool] = []
+
+    async def line(self, *, is_hidden: bool) -> str | None:
+        self.hidden.append(is_hidden)
+        if not self._lines:
+            await asyncio.sleep(60)
+        return self._lines.pop(0)
+
+
 def played(person: TerminalPerson, page: str) -> Press:
     return asyncio.run(person.read(page))
 
@@ -100,42 +115,67 @@ def played(person: TerminalPerson, page: str) -> Press:
 )
 def test_a_person_at_a_terminal_reads_and_presses(key: str, press: Press) -> None:
     shown: list[str] = []
-    person = TerminalPerson(shown.append, ask=lambda _keys: key)
+    person = TerminalPerson(shown.append, Typed(key))
     assert played(person, "Sở Nội vụ\nMã xác nhận: 4711") is press
-    assert [line.strip("│ ") for line in shown[1:-1]] == ["Sở Nội vụ", "Mã xác nhận: 4711"]
+    assert [line.strip("│ ") for line in shown[1:-2]] == ["Sở Nội vụ", "Mã xác nhận: 4711"]
 
 
 def test_long_pages_are_wrapped_and_whole() -> None:
     shown: list[str] = []
     page = "Ký Quyết định số 12/QĐ-UBND về việc bổ nhiệm " + "x" * 90
-    played(TerminalPerson(shown.append, ask=lambda _keys: ""), page)
-    assert len({len(line) for line in shown}) == 1
-    assert "".join(line.strip("│ ") for line in shown[1:-1]).replace(" ", "") == page.replace(
-        " ", ""
-    )
+    played(TerminalPerson(shown.append, Typed("")), page)
+    assert len({len(line) for line in shown[:-1]}) == 1
+    read = "".join(line.strip("│ ") for line in shown[1:-2])
+    assert read.replace(" ", "") == page.replace(" ", "")
 
 
 @pytest.mark.parametrize(("line", "typed"), [("135790", "135790"), ("", Press.CANCEL)])
-def test_a_hidden_input_is_asked_for_without_echo(line: str, typed: str | Press) -> None:
-    def echoing(_keys: str) -> str:
-        raise AssertionError("the PIN would be seen")
-
-    person = TerminalPerson(lambda _line: None, ask=echoing, ask_hidden=lambda _keys: line)
+def test_a_pin_is_typed_or_not(line: str, typed: str | Press) -> None:
+    keyboard = Typed(line)
+    person = TerminalPerson(lambda _line: None, keyboard)
     assert asyncio.run(person.type_in("PIN", is_hidden=True)) == typed
+    assert keyboard.hidden == [True]
 
 
 def test_a_handset_gives_up_and_a_closed_terminal_is_no_answer() -> None:
-    def slow(_keys: str) -> str:
-        time.sleep(0.05)
-        return ""
-
-    def closed(_keys: str) -> str:
-        raise EOFError
-
-    for ask in (slow, closed):
-        person = TerminalPerson(lambda _line: None, ask=ask, ask_hidden=ask, patience=0.01)
+    for keyboard in (Typed(), Typed(None, None)):
+        person = TerminalPerson(lambda _line: None, keyboard, patience=0.01)
         assert played(person, "x") is Press.NOTHING
         assert asyncio.run(person.type_in("x", is_hidden=True)) is Press.NOTHING
+
+
+def test_a_terminal_does_not_echo_a_pin() -> None:
+    person_side, program_side = os.openpty()
+
+    async def typed(*, is_hidden: bool) -> bool:
+        """Type a line; whether the terminal would have shown it."""
+        keyboard = TerminalKeyboard(program_side)
+        reading = asyncio.ensure_future(keyboard.line(is_hidden=is_hidden))
+        await asyncio.sleep(0.01)
+        echoes = bool(termios.tcgetattr(program_side)[3] & termios.ECHO)
+        os.write(person_side, b"135790\n")
+        assert await reading == "135790"
+        return echoes
+
+    try:
+        assert not asyncio.run(typed(is_hidden=True))
+        assert asyncio.run(typed(is_hidden=False))
+    finally:
+        os.close(person_side)
+        os.close(program_side)
+
+
+def test_lines_come_one_by_one_and_then_none() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, "một\nhai\nba".encode())
+    os.close(writer)
+
+    async def lines() -> list[str | None]:
+        keyboard = TerminalKeyboard(reader)
+        return [await keyboard.line(is_hidden=True) for _ in range(3)]
+
+    assert asyncio.run(lines()) == ["một", "hai", None]
+    os.close(reader)
 
 
 def test_the_table_of_numbers_is_the_documented_one() -> None:

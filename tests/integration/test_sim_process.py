@@ -1,0 +1,214 @@
+"""The adapter as a process, its schema, and TLS on both sides towards an operator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from sim_adapter import migrations
+from sim_adapter.ap.client import OperatorClient
+from sim_adapter.config import OperatorConfig
+from sim_adapter.db import Database
+from sim_adapter.errors import OperatorSlow, OperatorUnreachable, Unavailable
+from sim_adapter.models import metadata
+from sim_adapter.mss import soap
+from sim_adapter.mss.model import ReceiptResp
+from tests.support.mss_messages import ANSWERS, HEAD, REQUESTS
+from tests.support.served import free_port
+from tests.support.tls import TlsFiles, make_tls_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+
+def test_migrations_make_exactly_what_the_models_say(database_url: str) -> None:
+    migrations.upgrade(database_url)
+    migrations.upgrade(database_url)
+    database = Database(database_url)
+    assert migrations.at_head(database)
+    migrations.check(database)
+    options = {
+        "compare_type": True,
+        "compare_server_default": True,
+        "version_table": "sim_adapter_version",
+    }
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+    database.close()
+
+
+def test_a_database_without_the_tables_is_refused(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(Unavailable):
+        migrations.check(database)
+    database.close()
+
+
+def test_a_database_that_is_away_is_unavailable() -> None:
+    database = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/x")
+    with pytest.raises(Unavailable):
+        database.one(text("SELECT 1"))
+
+
+def wait_ready(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("not ready")
+
+
+def test_the_process_drains_when_told_to_stop(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "bearer").write_text("secret", encoding="utf-8")
+    file = tmp_path / "sim.toml"
+    file.write_text(
+        f'[listen]\nport = {port}\nnotice = 1\n[database]\nurl = "sqlite:///{tmp_path}/a.sqlite3"\n'
+        '[api]\nsecret_files = ["bearer"]\n[[operators]]\nname = "one"\nap_id = "urn:ap"\n'
+        f'prefixes = ["84"]\nurl = "http://127.0.0.1:{free_port()}"\n',
+        encoding="utf-8",
+    )
+    program = [sys.executable, "-m", "sim_adapter", "--config", str(file)]
+    subprocess.run([*program, "--upgrade"], check=True, timeout=60)
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
+    url, headers = f"http://127.0.0.1:{port}", {"Authorization": "Bearer secret"}
+    wait_ready(url)
+    body = {
+        "msisdn": "84900000001",
+        "mode": "text",
+        "display_text": "Ký",
+        "verification_code": "4821",
+        "consent": "AAAA",
+        "deadline": int((time.time() + 60) * 1000),
+    }
+    path = f"{url}/v1/transactions/transaction-1"
+    made = httpx.put(path, json=body, headers=headers, trust_env=False)
+    assert made.status_code == 201
+    held: list[int] = []
+
+    def poll() -> None:
+        answer = httpx.get(
+            f"{path}?wait=25&version=99", headers=headers, timeout=60, trust_env=False
+        )
+        held.append(answer.status_code)
+
+    waiting = threading.Thread(target=poll)
+    waiting.start()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 503
+    _, errors = process.communicate(timeout=30)
+    waiting.join(30)
+    assert process.returncode == 0
+    assert held == [200]
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert any(line["message"] == "created" for line in lines)
+    assert "84900000001" not in errors
+    assert "Bearer" not in errors
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """An operator that answers receipts."""
+
+    protocol_version = "HTTP/1.0"
+
+    def do_POST(self) -> None:
+        body = soap.write_answer("MSS_Receipt", ANSWERS["MSS_Receipt"])
+        self.send_response(200)
+        self.send_header("Content-Type", soap.MEDIA_TYPE)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    return make_tls_files(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def operator(tls: TlsFiles) -> Iterator[str]:
+    """A server that wants a client certificate of its CA."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.certificate, tls.key)
+    context.load_verify_locations(tls.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = HTTPServer(("127.0.0.1", 0), _Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def ask(**row: Any) -> object:
+    async def run() -> object:
+        config = OperatorConfig(name="tls", ap_id=HEAD.ap.ap_id, **row)
+        client = OperatorClient(config)
+        try:
+            request: Any = REQUESTS["MSS_Receipt"]
+            return await client.ask(request, ReceiptResp, 5)
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+def test_both_sides_show_a_certificate(operator: str, tls: TlsFiles) -> None:
+    answer = ask(url=operator, ca=tls.ca, certificate=tls.certificate, key=tls.key)
+    assert answer == ANSWERS["MSS_Receipt"]
+
+
+def test_an_operator_of_another_authority_is_not_asked(operator: str, tls: TlsFiles) -> None:
+    with pytest.raises(OperatorUnreachable):
+        ask(url=operator, certificate=tls.certificate, key=tls.key)
+
+
+def test_without_our_certificate_the_operator_turns_us_away(operator: str, tls: TlsFiles) -> None:
+    with pytest.raises((OperatorUnreachable, OperatorSlow)):
+        ask(url=operator, ca=tls.ca)
+
+
+def test_an_operator_that_never_answers_costs_bounded_time() -> None:
+    import socket  # noqa: PLC0415 - of this test alone
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        port = silent.getsockname()[1]
+
+        async def run() -> None:
+            config = OperatorConfig(
+                name="silent", ap_id="urn:ap", url=f"http://127.0.0.1:{port}", connect_timeout=0.3
+            )
+            client = OperatorClient(config)
+            request: Any = REQUESTS["MSS_Receipt"]
+            with pytest.raises(OperatorSlow):
+                await client.ask(request, ReceiptResp, 0.3)
+            await client.close()
+
+        asyncio.run(run())
+        assert time.monotonic() - began < 5
