@@ -7,7 +7,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
 
     RemoteSigningError
     ├── InvalidInput              a parameter is missing, of the wrong type or of a bad value
-    │   ├── DigestLengthInvalid
+    │   ├── DigestLengthInvalid, PolicyUnaccepted
     │   ├── AlgorithmUnsupported
     │   └── AlgorithmParametersInvalid
     ├── Refusal                   the input is well-formed and the answer is no
@@ -16,10 +16,12 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     │   ├── ChallengeInvalid, ChallengeExpired
     │   ├── SadInvalid, SadExpired, HashNotAuthorised, TooManySignatures
     │   ├── OrderInvalid, OrderExpired, SealBroken, RecordRevoked, RevocationListInvalid
+    │   ├── StatusContradicted
     │   ├── ActivationUnknown, ActivationExpired, ActivationDenied, ActivationConflict
     │   └── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
     └── Unavailable               nothing was consumed; trying again may work
         ├── SamUnavailable, HsmUnavailable, SigningInProgress
+        ├── ServicesUncertified, ClockSuspicious, TimestampUnavailable
         └── HsmFault              inside the SAM only: ends the worker
             └── SignatureFault
 """
@@ -75,6 +77,10 @@ class AlgorithmUnsupported(InvalidInput):
 
 class AlgorithmParametersInvalid(InvalidInput):
     """``signAlgoParams`` is missing, malformed or contradicts the request."""
+
+
+class PolicyUnaccepted(InvalidInput):
+    """A time stamp is asked for under a policy that is not ours (RFC 3161 cl. 2.4.2)."""
 
 
 class Refusal(RemoteSigningError):
@@ -159,6 +165,10 @@ class RevocationListInvalid(Refusal):
     """A revocation list has no valid signature or an older number than one seen."""
 
 
+class StatusContradicted(Refusal):
+    """A status is claimed that is not so as far as the SAM knows: a revoked certificate is good."""
+
+
 class ActivationUnknown(Refusal):
     """No such signature activation, or none that this caller may see."""
 
@@ -207,6 +217,18 @@ class HsmUnavailable(Unavailable):
 
 class SigningInProgress(Unavailable):
     """Another request is using this activation at this moment."""
+
+
+class ServicesUncertified(Unavailable):
+    """This SAM host has no keys for OCSP and time stamps yet, or their certificates have ended."""
+
+
+class ClockSuspicious(Unavailable):
+    """The SAM host's clock went back or jumped: no time is certified until an operator looked."""
+
+
+class TimestampUnavailable(Unavailable):
+    """No time-stamping authority, own or outside, gave a valid time stamp."""
 
 
 class HsmFault(Unavailable):

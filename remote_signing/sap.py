@@ -14,11 +14,28 @@ from __future__ import annotations
 import itertools
 import queue
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, SamUnavailable, from_wire
+from remote_signing.sap_messages import (
+    Activated,
+    Challenge,
+    ChallengeRequest,
+    CreatedCredential,
+    Evidence,
+    NodeReport,
+    Order,
+    Resealed,
+    RevokedCertificate,
+    SamStatus,
+    ServiceCertificates,
+    Signed,
+    SignedCrl,
+    SignRequest,
+    StatusClaim,
+    TimestampRequest,
+)
 from remote_signing.sap_transport import (
     MAX_LINE,
     Connection,
@@ -45,10 +62,15 @@ __all__ = [
     "NodeReport",
     "Order",
     "Resealed",
+    "RevokedCertificate",
     "SamStatus",
     "SapClient",
+    "ServiceCertificates",
     "SignRequest",
     "Signed",
+    "SignedCrl",
+    "StatusClaim",
+    "TimestampRequest",
     "TlsAddress",
     "UnixAddress",
     "b64",
@@ -57,123 +79,6 @@ __all__ = [
 ]
 
 Arguments: TypeAlias = "Mapping[str, object]"
-
-
-class Evidence(TypedDict):
-    """What one factor of the signer says: a PIN or a one-time code, as typed."""
-
-    factor_id: str
-    kind: str
-    value: str
-
-
-class Order(TypedDict):
-    """A registration authority's order: base64 of canonical JSON, and its Ed25519 signature."""
-
-    payload: str
-    signature: str
-
-
-class NodeReport(TypedDict):
-    """One HSM node as the supervisor sees it."""
-
-    name: str
-    healthy: bool
-    workers: int
-    last_fault: NotRequired[str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class CreatedCredential:
-    """``secrets`` is for the registration authority's one-time key (HPKE, RFC 9180)."""
-
-    sealed: bytes
-    version: int
-    public_key: bytes
-    csr: bytes
-    secrets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Resealed:
-    """A credential after a change of its factors or certificate."""
-
-    sealed: bytes
-    version: int
-    certificate: bytes | None = None
-    secrets: bytes | None = None
-    factor_ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """``token`` comes back with the evidence; ``digest`` is what a bound factor signs."""
-
-    token: bytes
-    digest: bytes
-    verification_code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Activated:
-    """Signature activation data for exactly the challenged hashes.
-
-    ``totp_factor_id`` and ``totp_step`` name the one-time code that was used, so that the rssp
-    can refuse its second use across all SAM hosts.
-    """
-
-    sad: bytes
-    expires_at_ms: int
-    evidence_digest: bytes
-    totp_factor_id: str | None = None
-    totp_step: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """``signatures`` in the order of the hashes; ECDSA as DER, RSA as the raw block."""
-
-    signatures: tuple[bytes, ...]
-    node: str
-
-
-@dataclass(frozen=True, slots=True)
-class SamStatus:
-    """What the SAM says of itself; ``revocations`` is its signed list for the other SAM hosts."""
-
-    cluster_id: str
-    nodes: tuple[NodeReport, ...]
-    revocation_number: int
-    revocations: bytes
-    chain: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SignRequest:
-    """One use of a key: ``hashes`` are raw digests in the caller's order."""
-
-    sealed: bytes
-    sad: bytes
-    activation_id: str
-    client_id: str
-    hashes: tuple[bytes, ...]
-    sign_algo: str
-    hash_algorithm_oid: str | None = None
-    sign_algo_params: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ChallengeRequest:
-    """What the signer will be asked to consent to. ``hashes`` may be empty at SCAL1 only."""
-
-    credential_id: str
-    activation_id: str
-    client_id: str
-    hash_algorithm: str
-    hashes: tuple[bytes, ...]
-    count: int
-    display_text: str
-    expires_at_ms: int
 
 
 class SapClient:
@@ -301,6 +206,46 @@ class SapClient:
         """Hand over another SAM host's signed list; the number of the list that results."""
         ok = self._call("merge_revocations", {"revocations": b64(revocations)})
         return cast("int", ok["number"])
+
+    def revoke(self, order: Order) -> int:
+        """Make a revoked certificate's credential unusable; the number of the revocation list."""
+        return cast("int", self._call("revoke", {"order": order})["number"])
+
+    def sign_crl(self, revoked: Sequence[RevokedCertificate]) -> SignedCrl:
+        """The issuing authority's CRL with these entries; time and number are the SAM's."""
+        entries = [[f"{each.serial:x}", each.at_ms, each.reason] for each in revoked]
+        ok = self._call("sign_crl", {"revoked": entries})
+        return SignedCrl(unb64(ok["crl"], "crl"), cast("int", ok["number"]))
+
+    def sign_ocsp(self, claim: StatusClaim) -> bytes:
+        """A successful OCSP answer (DER) that says so, by the delegated responder."""
+        arguments = {
+            "state": claim.state,
+            "certificate": None if claim.certificate is None else b64(claim.certificate),
+            "serial": None if claim.serial is None else f"{claim.serial:x}",
+            "at_ms": claim.at_ms,
+            "reason": claim.reason,
+            "digest": claim.digest,
+            "nonce": None if claim.nonce is None else b64(claim.nonce),
+        }
+        return unb64(self._call("sign_ocsp", arguments)["response"], "response")
+
+    def timestamp(self, request: TimestampRequest) -> bytes:
+        """A TimeStampToken (DER) over the digest, with the SAM's time."""
+        arguments = {
+            "hash_algorithm_oid": request.hash_algorithm_oid,
+            "digest": b64(request.digest),
+            "nonce": None if request.nonce is None else f"{request.nonce:x}",
+            "policy_oid": request.policy_oid,
+            "certificates": request.certificates,
+        }
+        return unb64(self._call("timestamp", arguments)["token"], "token")
+
+    def service_certificates(self) -> ServiceCertificates:
+        """Certificates of OCSP responder and time stamps, and the root's CRL."""
+        ok = self._call("service_certificates", {})
+        names = ("responder", "timestamps", "root_crl")
+        return ServiceCertificates(**{name: unb64(ok[name], name) for name in names})
 
     def status(self) -> SamStatus:
         """Health of the nodes and the signed revocation list."""

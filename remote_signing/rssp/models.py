@@ -82,7 +82,8 @@ credential = Table(
     Column("id", Identifier, primary_key=True),
     Column("subscriber_id", Identifier, ForeignKey("subscriber.id"), nullable=False, index=True),
     Column("algorithm", Text, nullable=False),
-    Column("state", Text, nullable=False),  # disabled | enabled | destroyed
+    # disabled | enabled | suspended | revoked | destroyed
+    Column("state", Text, nullable=False),
     Column("scal", Text, nullable=False),  # "1" | "2"
     Column("multisign", Integer, nullable=False),
     Column("description", Text),
@@ -100,6 +101,38 @@ credential = Table(
     Column("failed_attempts", Integer, nullable=False, server_default="0"),
     Column("attempt_limit", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+# Every certificate of the issuing authority, for CRL and OCSP. A trigger keeps what is revoked so.
+issued_certificate = Table(
+    "issued_certificate",
+    metadata,
+    Column("serial", Text, primary_key=True),  # hexadecimal, capitals, no leading nought
+    Column("credential_id", Identifier, index=True),  # NULL: of the service itself
+    Column("certificate", LargeBinary, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),  # good | suspended | revoked
+    Column("changed_at", BigInteger),
+    Column("reason", Text),  # CRLReason by name
+)
+Index(
+    "ix_issued_certificate_listed",
+    issued_certificate.c.not_after,
+    sqlite_where=text("state <> 'good'"),
+    postgresql_where=text("state <> 'good'"),
+)
+
+# The one CRL that is published. `changes` counts what happened to certificates; a CRL is stored
+# only if it was made from the newest count and has a higher number than the one before.
+certificate_list = Table(
+    "certificate_list",
+    metadata,
+    Column("id", Text, primary_key=True),  # "issuing"
+    Column("changes", BigInteger, nullable=False),
+    Column("crl", LargeBinary),
+    Column("crl_changes", BigInteger),
+    Column("number", BigInteger, nullable=False, server_default="0"),
+    Column("refresh_at", BigInteger, nullable=False, server_default="0"),
 )
 
 oauth_client = Table(

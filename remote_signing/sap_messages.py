@@ -1,0 +1,177 @@
+"""What passes between the rssp and the SAM: the messages of :mod:`remote_signing.sap`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NotRequired, TypedDict
+
+
+class Evidence(TypedDict):
+    """What one factor of the signer says: a PIN or a one-time code, as typed."""
+
+    factor_id: str
+    kind: str
+    value: str
+
+
+class Order(TypedDict):
+    """A registration authority's order: base64 of canonical JSON, and its Ed25519 signature."""
+
+    payload: str
+    signature: str
+
+
+class NodeReport(TypedDict):
+    """One HSM node as the supervisor sees it."""
+
+    name: str
+    healthy: bool
+    workers: int
+    last_fault: NotRequired[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedCredential:
+    """``secrets`` is for the registration authority's one-time key (HPKE, RFC 9180)."""
+
+    sealed: bytes
+    version: int
+    public_key: bytes
+    csr: bytes
+    secrets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """A credential after a change of its factors or certificate."""
+
+    sealed: bytes
+    version: int
+    certificate: bytes | None = None
+    secrets: bytes | None = None
+    factor_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """``token`` comes back with the evidence; ``digest`` is what a bound factor signs."""
+
+    token: bytes
+    digest: bytes
+    verification_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """Signature activation data for exactly the challenged hashes.
+
+    ``totp_factor_id`` and ``totp_step`` name the one-time code that was used, so that the rssp
+    can refuse its second use across all SAM hosts.
+    """
+
+    sad: bytes
+    expires_at_ms: int
+    evidence_digest: bytes
+    totp_factor_id: str | None = None
+    totp_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """``signatures`` in the order of the hashes; ECDSA as DER, RSA as the raw block."""
+
+    signatures: tuple[bytes, ...]
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class SamStatus:
+    """What the SAM says of itself; ``revocations`` is its signed list for the other SAM hosts."""
+
+    cluster_id: str
+    nodes: tuple[NodeReport, ...]
+    revocation_number: int
+    revocations: bytes
+    chain: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignRequest:
+    """One use of a key: ``hashes`` are raw digests in the caller's order."""
+
+    sealed: bytes
+    sad: bytes
+    activation_id: str
+    client_id: str
+    hashes: tuple[bytes, ...]
+    sign_algo: str
+    hash_algorithm_oid: str | None = None
+    sign_algo_params: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeRequest:
+    """What the signer will be asked to consent to. ``hashes`` may be empty at SCAL1 only."""
+
+    credential_id: str
+    activation_id: str
+    client_id: str
+    hash_algorithm: str
+    hashes: tuple[bytes, ...]
+    count: int
+    display_text: str
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedCertificate:
+    """One entry of the CRL. ``reason`` is a CRLReason by its name (RFC 5280 cl. 5.3.1)."""
+
+    serial: int
+    at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCrl:
+    """A CRL (DER) of the issuing authority, and the number in it."""
+
+    crl: bytes
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusClaim:
+    """What an OCSP answer (RFC 6960) shall say; the SAM builds it and checks what it can.
+
+    ``certificate`` (DER) for ``good`` and ``revoked``, ``serial`` for ``unknown``; ``at_ms`` and
+    ``reason`` for ``revoked``. ``digest`` names the hash of the request's CertID.
+    """
+
+    state: Literal["good", "revoked", "unknown"]
+    certificate: bytes | None = None
+    serial: int | None = None
+    at_ms: int | None = None
+    reason: str | None = None
+    digest: str = "sha1"
+    nonce: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampRequest:
+    """What a time stamp (RFC 3161) is asked for. ``certificates``: certReq."""
+
+    hash_algorithm_oid: str
+    digest: bytes
+    nonce: int | None = None
+    policy_oid: str | None = None
+    certificates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCertificates:
+    """Of the services beside the authorities (DER): OCSP responder, time stamps; the root's CRL."""
+
+    responder: bytes
+    timestamps: bytes
+    root_crl: bytes
