@@ -295,6 +295,49 @@ login_session = Table(
     Column("revoked_at", BigInteger),
 )
 
+# Signatures that are made after the answer (operationMode "A"): what to do, then what came of it.
+signing_job = Table(
+    "signing_job",
+    metadata,
+    Column("id", Identifier, primary_key=True),  # the responseID
+    Column("client_id", Text, ForeignKey("oauth_client.id"), nullable=False),
+    Column("subscriber_id", Identifier, nullable=False),
+    Column("method", Text, nullable=False),  # signatures/signHash, …
+    Column("state", Text, nullable=False),  # ACCEPTED | DONE
+    # JSON; secrets that were presented are in it as digests only.
+    Column("request", Text, nullable=False),
+    Column("status", SmallInteger),  # HTTP status and JSON members that signPolling answers
+    Column("answer", Text),
+    Column("response_uri", Text),
+    # When a worker may take it up: to make the signature, then to call back. NULL: nothing to do.
+    Column("due_at", BigInteger),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+_DUE = text("due_at IS NOT NULL")
+Index(
+    "ix_signing_job_due",
+    signing_job.c.due_at,
+    sqlite_where=_DUE,
+    postgresql_where=_DUE,
+)
+
+# What clients ask the registration authority for: only its orders make or destroy a credential.
+credential_request = Table(
+    "credential_request",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    Column("kind", Text, nullable=False),  # create | delete
+    Column("state", Text, nullable=False),  # FILED | SETTLED
+    Column("client_id", Text, ForeignKey("oauth_client.id"), nullable=False),
+    Column("subscriber_id", Identifier, ForeignKey("subscriber.id"), nullable=False, index=True),
+    Column("credential_id", Identifier),
+    Column("detail", Text, nullable=False),  # JSON: policy and subject data, or reason
+    Column("created_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+)
+
 # What was seen once and must not be seen again: client assertions, DPoP proofs.
 replay = Table(
     "replay",

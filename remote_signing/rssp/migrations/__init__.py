@@ -27,7 +27,7 @@ _LOCK = 0x5245_4D4F_5445  # any number that nothing else in the database locks
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 # What the service's own role may do. It may never change or remove a line of the audit table.
 _CHANGES = (
-    *("agency", "subscriber", "credential", "oauth_client"),
+    *("agency", "subscriber", "credential", "oauth_client", "credential_request"),
     *("issued_certificate", "certificate_list"),
 )
 _PRUNES = (
@@ -37,6 +37,7 @@ _PRUNES = (
     "refresh_token",
     "login_session",
     "replay",
+    "signing_job",
 )
 
 
