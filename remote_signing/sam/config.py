@@ -74,13 +74,18 @@ class TlsConfig(_Section):
 
 
 class AuthorityConfig(_Section):
-    """What end-entity certificates of the embedded CA point to."""
+    """What certificates of the embedded CA point to, and how long what it says of them holds."""
 
     policy_oid: str = Field(pattern=r"^[0-2](\.\d+)+$")
     practice_statement_url: str
     crl_url: str
     ocsp_url: str
     issuer_url: str
+    ocsp_seconds: int = Field(default=3600, ge=60, le=7 * 86400)
+    crl_seconds: int = Field(default=86400, ge=600, le=30 * 86400)
+    # ETSI EN 319 421 cl. 5.2, the baseline policy; an authority with a policy of its own names it.
+    timestamp_policy_oid: str = Field(default="0.4.0.2023.1.1", pattern=r"^[0-2](\.\d+)+$")
+    timestamp_accuracy_ms: int = Field(default=1000, ge=1, le=60_000)
 
 
 class Deadlines(_Section):
@@ -104,6 +109,7 @@ class SamConfig(_Section):
     allowed_uids: frozenset[int]
     registration_keys: dict[str, RawKey]
     authority: AuthorityConfig
+    services_file: PlacedPath | None = None
     tls: TlsConfig | None = None
     health_port: int | None = Field(default=None, ge=0, le=65535)
     deadlines: Deadlines = Deadlines()
@@ -111,6 +117,11 @@ class SamConfig(_Section):
     attempt_limit: int = Field(default=10, ge=3, le=100)
     recycle_after: int = Field(default=100_000, ge=1)
     probe_every: float = Field(default=5.0, gt=0)
+
+    @property
+    def service_keys_file(self) -> Path:
+        """Keys of OCSP and time stamps, under the KEK: ``service-keys.json`` beside the cluster."""
+        return self.services_file or self.cluster_file.with_name("service-keys.json")
 
     def node(self, name: str) -> NodeConfig:
         """The node called ``name``."""

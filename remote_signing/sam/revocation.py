@@ -1,4 +1,4 @@
-"""The revocation list: ids of destroyed credentials and removed factors, which stay gone.
+"""The revocation list: destroyed credentials, removed factors, revoked certificates stay gone.
 
 An older sealed record put back into the database must not bring a factor back. The list only
 grows; it is signed by a key in the HSM, numbered, kept in the SAM's state folder, and its number
@@ -21,13 +21,14 @@ from remote_signing.sam.cluster import verify_attestation
 from remote_signing.sap import b64, unb64
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from remote_signing.sam.hsm import Node
 
 DOMAIN = b"revocation-list"
 _NAME = "revocations.json"
+_CERTIFICATE = "cert:"
 
 
 class RevocationList:
@@ -40,12 +41,18 @@ class RevocationList:
         self._public_key = node.attest_public_key()
         self._seen: tuple[int, int, int] | None = None
         self._ids: frozenset[str] = frozenset()
+        self._certificates: Mapping[int, int] = {}
         self._anchored = False
         self.number = 0
 
     def __contains__(self, identifier: object) -> bool:
         self._refresh()
         return identifier in self._ids
+
+    def certificates(self) -> Mapping[int, int]:
+        """Serial number → end (ms) of every certificate that an order has revoked."""
+        self._refresh()
+        return self._certificates
 
     def add(self, identifiers: Iterable[str]) -> int:
         """Put ``identifiers`` on the list; its new number. Durable when this returns."""
@@ -98,6 +105,7 @@ class RevocationList:
         if number < self.number or (not self._anchored and number < self._node.counter()):
             raise RevocationListInvalid(f"number {number} is older than one seen")
         self.number, self._ids, self._seen = number, identifiers, seen
+        self._certificates = dict(map(_certificate, filter(_is_certificate, identifiers)))
         self._anchored = True
 
     def _stale(self) -> bool:
@@ -126,6 +134,20 @@ class RevocationList:
             yield
         finally:
             os.close(lock)
+
+
+def certificate_entry(serial: int, not_after_ms: int) -> str:
+    """What is put on the list for a revoked certificate."""
+    return f"{_CERTIFICATE}{serial:x}:{not_after_ms}"
+
+
+def _is_certificate(identifier: str) -> bool:
+    return identifier.startswith(_CERTIFICATE)
+
+
+def _certificate(identifier: str) -> tuple[int, int]:
+    serial, not_after_ms = identifier.removeprefix(_CERTIFICATE).split(":")
+    return int(serial, 16), int(not_after_ms)
 
 
 def read_published(folder: Path) -> tuple[int, bytes]:

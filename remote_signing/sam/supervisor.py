@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 
 # The frame's first two members, in this order (docs/sap.md): all the supervisor reads of it.
 _FRAME = re.compile(rb'\{"id":(\d{1,15}),"verb":"([a-z_]{1,32})",')
-_ACTIVATION_VERBS = frozenset({"challenge", "activate", "sign"})
+_ACTIVATION_VERBS = frozenset(
+    {"challenge", "activate", "sign", "sign_ocsp", "timestamp", "service_certificates"}
+)
 _ENROLMENT_VERBS = frozenset(
     {
         "create_credential",
@@ -39,6 +41,8 @@ _ENROLMENT_VERBS = frozenset(
         "bind_factor",
         "drop_factor",
         "destroy",
+        "revoke",
+        "sign_crl",
         "unlock",
         "merge_revocations",
     }

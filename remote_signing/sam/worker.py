@@ -21,12 +21,16 @@ from remote_signing.clock import SystemClock
 from remote_signing.errors import HsmFault, InvalidInput, RemoteSigningError
 from remote_signing.sam.activation import Activation
 from remote_signing.sam.attempts import AttemptJournal
+from remote_signing.sam.certificate_status import CertificateStatus
 from remote_signing.sam.cluster import load_cluster
 from remote_signing.sam.config import load
 from remote_signing.sam.enrolment import Enrolment
 from remote_signing.sam.hsm import Node
 from remote_signing.sam.log import configure_logging
 from remote_signing.sam.revocation import RevocationList
+from remote_signing.sam.service_keys import ServiceKeys
+from remote_signing.sam.steady_clock import SteadyClock
+from remote_signing.sam.timestamps import Timestamps
 from remote_signing.sap import MAX_LINE, encode_line
 
 if TYPE_CHECKING:
@@ -50,13 +54,24 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
     journal = AttemptJournal(config.state_folder, config.attempt_limit)
     revoked = RevocationList(config.state_folder, node)
     activation = Activation(config, node, journal, revoked, clock)
-    enrolment = Enrolment(config, node, journal, revoked, cluster.issuing_certificate, clock)
+    issuer = cluster.issuing_certificate
+    enrolment = Enrolment(config, node, journal, revoked, issuer, clock)
+    keys = ServiceKeys(config.service_keys_file, cluster, node)
+    status = CertificateStatus(config, node, keys, revoked, issuer, clock)
+    steady = SteadyClock(config.state_folder, clock)
+    timestamps = Timestamps(config.authority, keys, cluster.chain[0], steady)
 
     def canary(_arguments: Arguments) -> Answer:
         node.canary()
         return {"node": node.name}
 
-    return {**activation.verbs, **enrolment.verbs, "canary": canary}
+    return {
+        **activation.verbs,
+        **enrolment.verbs,
+        **status.verbs,
+        **timestamps.verbs,
+        "canary": canary,
+    }
 
 
 def answer(handlers: Mapping[str, Callable[[Arguments], Answer]], line: bytes) -> bytes:
