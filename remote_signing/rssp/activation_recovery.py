@@ -16,6 +16,7 @@ from remote_signing.rssp.models import (
     replay,
     service_authorization,
     signature_activation,
+    signing_job,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def prune(services: Services) -> int:
         refresh_token: at - kept,  # a replay of an old one is still to be recognised
         login_session: at - _DAY_MS,
         service_authorization: at - _DAY_MS,
+        signing_job: at,
     }
     count = 0
     for table, end in ends.items():

@@ -32,6 +32,8 @@ TTL_MS = 5_000
 AUTH_METHODS = ("private_key_jwt", "tls_client_auth", "client_secret_basic", "client_secret_post")
 GRANT_TYPES = ("authorization_code", "client_credentials", "refresh_token")
 SCOPES = ("service", "credential")
+# Rights of a client, given with its registration only: no authorization request asks for them.
+RIGHTS = ("credential-creation", "credential-deletion")
 ANY_AGENCY = "*"
 
 _SELECT = select(oauth_client).where(
@@ -180,7 +182,7 @@ def _check(new: NewClient) -> None:
         "client_id": new.client_id.isprintable() and 0 < len(new.client_id) <= 100,  # noqa: PLR2004 - a bound that no client meets
         "auth_method": new.auth_method in AUTH_METHODS,
         "grant_types": set(new.grant_types) <= set(GRANT_TYPES) and bool(new.grant_types),
-        "scopes": set(new.scopes) <= set(SCOPES),
+        "scopes": set(new.scopes) <= {*SCOPES, *RIGHTS},
         "redirect_uris": bool(new.redirect_uris) or "authorization_code" not in new.grant_types,
         "jwks": new.jwks is not None or new.auth_method != "private_key_jwt",
         "tls": bool(new.tls_subject or new.tls_thumbprint) or new.auth_method != "tls_client_auth",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -35,6 +36,7 @@ class Services:
     clock: Clock
     clients: ClientDirectory
     drain: Drain = field(default_factory=Drain)
+    work: threading.Event = field(default_factory=threading.Event)  # a job was accepted here
 
     def now_ms(self) -> int:
         """The clock's time in milliseconds since the epoch."""
