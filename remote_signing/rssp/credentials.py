@@ -91,6 +91,13 @@ def of_subscriber(
     return [_view(row) for row in database.all(query)]
 
 
+def newest_usable(database: Database, subscriber_id: str, now_ms: int) -> CredentialView | None:
+    """The signer's youngest credential that can be used now. One statement."""
+    found = of_subscriber(database, subscriber_id)
+    usable = [item for item in found if item.usable_at(now_ms) and not item.locked]
+    return usable[-1] if usable else None
+
+
 def _view(row: Row[Any]) -> CredentialView:
     return CredentialView(
         id=row.id,

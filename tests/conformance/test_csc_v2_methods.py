@@ -34,7 +34,7 @@ SCHEMA = json.loads((DATA / "csc_v2_derived.schema.json").read_text("utf-8"))["$
 ENDPOINTS = json.loads((DATA / "endpoints.json").read_text("utf-8"))
 NAMES = sorted({*ENDPOINTS["v1"], *ENDPOINTS["v2.0"], *ENDPOINTS["v2.2_added"]})
 SERVED = sorted(METHODS)
-PROTECTED = sorted(METHODS.keys() - {"info"})
+PROTECTED = sorted(METHODS.keys() - {"info", "auth/login"})
 AUTHORIZATION = "Malformed authorization header"
 
 
@@ -73,11 +73,11 @@ def test_info_needs_no_authorization_and_no_body(portal: CscPortal) -> None:
     members = fits(answer, "info.out.v2.2")
     assert members["specs"] == "2.2.0.0"
     assert members["name"] == "Ký số từ xa"
-    assert members["authType"] == ["oauth2code", "oauth2client"]
+    assert members["authType"] == ["basic", "oauth2code", "oauth2client"]
     assert members["oauth2"] == "https://rssp.example/"
     assert not {"oauth2Issuer", "oauth2Servers"} & members.keys()
     assert members["supportsRar"] is True
-    assert members["asynchronousOperationMode"] is False
+    assert members["asynchronousOperationMode"] is True
     assert members["supportedHashTypes"] == ["dtbsr"]
 
 
