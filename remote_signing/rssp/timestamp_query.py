@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from asn1crypto import tsp
+from asn1crypto import core, tsp
 
 from remote_signing.sap import TimestampRequest
 
@@ -69,7 +69,7 @@ def granted(token: bytes) -> bytes:
 
 def rejection(failure: Failure) -> bytes:
     """The TimeStampResp (DER) that tells of a failure."""
-    encoded: bytes = tsp.TimeStampResp(
-        {"status": {"status": "rejection", "fail_info": {failure}}}
-    ).dump()
+    status = tsp.PKIStatusInfo({"status": "rejection", "fail_info": {failure}})
+    # asn1crypto takes the token for required; it is optional (RFC 3161 cl. 2.4.2).
+    encoded: bytes = core.SequenceOf([status], spec=tsp.PKIStatusInfo).dump()
     return encoded
