@@ -337,7 +337,7 @@ def info(portal: CscPortal, **members: Any) -> dict[str, Any]:
 
 def test_info_gives_the_leaf_and_no_details_by_default(portal: CscPortal) -> None:
     members = info(portal)
-    assert members["cert"].keys() == {"certificates"}
+    assert members["cert"].keys() == {"status", "certificates"}
     assert len(members["cert"]["certificates"]) == 1
     assert members["auth"] == {"mode": "oauth2code", "objects": []}
     assert members["SCAL"] == "2"
@@ -352,7 +352,7 @@ def test_info_gives_the_leaf_and_no_details_by_default(portal: CscPortal) -> Non
 
 
 def test_info_gives_no_certificate_when_none_is_wanted(portal: CscPortal) -> None:
-    assert info(portal, certificates="none")["cert"] == {}
+    assert info(portal, certificates="none")["cert"] == {"status": "valid"}
 
 
 def test_info_gives_the_chain_leaf_first(portal: CscPortal) -> None:
@@ -370,7 +370,7 @@ def test_info_tells_of_the_certificate(portal: CscPortal) -> None:
     assert int(members["serialNumber"], 16) == certificate.serial_number
     assert len(members["serialNumber"]) % 2 == 0
     assert members["validTo"] == certificate.not_valid_after_utc.strftime("%Y%m%d%H%M%SZ")
-    assert "status" not in members
+    assert members["status"] == "valid"
 
 
 def test_credential_token_shows_its_own_credential_only(portal: CscPortal) -> None:

@@ -10,9 +10,9 @@ from fastapi import FastAPI
 
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import clients, service_tokens
+from remote_signing.rssp.config import CscConfig
 from remote_signing.rssp.csc.v1 import routes as v1
 from remote_signing.rssp.csc.v2 import routes as v2
-from remote_signing.rssp.config import CscConfig
 from remote_signing.rssp.edge.middleware import install
 from remote_signing.rssp.oauth import routes as oauth
 from remote_signing.rssp.service_tokens import Holder
@@ -55,7 +55,7 @@ class CscPortal:
 
     @classmethod
     def at(cls, world: World, version: str = "v2", **csc: Any) -> CscPortal:
-        """With logins, and what else ``csc`` says (:class:`remote_signing.rssp.config.CscConfig`)."""
+        """With logins, and what else ``csc`` says (the configuration's table of that name)."""
         settings = CscConfig(**({"login_client": LOGIN} | csc))
         config = replace(world.services.config, csc=settings)
         world.services = replace(world.services, config=config)
