@@ -58,6 +58,7 @@ VERSION = Version(
             "hashes": ("hashes", "hash"),
             "hashAlgorithmOID": ("hashAlgorithmOID", "hashAlgo"),
             "requestID": ("requestID", "responseID"),
+            "hash": ("hash",),
             "PIN": ("PIN",),
             "OTP": ("OTP",),
             "returnValidationInfo": ("returnValidationInfo", "returnValidationInformation"),

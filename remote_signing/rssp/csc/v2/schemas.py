@@ -155,12 +155,14 @@ def read_authorize(parameters: Parameters) -> AuthorizeRequest:
     credential_id = read_credential_id(parameters)
     num_signatures = read_count(parameters)
     hashes = parameters.digests()
-    digest = named_digest(parameters, hashes)
+    # v1's member, v1's rule: no algorithm is named, the length tells it.
+    as_v1 = parameters.borrowed("hash") is not None
+    by_name = not as_v1 or parameters.value("hashAlgorithmOID") is not None
     return AuthorizeRequest(
         credential_id=credential_id,
         num_signatures=num_signatures,
         hashes=hashes,
-        digest=digest,
+        digest=named_digest(parameters, hashes) if by_name else digest_by_length(hashes),
         auth_data=_auth_data(parameters),
         description=read_description(parameters),
         client_data=parameters.client_data(),
