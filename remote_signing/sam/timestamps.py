@@ -9,28 +9,27 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from asn1crypto import algos, cms, core, tsp, x509
-
 from remote_signing.algorithms import DIGESTS, SignatureScheme, check_digests, digest_by_oid
-from remote_signing.clock import as_datetime
 from remote_signing.errors import InvalidInput, PolicyUnaccepted
 from remote_signing.sam.arguments import binary, optional_text, text
+from remote_signing.sam.timestamp_token import InfoForm, Stamp, TokenForm
 from remote_signing.sap import b64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from remote_signing.algorithms import Digest
     from remote_signing.sam.arguments import Answer, Arguments
     from remote_signing.sam.config import AuthorityConfig
-    from remote_signing.sam.service_keys import ServiceKey, ServiceKeys
+    from remote_signing.sam.service_keys import ServiceKeys
     from remote_signing.sam.steady_clock import SteadyClock
 
 _NONCE = re.compile(r"[0-9a-f]{1,64}")
 _DIGEST = DIGESTS["sha256"]
-_SIGNATURES = {"ec": ("ecdsa", "sha256_ecdsa"), "rsa": ("pkcs1", "sha256_rsa")}
+_SCHEMES = {"ec": SignatureScheme("ecdsa", _DIGEST), "rsa": SignatureScheme("pkcs1", _DIGEST)}
+_form = lru_cache(maxsize=4)(TokenForm)  # of a key, and of the one that replaces it
 
 
 class Timestamps:
@@ -40,9 +39,9 @@ class Timestamps:
         self, config: AuthorityConfig, keys: ServiceKeys, issuer: bytes, clock: SteadyClock
     ) -> None:
         self._policy = config.timestamp_policy_oid
-        self._accuracy_ms = config.timestamp_accuracy_ms
+        self._infos = InfoForm(config.timestamp_policy_oid, config.timestamp_accuracy_ms)
         self._keys = keys
-        self._issuer = x509.Certificate.load(issuer)
+        self._issuer = issuer
         self._clock = clock
         self.verbs: Mapping[str, Callable[[Arguments], Answer]] = {"timestamp": self._timestamp}
 
@@ -53,93 +52,24 @@ class Timestamps:
         policy = optional_text(arguments, "policy_oid")
         if policy not in {None, self._policy}:
             raise PolicyUnaccepted(f"policy {policy!r}")
-        nonce = optional_text(arguments, "nonce")
-        if nonce is not None and _NONCE.fullmatch(nonce) is None:
-            raise InvalidInput("a nonce has at most 256 bits", parameter="nonce")
+        nonce = _nonce(optional_text(arguments, "nonce"))
         now_ms = self._clock.now_ms()
         key = self._keys.key("timestamps", now_ms)
-        info = self._info(digest, imprint, nonce, now_ms)
+        # Unique over all hosts without asking them: the time, then 64 random bits.
+        serial = now_ms << 64 | secrets.randbits(64)
+        info = self._infos.info(Stamp(digest, imprint, serial, now_ms, nonce))
+        form = _form(key.algorithm.kind, key.der, self._issuer)
+        attributes = form.attributes(info)
+        scheme = _SCHEMES[key.algorithm.kind]
+        signature = key.key.sign(scheme, hashlib.sha256(attributes).digest())
         with_certificates = arguments.get("certificates") is True
-        return {"token": b64(self._token(info, key, with_certificates=with_certificates))}
-
-    def _info(self, digest: Digest, imprint: bytes, nonce: str | None, now_ms: int) -> bytes:
-        """TSTInfo. Without ``ordering``: several workers and hosts do not wait for each other."""
-        members = {
-            "version": "v1",
-            "policy": self._policy,
-            "message_imprint": {
-                "hash_algorithm": {"algorithm": digest.oid},
-                "hashed_message": imprint,
-            },
-            # Unique over all hosts without asking them: the time, then 64 random bits.
-            "serial_number": now_ms << 64 | secrets.randbits(64),
-            "gen_time": as_datetime(now_ms).replace(microsecond=0),
-            "accuracy": _accuracy(self._accuracy_ms),
-        }
-        if nonce is not None:
-            members["nonce"] = int(nonce, 16)
-        encoded: bytes = tsp.TSTInfo(members).dump()
-        return encoded
-
-    def _token(self, info: bytes, key: ServiceKey, *, with_certificates: bool) -> bytes:
-        """CMS SignedData (RFC 5652) over ``info``."""
-        certificate = x509.Certificate.load(key.der)
-        attributes = _attributes(info, certificate)
-        padding, name = _SIGNATURES[key.algorithm.kind]
-        digest = hashlib.sha256(attributes.dump()).digest()
-        scheme = SignatureScheme("ecdsa" if padding == "ecdsa" else "pkcs1", _DIGEST)
-        signer = {
-            "version": "v1",
-            "sid": {
-                "issuer_and_serial_number": {
-                    "issuer": certificate.issuer,
-                    "serial_number": certificate.serial_number,
-                }
-            },
-            "digest_algorithm": {"algorithm": _DIGEST.name},
-            "signed_attrs": attributes,
-            "signature_algorithm": {"algorithm": name},
-            "signature": key.key.sign(scheme, digest),
-        }
-        signed = {
-            "version": "v3",
-            "digest_algorithms": [{"algorithm": _DIGEST.name}],
-            "encap_content_info": {
-                "content_type": "tst_info",
-                "content": core.ParsableOctetString(info),
-            },
-            "signer_infos": [signer],
-        }
-        if with_certificates:
-            signed["certificates"] = [certificate, self._issuer]
-        token = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed)})
-        encoded: bytes = token.dump()
-        return encoded
+        token = form.token(info, attributes, signature, with_certificates=with_certificates)
+        return {"token": b64(token)}
 
 
-def _accuracy(milliseconds: int) -> dict[str, int]:
-    """Without members that are nought (RFC 3161 cl. 2.4.2: a millis of 1 to 999)."""
-    seconds, rest = divmod(milliseconds, 1000)
-    parts = {"seconds": seconds, "millis": rest}
-    return {name: value for name, value in parts.items() if value}
-
-
-def _attributes(info: bytes, certificate: x509.Certificate) -> cms.CMSAttributes:
-    """The signed attributes that RFC 3161 cl. 2.4.2 and RFC 5816 ask for."""
-    issuer = x509.GeneralName("directory_name", certificate.issuer)
-    identifier = tsp.ESSCertIDv2(
-        {
-            "hash_algorithm": algos.DigestAlgorithm({"algorithm": "sha256"}),
-            "cert_hash": hashlib.sha256(certificate.dump()).digest(),
-            "issuer_serial": {"issuer": [issuer], "serial_number": certificate.serial_number},
-        }
-    )
-    attributes = [
-        {"type": "content_type", "values": ["tst_info"]},
-        {"type": "message_digest", "values": [hashlib.sha256(info).digest()]},
-        {
-            "type": "signing_certificate_v2",
-            "values": [tsp.SigningCertificateV2({"certs": [identifier]})],
-        },
-    ]
-    return cms.CMSAttributes(attributes)
+def _nonce(value: str | None) -> int | None:
+    if value is None:
+        return None
+    if _NONCE.fullmatch(value) is None:
+        raise InvalidInput("a nonce has at most 256 bits", parameter="nonce")
+    return int(value, 16)
