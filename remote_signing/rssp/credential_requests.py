@@ -2,7 +2,7 @@
 
 Neither can be done here. A key is made, and destroyed for ever, by an order that the authority
 signs and the SAM checks; a taken-over rssp must not be able to enrol anybody's phone. So a request
-is filed, and ``remote-signing credential requests`` lists it for the authority. A credential whose
+is filed, and ``remote-signing request list`` shows it for the authority. A credential whose
 end is asked for is out of use and out of sight at once: that much is in our hands, and the
 authority can take it back.
 """
@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, exists, insert, literal, select, update
+from sqlalchemy import bindparam, exists, insert, select, update
 
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit
@@ -58,7 +58,7 @@ def ask_for_credential(services: Services, new: NewRequest) -> str | None:
 def ask_for_deletion(services: Services, new: NewRequest, credential_id: str) -> bool:
     """Take a credential out of use and file a request for its end. Three statements.
 
-    False when there is no such credential of the signer in use.
+    False when the credential is not in use.
     """
     now = services.now_ms()
     with services.database.transaction() as connection:
@@ -76,16 +76,28 @@ def filed(database: Database) -> Sequence[Row[Any]]:
     return database.all(_FILED)
 
 
-def settle(database: Database, clock: Clock, request_id: str, actor: str = "operator") -> bool:
-    """Note that the authority has dealt with a request; False when there was none to settle."""
+def settle(
+    database: Database,
+    clock: Clock,
+    request_id: str,
+    *,
+    restore: bool = False,
+    actor: str = "operator",
+) -> bool:
+    """Note that the authority has dealt with a request; False when there was none to settle.
+
+    ``restore`` gives a withdrawn credential back. Two or three statements, one transaction.
+    """
     now = clock.now_ms()
     with database.transaction() as connection:
         parameters = {"the_id": request_id, "now": now}
         row = connection.execute(_SETTLE, parameters).one_or_none()
         if row is None:
             return False
+        if restore and row.credential_id is not None:
+            connection.execute(_RESTORE, {"the_credential": row.credential_id})
         event = audit.Event(
-            "credential.request_settled",
+            "credential.restored" if restore else "credential.request_settled",
             actor,
             client_id=row.client_id,
             subscriber_id=row.subscriber_id,
@@ -146,9 +158,17 @@ _WITHDRAW = (
         credential.c.id == bindparam("the_credential", type_=credential.c.id.type),
         credential.c.subscriber_id
         == bindparam("the_subscriber", type_=credential.c.subscriber_id.type),
-        credential.c.state.in_(("enabled", "disabled")),
+        credential.c.state == "enabled",
     )
-    .values(state=literal("withdrawn"))
+    .values(state="withdrawn")
+)
+_RESTORE = (
+    update(credential)
+    .where(
+        credential.c.id == bindparam("the_credential", type_=credential.c.id.type),
+        credential.c.state == "withdrawn",
+    )
+    .values(state="enabled")
 )
 _FILED = select(credential_request).where(_REQUEST.state == "FILED").order_by(_REQUEST.id)
 _SETTLE = (

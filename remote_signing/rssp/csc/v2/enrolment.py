@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from remote_signing.errors import CredentialDisabled
 from remote_signing.rssp import credential_requests, subscribers
 from remote_signing.rssp.credential_requests import NewRequest
 from remote_signing.rssp.csc.errors import CscError, invalid, unauthorized_client
@@ -103,7 +104,7 @@ def delete(services: Services, caller: Caller, request: DeleteRequest) -> Outcom
     detail: dict[str, JsonValue] = {"revocation_reason": request.reason}
     new = NewRequest(caller.client_id, found.subscriber_id, detail)
     if not credential_requests.ask_for_deletion(services, new, found.id):
-        raise invalid("credentialID")
+        raise CredentialDisabled("not in use")
     return NO_CONTENT, {}
 
 
