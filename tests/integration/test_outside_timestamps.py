@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from asn1crypto import tsp
@@ -16,9 +16,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from remote_signing.algorithms import DIGESTS
+from remote_signing.clock import FixedClock
 from remote_signing.errors import DigestLengthInvalid, SamUnavailable, TimestampUnavailable
 from remote_signing.rssp import timestamp_query
+from remote_signing.rssp.clients import ClientDirectory
 from remote_signing.rssp.config import ConfigInvalid
+from remote_signing.rssp.db import Database
+from remote_signing.rssp.deps import Services
 from remote_signing.rssp.outside_timestamps import MAX_ANSWER, OutsideAuthority
 from remote_signing.rssp.timestamps import Timestamper
 from tests.support.certificates import self_signed
@@ -29,9 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from remote_signing.rssp.deps import Services
-    from remote_signing.sap import TimestampRequest
-    from tests.support.world import World
+    from remote_signing.sap import SapClient, TimestampRequest
 
 SHA256 = DIGESTS["sha256"]
 DIGEST = hashlib.sha256(b"van ban").digest()
@@ -168,18 +170,20 @@ class _NoSam:
         raise SamUnavailable("gone")
 
 
-def services(world: World, foreign: Foreign, folder: Path, *urls: str) -> Services:
+def services(foreign: Foreign, folder: Path, *urls: str) -> Services:
+    """Without a database: a time stamp asks none."""
     trust = folder / "anchors.pem"
     anchor = x509.load_der_x509_certificate(foreign.anchor)
     trust.write_bytes(anchor.public_bytes(Encoding.PEM))
     table = {"authorities": list(urls), "trust": str(trust), "timeout": 2.0}
     config = configuration("sqlite://", timestamps=table)
-    return replace(world.services, config=config, sam=_NoSam())  # type: ignore[arg-type]
+    clock = FixedClock()
+    database = Database(f"sqlite:///{folder}/none")
+    directory = ClientDirectory(database, clock)
+    return Services(config, database, cast("SapClient", _NoSam()), clock, directory)
 
 
-def test_the_next_authority_is_asked_and_who_failed_rests(
-    world: World, foreign: Foreign, tmp_path: Path
-) -> None:
+def test_the_next_authority_is_asked_and_who_failed_rests(foreign: Foreign, tmp_path: Path) -> None:
     asked: list[str] = []
 
     def failing(_request: TimestampRequest) -> Any:
@@ -191,22 +195,22 @@ def test_the_next_authority_is_asked_and_who_failed_rests(
         return granting(foreign)(request)
 
     with served(failing) as first, served(good) as second:
-        timestamper = Timestamper(services(world, foreign, tmp_path, first, second))
+        timestamper = Timestamper(services(foreign, tmp_path, first, second))
         for _ in range(3):
             assert timestamper.stamp(DIGEST, "sha256")
     assert asked == ["failing", "good", "good", "good"]
 
 
-def test_when_nobody_stamps_it_is_an_error(world: World, foreign: Foreign, tmp_path: Path) -> None:
+def test_when_nobody_stamps_it_is_an_error(foreign: Foreign, tmp_path: Path) -> None:
     for urls in ((), ("http://127.0.0.1:9/",)):
-        timestamper = Timestamper(services(world, foreign, tmp_path, *urls))
+        timestamper = Timestamper(services(foreign, tmp_path, *urls))
         with pytest.raises(TimestampUnavailable):
             timestamper.stamp(DIGEST, "sha256")
 
 
-def test_a_digest_of_another_length_is_not_sent_anywhere(world: World) -> None:
+def test_a_digest_of_another_length_is_not_sent_anywhere(foreign: Foreign, tmp_path: Path) -> None:
     with pytest.raises(DigestLengthInvalid):
-        Timestamper(world.services).stamp(b"short", "sha256")
+        Timestamper(services(foreign, tmp_path)).stamp(b"short", "sha256")
 
 
 def test_outside_authorities_without_anchors_are_no_configuration() -> None:

@@ -284,3 +284,9 @@ def test_numbers_rise_and_nothing_is_lost_while_many_ask_and_one_revokes(world: 
     by_number = {number(crl): serials(crl) for crl in seen}
     grown = [by_number[each] for each in sorted(by_number)]
     assert all(before <= after for before, after in itertools.pairwise(grown))
+
+
+def test_without_its_row_there_is_no_crl(world: World) -> None:
+    world.database.run(text("DELETE FROM certificate_list"))
+    with pytest.raises(Unavailable):
+        Status(world.services).crl()
