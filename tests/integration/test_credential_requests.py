@@ -8,16 +8,35 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select
 
+from remote_signing.cli.app import main
 from remote_signing.rssp import clients, credential_requests, enrolment
 from remote_signing.rssp.models import audit_event, credential
 from tests.support.csc import DOCUMENT, CscPortal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx
 
     from tests.support.world import World
 
 POLICY = "1.3.6.1.4.1.55555.1.1"
+CONFIG = """
+[service]
+name = "Ký số từ xa"
+logo = "https://rssp.example/logo.png"
+region = "VN"
+description = "Test"
+[urls]
+issuer = "https://rssp.example"
+consent = "https://consent.example"
+[database]
+{database}
+[sam]
+socket = "sap.sock"
+[policy]
+certificate_policies = ["1.3.6.1.4.1.55555.1.1"]
+"""
 RA_CLIENT = "personnel"
 
 
@@ -212,6 +231,25 @@ def test_mistake_in_a_deletion_request_is_told(
     body = {"credentialDeletionRequest": wanted}
     answer = portal.post("credentials/delete", body, token)
     assert (answer.status_code, answer.json()["error_description"]) == (400, text)
+
+
+def test_operator_lists_and_settles_requests(
+    portal: CscPortal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create(portal, given_name="An")
+    url = portal.world.database.engine.url
+    lines = f'url = "{url.set(password=None).render_as_string()}"'
+    if url.password is not None:
+        (tmp_path / "password").write_text(str(url.password))
+        lines += '\npassword_file = "password"'
+    (tmp_path / "rssp.toml").write_text(CONFIG.format(database=lines), "utf-8")
+    request = ["--config", str(tmp_path), "request"]
+    assert main([*request, "list", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["detail"]["subject"]) == ("create", {"given_name": "An"})
+    assert main([*request, "settle", told["request_id"]]) == 0
+    assert main([*request, "settle", told["request_id"]]) == 1
+    assert filed(portal) == []
 
 
 def test_reason_does_not_count_without_revocation(portal: CscPortal) -> None:
