@@ -120,8 +120,8 @@ def _ocsp(services: Services, status: Status, body: bytes) -> Response:
         nonce = _nonce(question)
         digest = question.hash_algorithm.name
         serial = question.serial_number
-    except (ValueError, TypeError, NotImplementedError, UnsupportedAlgorithm):
-        # Also a request about several certificates, which RFC 5019 cl. 2.1.1 does without.
+    except (ValueError, TypeError, RuntimeError, UnsupportedAlgorithm):
+        # A RuntimeError: about several certificates, which RFC 5019 cl. 2.1.1 does without.
         return _ocsp_failed(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)
     if not 0 < serial < _LARGEST_SERIAL:
         return _ocsp_failed(ocsp.OCSPResponseStatus.MALFORMED_REQUEST)

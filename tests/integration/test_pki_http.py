@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 import pytest
 from asn1crypto import core, tsp
+from asn1crypto import ocsp as asn1_ocsp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ocsp
 
 from remote_signing.algorithms import DIGESTS
+from remote_signing.cli import main
 from remote_signing.errors import (
     AlgorithmUnsupported,
     ClockSuspicious,
@@ -23,12 +25,14 @@ from remote_signing.errors import (
     SamUnavailable,
     ServicesUncertified,
 )
+from remote_signing.rssp import certificate_status
 from remote_signing.rssp.app import create_app
-from remote_signing.rssp.enrolment import Enrolment
 from remote_signing.rssp.pki import MAX_QUERY
 from remote_signing.rssp.timestamps import Timestamper
+from remote_signing.sap import UnixAddress
 from tests.support.asgi import call
 from tests.support.certificates import OpenSsl
+from tests.support.sam import toml
 from tests.support.world import new_world
 
 if TYPE_CHECKING:
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from remote_signing.rssp.certificate_status import Status
-    from remote_signing.sap import TimestampRequest
+    from remote_signing.sap import SapClient, TimestampRequest
     from tests.support.sam import RunningSam
     from tests.support.sqlite import SqliteFolder
     from tests.support.world import World
@@ -78,9 +82,6 @@ class Service:
             *("-reqout", str(out)),
         )
         return out.read_bytes()
-
-    def desk(self) -> Enrolment:
-        return Enrolment(self.world.services, self.world.authority)
 
 
 @pytest.fixture
@@ -128,6 +129,12 @@ def test_the_whole_life_of_a_certificate_as_openssl_sees_it(
 ) -> None:
     world.join(start_sam(workers=1, pinned=pinned(world)).client())
     service = Service(world, tmp_path)
+    write_configuration(world, tmp_path)
+
+    def credential(command: str, *options: str) -> None:
+        arguments = ("credential", command, world.credential_id, *options)
+        assert main(["--config", str(tmp_path), *arguments]) == 0
+
     question = service.question()
 
     def ocsp_says() -> str:
@@ -140,12 +147,41 @@ def test_the_whole_life_of_a_certificate_as_openssl_sees_it(
         return service.openssl.path_is_good(service.certificate, *crls)
 
     assert (ocsp_says(), path_is_good()) == ("good", True)
-    service.desk().suspend(service.world.credential_id)
+    credential("suspend")
     assert (ocsp_says(), path_is_good()) == ("revoked", False)
-    service.desk().resume(service.world.credential_id)
+    credential("resume")
     assert (ocsp_says(), path_is_good()) == ("good", True)
-    service.desk().revoke(service.world.credential_id, "keyCompromise")
+    credential("revoke", "--reason", "keyCompromise", "--yes")
     assert (ocsp_says(), path_is_good()) == ("revoked", False)
+    again = ("revoke", world.credential_id, "--reason", "keyCompromise", "--yes")
+    assert main(["--config", str(tmp_path), "credential", *again]) == 1
+
+
+def write_configuration(world: World, folder: Path) -> None:
+    """What the command line needs: the rssp's file, and the authority's key."""
+    config = world.services.config
+    address = world.services.sam._address  # noqa: SLF001 - where the running SAM is
+    assert isinstance(address, UnixAddress)
+    tables: dict[str, dict[str, object]] = {
+        "service": asdict(config.service),
+        "urls": asdict(config.urls),
+        "database": {"url": config.database.url},
+        "sam": {"socket": str(address.path)},
+        "policy": {"certificate_policies": list(config.policy.certificate_policies)},
+    }
+    text = ""
+    for name, members in tables.items():
+        text += f"[{name}]\n" + "".join(
+            f"{key} = {toml(value)}\n" for key, value in members.items()
+        )
+    (folder / "rssp.toml").write_text(text, "utf-8")
+    key = folder / "ra.key"
+    key.touch(0o600)
+    key.write_bytes(
+        world.authority._key.private_bytes(  # noqa: SLF001 - the desk keeps it in a file
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+    )
 
 
 def test_certificates_point_to_addresses_that_answer(service: Service) -> None:
@@ -209,6 +245,15 @@ def der(builder: ocsp.OCSPRequestBuilder) -> bytes:
     return builder.build().public_bytes(Encoding.DER)
 
 
+def about_two(request: bytes) -> bytes:
+    """The same question, asked twice in one request."""
+    parsed = asn1_ocsp.OCSPRequest.load(request)
+    single = parsed["tbs_request"]["request_list"][0]
+    twice = asn1_ocsp.TBSRequest({"request_list": [single, single]})
+    encoded: bytes = asn1_ocsp.OCSPRequest({"tbs_request": twice}).dump()
+    return encoded
+
+
 def test_a_number_that_was_never_issued_is_unknown(service: Service) -> None:
     answer = service.ask(der(request_by_hash(service, 4711)))
     response = ocsp.load_der_ocsp_response(answer.content)
@@ -221,6 +266,7 @@ def test_what_is_not_an_ocsp_request_for_us_gets_the_standards_answer(service: S
     good = request_by_hash(service, 1)
     for body, expected in (
         (b"", status.MALFORMED_REQUEST),
+        (about_two(der(good)), status.MALFORMED_REQUEST),
         (b"0" * (MAX_QUERY + 1), status.MALFORMED_REQUEST),
         (der(request_by_hash(service, 1 << 159)), status.MALFORMED_REQUEST),
         (
@@ -252,12 +298,28 @@ def test_the_services_own_certificates_have_a_status_too(service: Service) -> No
     assert service.status.own_certificates() == own
 
 
+def test_the_services_own_certificates_are_looked_up_again_now_and_then(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificate_status, "_KNOWN_FOR", -1.0)
+    assert service.status.own_certificates() == service.status.own_certificates()
+
+
+def test_only_so_many_answers_are_kept(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate_status, "_CACHED", 1)
+    own = service.world.services.sam.service_certificates()
+    first = service.status.ocsp(own.timestamps)
+    assert service.status.ocsp(own.timestamps) == first
+    service.status.ocsp(service.certificate)
+    assert service.status.ocsp(own.timestamps) != first
+
+
 def test_without_a_sam_ocsp_says_try_later_and_crls_say_503(service: Service) -> None:
     question = service.question("-no_nonce")
     gone = _Gone()
     app = create_app(
         service.world.services.config,
-        replace(service.world.services, sam=gone),  # type: ignore[arg-type]
+        replace(service.world.services, sam=cast("SapClient", gone)),
     )
     answer = call(app, "POST", "/pki/ocsp", content=question, headers={"Content-Type": OCSP})
     assert ocsp_status(answer) is ocsp.OCSPResponseStatus.TRY_LATER
@@ -324,12 +386,12 @@ def test_every_failure_of_the_standard_is_told_in_its_words(service: Service) ->
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_the_sam_refuses_is_a_failure_of_the_protocol(
-    world: World, error: Exception, expected: str
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, expected: str
 ) -> None:
     def timestamp(_request: TimestampRequest) -> bytes:
         raise error
 
-    world.sam.timestamp = timestamp  # type: ignore[attr-defined]
+    monkeypatch.setattr(world.sam, "timestamp", timestamp, raising=False)
     app = create_app(world.services.config, world.services)
     headers = {"Content-Type": TSQ}
     answer = call(app, "POST", "/tsa", content=query().dump(), headers=headers)
