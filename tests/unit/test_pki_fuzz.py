@@ -150,6 +150,22 @@ def test_what_is_good_is_read() -> None:
     assert answer.body == b"answer"
 
 
+@pytest.mark.parametrize("tag", range(1, 31))
+def test_parameters_of_any_type_are_refused(tag: int) -> None:
+    """asn1crypto stumbles over some types (ObjectDescriptor) instead of refusing them."""
+    good = time_stamp_request()
+    oid = core.ObjectIdentifier("2.16.840.1.101.3.4.2.1").dump()
+    at = good.index(oid) + len(oid)
+    null = core.Null().dump()
+    assert good[at : at + 2] == null
+    body = good[:at] + bytes([tag, 0]) + good[at + 2 :]
+    if tag == null[0]:
+        assert timestamp_query.read(body).digest == b"1" * 32
+        return
+    with pytest.raises(QueryRefused):
+        timestamp_query.read(body)
+
+
 @pytest.mark.parametrize(
     "body",
     [
