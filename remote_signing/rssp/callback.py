@@ -60,7 +60,7 @@ def notify(config: AsynchronousConfig, uri: str, members: dict[str, JsonValue]) 
 
 
 def _post(parts: SplitResult, address: Address, members: dict[str, JsonValue]) -> int:
-    literal = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6
+    literal = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - the version of IP that needs brackets
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     url = f"{parts.scheme}://{literal}:{_port(parts)}{path}"
     with (
