@@ -7,7 +7,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
 
     RemoteSigningError
     ├── InvalidInput              a parameter is missing, of the wrong type or of a bad value
-    │   ├── DigestLengthInvalid
+    │   ├── DigestLengthInvalid, PolicyUnaccepted
     │   ├── AlgorithmUnsupported
     │   └── AlgorithmParametersInvalid
     ├── Refusal                   the input is well-formed and the answer is no
@@ -16,6 +16,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     │   ├── ChallengeInvalid, ChallengeExpired
     │   ├── SadInvalid, SadExpired, HashNotAuthorised, TooManySignatures
     │   ├── OrderInvalid, OrderExpired, SealBroken, RecordRevoked, RevocationListInvalid
+    │   ├── StatusContradicted
     │   ├── ActivationUnknown, ActivationExpired, ActivationDenied, ActivationConflict
     │   ├── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
     │   └── SimUnknown, SimSuspended, SimBusy, SimRequestRefused
@@ -23,6 +24,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
         ├── SamUnavailable            the SAM may have done its work: the answer is missing
         │   └── SamUnreachable        the SAM was not asked
         ├── HsmUnavailable, SigningInProgress, SimAdapterAway
+        ├── ServicesUncertified, ClockSuspicious, TimestampUnavailable
         └── HsmFault              inside the SAM only: ends the worker
             └── SignatureFault
 """
@@ -78,6 +80,10 @@ class AlgorithmUnsupported(InvalidInput):
 
 class AlgorithmParametersInvalid(InvalidInput):
     """``signAlgoParams`` is missing, malformed or contradicts the request."""
+
+
+class PolicyUnaccepted(InvalidInput):
+    """A time stamp is asked for under a policy that is not ours (RFC 3161 cl. 2.4.2)."""
 
 
 class Refusal(RemoteSigningError):
@@ -162,6 +168,10 @@ class RevocationListInvalid(Refusal):
     """A revocation list has no valid signature or an older number than one seen."""
 
 
+class StatusContradicted(Refusal):
+    """A status is claimed that is not so as far as the SAM knows: a revoked certificate is good."""
+
+
 class ActivationUnknown(Refusal):
     """No such signature activation, or none that this caller may see."""
 
@@ -234,6 +244,18 @@ class SigningInProgress(Unavailable):
 
 class SimAdapterAway(Unavailable):
     """The SIM adapter gives no answer that can be used."""
+
+
+class ServicesUncertified(Unavailable):
+    """This SAM host has no keys for OCSP and time stamps yet, or their certificates have ended."""
+
+
+class ClockSuspicious(Unavailable):
+    """The SAM host's clock went back or jumped: no time is certified until an operator looked."""
+
+
+class TimestampUnavailable(Unavailable):
+    """No time-stamping authority, own or outside, gave a valid time stamp."""
 
 
 class HsmFault(Unavailable):

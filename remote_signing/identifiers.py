@@ -62,3 +62,11 @@ class Ticket:
 
     def __str__(self) -> str:
         return f"{self.row_id}.{self.secret}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTicket:
+    """What the database keeps of a :class:`Ticket`: enough to use it, too little to show it."""
+
+    row_id: str
+    secret_hash: bytes = field(repr=False)

@@ -28,11 +28,16 @@ from remote_signing.sap_messages import (
     Order,
     Presentation,
     Resealed,
+    RevokedCertificate,
     SamStatus,
+    ServiceCertificates,
     Signed,
+    SignedCrl,
     SignRequest,
     SimEvidence,
     SimPossession,
+    StatusClaim,
+    TimestampRequest,
 )
 from remote_signing.sap_transport import (
     MAX_LINE,
@@ -61,12 +66,17 @@ __all__ = [
     "Order",
     "Presentation",
     "Resealed",
+    "RevokedCertificate",
     "SamStatus",
     "SapClient",
+    "ServiceCertificates",
     "SignRequest",
     "Signed",
+    "SignedCrl",
     "SimEvidence",
     "SimPossession",
+    "StatusClaim",
+    "TimestampRequest",
     "TlsAddress",
     "UnixAddress",
     "b64",
@@ -77,7 +87,12 @@ __all__ = [
 
 Arguments: TypeAlias = "Mapping[str, object]"
 
-QUICK_VERBS = frozenset({"challenge", "present", "activate", "sign", "status"})
+QUICK_VERBS = frozenset(
+    {
+        *("challenge", "present", "activate", "sign", "status"),
+        *("sign_ocsp", "timestamp", "service_certificates"),
+    }
+)
 EACH_KILOBYTE = 0.1  # seconds: a thousand hashes (130 kB) with RSA-4096 take 10 s of a token
 _PIECE = 1024 * 1024
 
@@ -263,6 +278,46 @@ class SapClient:
             at += _PIECE
         arguments = {"at": at, "ids": b64(ids[at:]), "head": b64(head)}
         return cast("int", self._call("merge_revocations", arguments)["number"])
+
+    def revoke(self, order: Order) -> int:
+        """Make a revoked certificate's credential unusable; the number of the revocation list."""
+        return cast("int", self._call("revoke", {"order": order})["number"])
+
+    def sign_crl(self, revoked: Sequence[RevokedCertificate]) -> SignedCrl:
+        """The issuing authority's CRL with these entries; time and number are the SAM's."""
+        entries = [[f"{each.serial:x}", each.at_ms, each.reason] for each in revoked]
+        ok = self._call("sign_crl", {"revoked": entries})
+        return SignedCrl(unb64(ok["crl"], "crl"), cast("int", ok["number"]))
+
+    def sign_ocsp(self, claim: StatusClaim) -> bytes:
+        """A successful OCSP answer (DER) that says so, by the delegated responder."""
+        arguments = {
+            "state": claim.state,
+            "certificate": None if claim.certificate is None else b64(claim.certificate),
+            "serial": None if claim.serial is None else f"{claim.serial:x}",
+            "at_ms": claim.at_ms,
+            "reason": claim.reason,
+            "digest": claim.digest,
+            "nonce": None if claim.nonce is None else b64(claim.nonce),
+        }
+        return unb64(self._call("sign_ocsp", arguments)["response"], "response")
+
+    def timestamp(self, request: TimestampRequest) -> bytes:
+        """A TimeStampToken (DER) over the digest, with the SAM's time."""
+        arguments = {
+            "hash_algorithm_oid": request.hash_algorithm_oid,
+            "digest": b64(request.digest),
+            "nonce": None if request.nonce is None else f"{request.nonce:x}",
+            "policy_oid": request.policy_oid,
+            "certificates": request.certificates,
+        }
+        return unb64(self._call("timestamp", arguments)["token"], "token")
+
+    def service_certificates(self) -> ServiceCertificates:
+        """Certificates of OCSP responder and time stamps, and the root's CRL."""
+        ok = self._call("service_certificates", {})
+        names = ("responder", "timestamps", "root_crl")
+        return ServiceCertificates(**{name: unb64(ok[name], name) for name in names})
 
     def status(self) -> SamStatus:
         """Health of the nodes, number and digest of the revocation list, the CA's chain."""

@@ -6,7 +6,7 @@ Bytes are raw here; :mod:`remote_signing.sap` puts them into base64.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class SimEvidence(TypedDict):
@@ -168,3 +168,57 @@ class ChallengeRequest:
     count: int
     display_text: str
     expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedCertificate:
+    """One entry of the CRL. ``reason`` is a CRLReason by its name (RFC 5280 cl. 5.3.1)."""
+
+    serial: int
+    at_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCrl:
+    """A CRL (DER) of the issuing authority, and the number in it."""
+
+    crl: bytes
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusClaim:
+    """What an OCSP answer (RFC 6960) shall say; the SAM builds it and checks what it can.
+
+    ``certificate`` (DER) for ``good`` and ``revoked``, ``serial`` for ``unknown``; ``at_ms`` and
+    ``reason`` for ``revoked``. ``digest`` names the hash of the request's CertID.
+    """
+
+    state: Literal["good", "revoked", "unknown"]
+    certificate: bytes | None = None
+    serial: int | None = None
+    at_ms: int | None = None
+    reason: str | None = None
+    digest: str = "sha1"
+    nonce: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampRequest:
+    """What a time stamp (RFC 3161) is asked for. ``certificates``: certReq."""
+
+    hash_algorithm_oid: str
+    digest: bytes
+    nonce: int | None = None
+    policy_oid: str | None = None
+    certificates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCertificates:
+    """Of the services beside the authorities (DER): OCSP responder, time stamps; the root's CRL."""
+
+    responder: bytes
+    timestamps: bytes
+    root_crl: bytes

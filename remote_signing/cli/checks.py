@@ -51,6 +51,9 @@ def _wrong_in_sam(sam: "SamConfig") -> Iterator[str]:
         yield "sam.toml: no registration authority is pinned, so nobody can be enrolled"
     if not sam.cluster_file.exists():
         yield f"sam.toml: no cluster file at {sam.cluster_file}: `remote-signing hsm init`"
+    elif not sam.service_keys_file.exists():
+        place = sam.service_keys_file
+        yield f"sam.toml: no keys of OCSP and time stamps at {place}: `remote-signing hsm services`"
 
 
 def _wrong_secret_file(what: str, path: Path) -> Iterator[str]:

@@ -171,6 +171,53 @@ def destroy(
     say(f"{credential_id} is destroyed")
 
 
+@app.command("revoke")
+def revoke(
+    context: typer.Context,
+    credential_id: CredentialId,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help="unspecified, keyCompromise, affiliationChanged, superseded,"
+            " cessationOfOperation or privilegeWithdrawn."
+        ),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    key: AuthorityKey = None,
+) -> None:
+    """Revoke a certificate for ever: it signs nothing, CRL and OCSP say so at once."""
+    from remote_signing.rssp.enrolment import Enrolment
+
+    if not yes:
+        typer.confirm(f"Revoke the certificate of {credential_id} for ever?", abort=True, err=True)
+    folder = folder_of(context)
+    with folder.services() as services:
+        Enrolment(services, folder.authority(key)).revoke(credential_id, reason)
+    say(f"{credential_id} is revoked")
+
+
+@app.command("suspend")
+def suspend(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
+    """Put a certificate on hold, until it is resumed or revoked."""
+    from remote_signing.rssp.enrolment import Enrolment
+
+    folder = folder_of(context)
+    with folder.services() as services:
+        Enrolment(services, folder.authority(key)).suspend(credential_id)
+    say(f"{credential_id} is suspended")
+
+
+@app.command("resume")
+def resume(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
+    """End the suspension of a certificate."""
+    from remote_signing.rssp.enrolment import Enrolment
+
+    folder = folder_of(context)
+    with folder.services() as services:
+        Enrolment(services, folder.authority(key)).resume(credential_id)
+    say(f"{credential_id} is enabled")
+
+
 @app.command("unlock")
 def unlock(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
     """Forget the failed attempts that locked a credential."""

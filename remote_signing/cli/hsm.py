@@ -7,7 +7,7 @@ PINs come from the files that ``sam.toml`` names; custodians' shares are files t
 
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,7 @@ from remote_signing.clock import SystemClock
 
 # The SAM's parts are imported where they are needed: `--help` should not wait for them.
 if TYPE_CHECKING:
-    from remote_signing.sam.ceremony import Outcome
+    from remote_signing.sam.ceremony import Outcome, Services
     from remote_signing.sam.config import NodeConfig, SamConfig
 
 app = typer.Typer(name="hsm", help="The HSM cluster: key ceremony, state, speed.")
@@ -76,7 +76,40 @@ def found(
     outcome = ceremony.initialise(plan, SystemClock(), say, dry_run=dry_run)
     if not dry_run:
         _install(outcome.files["cluster.json"], config.cluster_file)
+        services = _services(config, config.nodes[0], out / "services-transcript.json")
+        made = ceremony.certify_services(
+            replace(services, operators=operators, witnesses=witnesses), SystemClock(), say
+        )
+        files = {"services-transcript.json": made.files["transcript.json"]}
+        files["service-keys.json"] = made.files["service-keys.json"]
+        outcome = replace(
+            outcome, steps=outcome.steps + made.steps, files={**outcome.files, **files}
+        )
     _show_outcome(outcome, as_json=as_json)
+
+
+@app.command("services")
+def services(
+    context: typer.Context,
+    operators: Operators,
+    transcript: Annotated[Path, typer.Option(help="New file for the signed transcript.")],
+    node: Annotated[str | None, typer.Argument(help="Name of the node [the first].")] = None,
+    witnesses: Witnesses = [],
+    algorithm: Annotated[str, typer.Option(help="p256, p384, rsa3072 …: of the keys.")] = "p256",
+    as_json: AsJson = False,
+) -> None:
+    """Make or replace the keys of OCSP and time stamps, and the root's CRL; each year."""
+    from remote_signing.sam import ceremony
+
+    config = folder_of(context).sam()
+    chosen = config.nodes[0] if node is None else _node(config, node)
+    plan = replace(
+        _services(config, chosen, transcript),
+        operators=operators,
+        witnesses=witnesses,
+        algorithm=algorithm,
+    )
+    _show_outcome(ceremony.certify_services(plan, SystemClock(), say), as_json=as_json)
 
 
 @app.command("join")
@@ -202,6 +235,20 @@ def _node(config: "SamConfig", name: str) -> "NodeConfig":
     if name not in {node.name for node in config.nodes}:
         raise fail(f"sam.toml has no node {name!r}", 2)
     return config.node(name)
+
+
+def _services(config: "SamConfig", node: "NodeConfig", transcript: Path) -> "Services":
+    from remote_signing.sam import ceremony
+
+    return ceremony.Services(
+        node=node,
+        lock_folder=_lock_folder(config),
+        cluster_file=config.cluster_file,
+        services_file=config.service_keys_file,
+        authority=config.authority,
+        transcript_file=transcript,
+        operators=(),
+    )
 
 
 def _install(made: Path, place: Path) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SERVICE_NAME = "Dịch vụ ký số từ xa (trình diễn)"
 POLICY = "1.3.6.1.4.1.55555.1.1"  # of the documentation's example arc, no authority's
-_WEB = "http://pki.example.vn"  # RFC 2606; nothing is fetched from there
+_PRACTICES = "http://pki.example.vn/cps"  # RFC 2606; nothing is fetched from there
 
 
 def write(  # noqa: PLR0913 - three files need six things
@@ -29,7 +29,7 @@ def write(  # noqa: PLR0913 - three files need six things
     """``sam.toml``, ``rssp.toml`` and ``consent.toml``; no secret is in them."""
     rssp, consent = f"http://127.0.0.1:{rssp_port}", f"http://127.0.0.1:{consent_port}"
     texts = {
-        "sam.toml": _sam(state, tokens, registration_key),
+        "sam.toml": _sam(state, tokens, registration_key, rssp),
         "rssp.toml": _document(
             service={
                 "name": SERVICE_NAME,
@@ -59,7 +59,10 @@ def write(  # noqa: PLR0913 - three files need six things
 
 
 def _sam(
-    state: State, tokens: Sequence[DevelopmentToken], registration_key: Mapping[str, str]
+    state: State,
+    tokens: Sequence[DevelopmentToken],
+    registration_key: Mapping[str, str],
+    rssp: str,
 ) -> str:
     top = _members(
         {
@@ -71,10 +74,10 @@ def _sam(
     )
     authority = {
         "policy_oid": POLICY,
-        "practice_statement_url": f"{_WEB}/cps",
-        "crl_url": f"{_WEB}/issuing.crl",
-        "ocsp_url": f"{_WEB}/ocsp",
-        "issuer_url": f"{_WEB}/issuing.crt",
+        "practice_statement_url": _PRACTICES,
+        "crl_url": f"{rssp}/pki/issuing.crl",
+        "ocsp_url": f"{rssp}/pki/ocsp",
+        "issuer_url": f"{rssp}/pki/issuing.crt",
     }
     parts = [top, _document(registration_keys=registration_key, authority=authority)]
     for token in tokens:

@@ -121,6 +121,7 @@ class Stage:
     def hold_ceremony(self) -> dict[str, Any]:
         """Found the cluster: two of three custodians can recover it."""
         custodians = [part for name in CUSTODIANS for part in ("--custodian", name)]
+        rssp = f"http://127.0.0.1:{self._ports[0]}"
         found: dict[str, Any] = self.command(
             "hsm",
             "init",
@@ -135,6 +136,10 @@ class Stage:
             "Root CA ký số từ xa (trình diễn)",
             "--issuing-name",
             "CA ký số từ xa (trình diễn)",
+            "--root-crl-url",
+            f"{rssp}/pki/root.crl",
+            "--root-certificate-url",
+            f"{rssp}/pki/root.crt",
             "--out",
             str(self.state.ceremony),
             "--json",

@@ -6,12 +6,14 @@ No transaction is open while the SAM works. This module is the whole interface; 
 the files beside it, in the order in which a signature goes through them:
 
 ``activation_request`` → ``activation_view``, ``activation_consent`` → ``activation_token`` →
-``activation_sign``, and ``activation_recovery`` for what was left behind.
+``activation_sign``, ``activation_extend`` between two signatures, and ``activation_recovery`` for
+what was left behind.
 """
 
 from __future__ import annotations
 
 from remote_signing.rssp.activation_consent import approve, authorize_inline, deny, resume
+from remote_signing.rssp.activation_extend import extend
 from remote_signing.rssp.activation_model import (
     ActivationDetails,
     ActivationSummary,
@@ -21,8 +23,11 @@ from remote_signing.rssp.activation_model import (
     CredentialToken,
     Denied,
     Document,
+    Extension,
+    Held,
     NewActivation,
     Pending,
+    Prospect,
     Requested,
     SadIssued,
     State,
@@ -30,7 +35,7 @@ from remote_signing.rssp.activation_model import (
 )
 from remote_signing.rssp.activation_recovery import expire, prune, recover
 from remote_signing.rssp.activation_request import open_request, request_activation
-from remote_signing.rssp.activation_sign import sign_hash
+from remote_signing.rssp.activation_sign import foresee, sign_hash
 from remote_signing.rssp.activation_token import check_handle, redeem_code, revoke, s256
 from remote_signing.rssp.activation_view import details, pending_for
 
@@ -43,8 +48,11 @@ __all__ = [
     "CredentialToken",
     "Denied",
     "Document",
+    "Extension",
+    "Held",
     "NewActivation",
     "Pending",
+    "Prospect",
     "Requested",
     "SadIssued",
     "State",
@@ -55,6 +63,8 @@ __all__ = [
     "deny",
     "details",
     "expire",
+    "extend",
+    "foresee",
     "open_request",
     "pending_for",
     "prune",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from remote_signing.identifiers import Ticket
+    from remote_signing.identifiers import StoredTicket, Ticket
     from remote_signing.strict_json import JsonValue
 
 
@@ -188,16 +188,49 @@ class Use:
     further where the caller is known. ``hashes`` are raw digests; ``sign_algo_params`` is DER.
     """
 
-    ticket: Ticket
+    ticket: Ticket | StoredTicket
     credential_id: str
     hashes: tuple[bytes, ...]
     sign_algo: str
     hash_algorithm_oid: str | None = None
     sign_algo_params: bytes | None = None
-    service_token: Ticket | None = None
+    service_token: Ticket | StoredTicket | None = None
     client_id: str | None = None
     jkt: str | None = None
     x5t: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a caller presents for an activation, without a use of it; members as in :class:`Use`."""
+
+    ticket: Ticket | StoredTicket
+    credential_id: str
+    service_token: Ticket | StoredTicket | None = None
+    client_id: str | None = None
+    jkt: str | None = None
+    x5t: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """``credentials/extendTransaction``: a further SAD of the same consent.
+
+    ``hashes`` are raw digests under ``hash_algorithm``: at SCAL2 among those that the signer was
+    shown and that are not signed yet; at SCAL1 without hashes they bind the new SAD. May be empty.
+    """
+
+    held: Held
+    hashes: tuple[bytes, ...] = ()
+    hash_algorithm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """Whose a signature will be that may be made later."""
+
+    client_id: str
+    subscriber_id: str
 
 
 @dataclass(frozen=True, slots=True)

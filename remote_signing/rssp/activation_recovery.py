@@ -17,6 +17,7 @@ from remote_signing.rssp.models import (
     replay,
     service_authorization,
     signature_activation,
+    signing_job,
     sim_transaction,
 )
 
@@ -69,6 +70,7 @@ def prune(services: Services) -> int:
         refresh_token: at - kept,  # a replay of an old one is still to be recognised
         login_session: at - _DAY_MS,
         service_authorization: at - _DAY_MS,
+        signing_job: at,
     }
     count = sum(
         _delete_all(services, table, table.c.expires_at < end) for table, end in ends.items()

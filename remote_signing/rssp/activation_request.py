@@ -39,6 +39,7 @@ from remote_signing.rssp.activation_sql import (
     the_secret,
     usable,
 )
+from remote_signing.rssp.credentials import GONE
 from remote_signing.rssp.models import credential, signature_activation, subscriber
 from remote_signing.rssp.showable import is_showable
 from remote_signing.sap import ChallengeRequest
@@ -361,7 +362,7 @@ def _refusal(services: Services, new: NewActivation) -> RemoteSigningError:
         .where(CREDENTIAL.id == new.credential_id, *_limits(**limit.shape))
     )
     row = services.database.one(query, limit.parameters)
-    if row is None or row.state == "destroyed":
+    if row is None or row.state in GONE:
         return CredentialUnknown("no such credential for this caller")
     if row.state != "enabled" or row.subscriber_state != "active":
         return CredentialDisabled(f"credential {row.state}, subscriber {row.subscriber_state}")

@@ -36,7 +36,7 @@ from remote_signing.errors import (
     Unavailable,
 )
 from remote_signing.rssp import audit
-from remote_signing.rssp.activation_model import State, Use
+from remote_signing.rssp.activation_model import Prospect, State, Use
 from remote_signing.rssp.activation_recovery import give_up
 from remote_signing.rssp.activation_request import hashes_key
 from remote_signing.rssp.activation_sign_sql import (
@@ -56,6 +56,7 @@ from remote_signing.sap import SignRequest
 if TYPE_CHECKING:
     from sqlalchemy import Executable, Row
 
+    from remote_signing.rssp.activation_model import Held
     from remote_signing.rssp.deps import Services
     from remote_signing.strict_json import JsonValue
 
@@ -99,7 +100,7 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
     for _ in range(_ROUNDS):
         if reserved is not None:
             return _sign(services, call, reserved)
-        row = _look(services, call)
+        row = look(services, use)
         stored = json.loads(row.outcomes).get(call.key.hex())
         try:
             _check_stands(services, row, call)
@@ -111,6 +112,18 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
             return _repeat(services, call, stored)
         reserved = _reserve(services, call, row.used, after, whole=False)
     raise SigningInProgress("others take their hashes of this activation at this moment")
+
+
+def foresee(services: Services, use: Use) -> Prospect:
+    """Whether :func:`sign_hash` could do this now. One statement; nothing is reserved.
+
+    Errors: those of :func:`sign_hash` that are known before the SAM is asked.
+    """
+    call = check(use)
+    row = look(services, use)
+    if call.key.hex() not in json.loads(row.outcomes):
+        take(row, call)
+    return Prospect(row.client_id, row.subscriber_id)
 
 
 def check(use: Use) -> _Call:
@@ -261,10 +274,9 @@ def _repeat(services: Services, call: _Call, stored: list[str]) -> tuple[bytes, 
     return tuple(base64.b64decode(value) for value in stored)
 
 
-def _look(services: Services, call: _Call) -> Row[Any]:
-    """The activation of the bearer of ``call``. One statement."""
+def look(services: Services, use: Use | Held) -> Row[Any]:
+    """The activation of the bearer of ``use``. One statement."""
     at = services.now_ms()
-    use = call.use
     row = services.database.one(LOOK[use.service_token is not None], bearer_parameters(use, at))
     if row is None:
         raise _stranger(services, use, at)
@@ -295,7 +307,7 @@ def _refused(services: Services, row: Row[Any], call: _Call, error: Refusal) -> 
     services.refusals.keep(row.client_id, detail, write)
 
 
-def _stranger(services: Services, use: Use, at: int) -> RemoteSigningError:
+def _stranger(services: Services, use: Use | Held, at: int) -> RemoteSigningError:
     """Whether the bearer or, beside a good bearer, the SAD was not accepted. One statement."""
     if use.service_token is not None:
         bearer = services.database.one(SERVICE_TOKEN, bearer_parameters(use, at))
@@ -327,12 +339,16 @@ def take(row: Row[Any], call: _Call) -> str:
     if row.is_expired:
         raise CertificateExpired("the certificate's validity is over")
     request = json.loads(row.request)
-    if not request["hashes"]:
-        return _take_any(row.used, len(call.use.hashes))
-    if request["hash_algorithm"] != call.digest:
+    # At SCAL1 hashes may be named later, by extendTransaction; they bind, and the count goes on.
+    named = request["hashes"] or request.get("bound", [])
+    if named and request["hash_algorithm"] != call.digest:
         raise HashNotAuthorised("authorised under another digest algorithm")
-    authorised = [base64.b64decode(value) for value in request["hashes"]]
-    return _take_named(row.used, authorised, call.use.hashes)
+    authorised = [base64.b64decode(value) for value in named]
+    if request["hashes"]:
+        return _take_named(row.used, authorised, call.use.hashes)
+    if authorised:
+        _take_named("0" * len(authorised), authorised, call.use.hashes)
+    return _take_any(row.used, len(call.use.hashes))
 
 
 def _take_any(used: str, count: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, exists, or_, select
 from sqlalchemy import func as sql
 
-from remote_signing.rssp.activation_model import Channel, State, Use
+from remote_signing.rssp.activation_model import Channel, Held, State, Use
 from remote_signing.rssp.activation_sql import (
     ACTIVATION,
     CLIENT,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Update
 
 
-def bearer_parameters(use: Use, at: int) -> dict[str, object]:
+def bearer_parameters(use: Use | Held, at: int) -> dict[str, object]:
     """The parameters of every statement here that checks the bearer."""
     parameters: dict[str, object] = {
         "the_id": use.ticket.row_id,
@@ -51,7 +51,7 @@ def bearer_parameters(use: Use, at: int) -> dict[str, object]:
     return parameters
 
 
-def _bearer(*, service: bool) -> list[ColumnElement[bool]]:
+def bearer(*, service: bool) -> list[ColumnElement[bool]]:
     """That the caller holds the token or SAD of the activation ``the_id``, bound to its key."""
     jkt, x5t = bindparam("jkt", type_=Text()), bindparam("x5t", type_=Text())
     held = [
@@ -77,7 +77,7 @@ def _bearer(*, service: bool) -> list[ColumnElement[bool]]:
 def _reserve_statement(*, service: bool, whole: bool) -> Any:  # noqa: ANN401 - an Update with RETURNING
     used_before = bindparam("used_before", type_=Text())
     statement = step("signing.started", CLIENT).where(
-        *_bearer(service=service),
+        *bearer(service=service),
         ACTIVATION.credential_id == bindparam("the_credential", type_=ACTIVATION.id.type),
         ACTIVATION.state == State.AUTHORIZED.value,
         ACTIVATION.expires_at > now,
@@ -117,12 +117,12 @@ def _look_statement(*, service: bool) -> Any:  # noqa: ANN401 - a Select of colu
     return select(
         *(ACTIVATION.id, ACTIVATION.credential_id, ACTIVATION.client_id, ACTIVATION.state),
         *(ACTIVATION.expires_at, ACTIVATION.request, ACTIVATION.used, ACTIVATION.outcomes),
-        ACTIVATION.signing_since,
+        *(ACTIVATION.signing_since, ACTIVATION.subscriber_id),
         of_credential(CREDENTIAL.state).label("credential_state"),
         of_credential((CREDENTIAL.not_before > now).label("is_early")),
         of_credential((CREDENTIAL.not_after <= now).label("is_expired")),
         signer.correlate(signature_activation).scalar_subquery().label("signer_state"),
-    ).where(*_bearer(service=service), _bearers_signer_is_active(service=service))
+    ).where(*bearer(service=service), _bearers_signer_is_active(service=service))
 
 
 def _mine_only(kind: str) -> Update:

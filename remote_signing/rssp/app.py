@@ -16,13 +16,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from remote_signing.rssp import config as configuration
-from remote_signing.rssp import consent, health, logs, migrations, sim_routes
+from remote_signing.rssp import consent, health, logs, migrations, pki, sim_routes
+from remote_signing.rssp.certificate_status import Status
+from remote_signing.rssp.csc.v1 import routes as csc_v1
+from remote_signing.rssp.csc.v2 import polling
 from remote_signing.rssp.csc.v2 import routes as csc_v2
 from remote_signing.rssp.deps import open_services
 from remote_signing.rssp.edge import middleware
 from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.oauth import routes as oauth
+from remote_signing.rssp.signing_worker import SigningWorker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,7 +51,10 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     )
     app.state.services = services
     app.state.health = Health(services)
-    for router in (csc_v2.router, oauth.router, consent.router, sim_routes.router, health.router):
+    app.state.status = Status(services)
+    # v1 has the authorization server's addresses below its own, so these come first.
+    apis = (oauth.router, csc_v1.router, csc_v2.router)
+    for router in (*apis, consent.router, pki.router, sim_routes.router, health.router):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)
@@ -95,11 +102,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(migrations.check, services.database)
     housekeeping = Housekeeping(services)
     housekeeping.start()
+    signing = SigningWorker(services, polling.make)
+    signing.start()
     _give_notice(services)
     try:
         yield
     finally:
         services.drain.started = True
+        await asyncio.to_thread(signing.stop)
         await asyncio.to_thread(housekeeping.stop)
         services.close()
 

@@ -38,6 +38,8 @@ AUTH_METHODS = ("private_key_jwt", "tls_client_auth", "client_secret_basic", "cl
 GRANT_TYPES = ("authorization_code", "client_credentials", "refresh_token")
 SCOPES = ("service", "credential")
 STATES = ("active", "suspended")
+# Rights of a client, given with its registration only: no authorization request asks for them.
+RIGHTS = ("credential-creation", "credential-deletion")
 ANY_AGENCY = "*"
 LONGEST_ID = 100
 """Characters of a client_id."""
@@ -232,7 +234,7 @@ def _check(new: NewClient) -> None:
         "name": _is_text(new.name, _LONGEST_NAME),
         "auth_method": new.auth_method in AUTH_METHODS,
         "grant_types": set(new.grant_types) <= set(GRANT_TYPES) and bool(new.grant_types),
-        "scopes": set(new.scopes) <= set(SCOPES) and bool(new.scopes),
+        "scopes": set(new.scopes) <= {*SCOPES, *RIGHTS} and bool(new.scopes),
         "redirect_uris": bool(new.redirect_uris) or "authorization_code" not in new.grant_types,
         "jwks": new.jwks is not None or new.auth_method != "private_key_jwt",
         "tls": bool(new.tls_subject or new.tls_thumbprint) or new.auth_method != "tls_client_auth",

@@ -129,6 +129,7 @@ class LifetimeConfig:
 class PolicyConfig:
     """What the installation allows."""
 
+    certificate_policies: tuple[str, ...] = ()  # OIDs that credentials/create may ask for
     attempt_limit: int = 5  # wrong PIN or code in a row until a credential is locked
     sign_in_limit: int = 10  # wrong passwords in a row until sign-in pauses
     sign_in_pause: int = 900  # seconds
@@ -157,6 +158,37 @@ class SimConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CscConfig:
+    """What of the CSC API is offered, and how exactly clients must speak it."""
+
+    strict: bool = False  # nothing but the standard's own spelling, see docs/csc-divergences.md
+    # The client whose tokens auth/login gives for a signer's password; without it there is none.
+    login_client: str | None = None
+    signature_qualifier: str | None = None  # of every certificate here, such as eu_eidas_qes
+
+
+@dataclass(frozen=True, slots=True)
+class AsynchronousConfig:
+    """``operationMode`` "A": signatures that are made after the answer."""
+
+    threads: int = 2  # of each process; 0: not offered
+    validity: int = 3600  # seconds that an outcome is kept, unless the client says
+    longest_validity: int = 86400
+    # Networks (CIDR) that a response_uri may lead to beside the public internet.
+    callback_networks: tuple[str, ...] = ()
+    callback_tries: int = 10  # over about ten minutes
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampConfig:
+    """Outside time-stamping authorities, for when our own cannot; none is asked by default."""
+
+    authorities: tuple[str, ...] = ()  # URLs (RFC 3161 over HTTP), in the order of asking
+    trust: Path | None = None  # PEM file with the anchors that their certificates lead to
+    timeout: float = 20.0  # of one exchange; some national authorities need minutes
+
+
+@dataclass(frozen=True, slots=True)
 class RsspConfig:
     """The whole file. A table of TOML is a member here."""
 
@@ -169,12 +201,19 @@ class RsspConfig:
     proxy: ProxyConfig = field(default_factory=ProxyConfig)
     lifetimes: LifetimeConfig = field(default_factory=LifetimeConfig)
     sim: SimConfig | None = None
+    csc: CscConfig = field(default_factory=CscConfig)
+    asynchronous: AsynchronousConfig = field(default_factory=AsynchronousConfig)
+    timestamps: TimestampConfig = field(default_factory=TimestampConfig)
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)
         _check_sam(self.sam)
         _check_lifetimes(self.lifetimes)
-        _check_networks(self.proxy)
+        _check_networks("proxy.trusted", self.proxy.trusted)
+        _check_networks("asynchronous.callback_networks", self.asynchronous.callback_networks)
+        _check_asynchronous(self.asynchronous)
+        if self.timestamps.authorities and self.timestamps.trust is None:
+            raise ConfigInvalid("timestamps.trust: outside authorities need trust anchors")
         _check_database(self.database)
         if self.sim is not None:
             _check_sim(self.sim)
@@ -230,7 +269,7 @@ def _value(hint: Any, value: object, folder: Path, name: str) -> object:  # noqa
     if typing.get_origin(hint) is tuple and isinstance(value, list):
         inside = typing.get_args(hint)[0]
         return tuple(_value(inside, item, folder, name) for item in value)
-    if hint in {str, int} and type(value) is hint:
+    if hint in {str, int, bool} and type(value) is hint:
         return value
     raise ConfigInvalid(f"{name}: {value!r} is not of type {getattr(hint, '__name__', hint)}")
 
@@ -289,9 +328,16 @@ def _check_lifetimes(lifetimes: LifetimeConfig) -> None:
             raise ConfigInvalid(f"lifetimes.{item.name}: {told}")
 
 
-def _check_networks(proxy: ProxyConfig) -> None:
-    for network in proxy.trusted:
+def _check_networks(name: str, networks: tuple[str, ...]) -> None:
+    for network in networks:
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
-            raise ConfigInvalid(f"proxy.trusted: {error}") from None
+            raise ConfigInvalid(f"{name}: {error}") from None
+
+
+def _check_asynchronous(asynchronous: AsynchronousConfig) -> None:
+    if not 0 < asynchronous.validity <= asynchronous.longest_validity:
+        raise ConfigInvalid("asynchronous.validity: is not within 1 and longest_validity")
+    if asynchronous.threads < 0 or asynchronous.callback_tries < 1:
+        raise ConfigInvalid("asynchronous: threads and callback_tries cannot be negative or none")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from remote_signing.rssp.models import credential, subscriber
+from remote_signing.rssp.models import credential, issued_certificate, subscriber
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from remote_signing.rssp.db import Database
 
 ANY_AGENCY = "*"
+GONE = ("destroyed", "withdrawn")
+"""States in which a credential is to nobody's use: for ever, or until the authority decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialView:
     """A credential as its owner and permitted clients see it. Times are ms; DER certificates.
 
-    ``factors`` are (id, kind); ``chain`` is issuer first, up to the root.
+    ``factors`` are (id, kind); ``chain`` is issuer first, up to the root. ``certificate_state``
+    is ``good``, ``suspended`` or ``revoked``; None for a certificate of another authority.
     """
 
     id: str
@@ -44,6 +47,7 @@ class CredentialView:
     chain: tuple[bytes, ...]
     locked: bool
     signer_active: bool = True
+    certificate_state: str | None = None
 
     @property
     def typed_factors(self) -> tuple[tuple[str, str], ...]:
@@ -67,7 +71,8 @@ def visible(
 ) -> CredentialView | None:
     """The credential, if it is this signer's or of these agencies (``"*"``: any). One statement.
 
-    At least one of the limits must be given. Destroyed credentials are not seen.
+    At least one of the limits must be given. Credentials that are destroyed or
+    withdrawn are not seen.
     """
     if subscriber_id is None and agencies is None:
         return None
@@ -93,6 +98,13 @@ def of_subscriber(
     return [_view(row) for row in database.all(query)]
 
 
+def newest_usable(database: Database, subscriber_id: str, now_ms: int) -> CredentialView | None:
+    """The signer's youngest credential that can be used now. One statement."""
+    found = of_subscriber(database, subscriber_id)
+    usable = [item for item in found if item.usable_at(now_ms) and not item.locked]
+    return usable[-1] if usable else None
+
+
 def _view(row: Row[Any]) -> CredentialView:
     return CredentialView(
         id=row.id,
@@ -113,11 +125,22 @@ def _view(row: Row[Any]) -> CredentialView:
         chain=tuple(base64.b64decode(issuer) for issuer in json.loads(row.chain)),
         locked=row.failed_attempts >= row.attempt_limit,
         signer_active=row.signer_state == "active",
+        certificate_state=row.certificate_state,
     )
 
 
 _VIEW = (
-    select(credential, subscriber.c.agency_id, subscriber.c.state.label("signer_state"))
+    select(
+        credential,
+        subscriber.c.agency_id,
+        subscriber.c.state.label("signer_state"),
+        issued_certificate.c.state.label("certificate_state"),
+    )
     .join_from(credential, subscriber)
-    .where(credential.c.state != "destroyed")
+    .outerjoin(
+        issued_certificate,
+        (issued_certificate.c.serial == credential.c.certificate_serial)
+        & (issued_certificate.c.credential_id == credential.c.id),
+    )
+    .where(credential.c.state.not_in(GONE))
 )

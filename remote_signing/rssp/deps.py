@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -38,6 +39,7 @@ class Services:
     clients: ClientDirectory
     sim: SimAdapter | None = None
     drain: Drain = field(default_factory=Drain)
+    work: threading.Event = field(default_factory=threading.Event)  # a job was accepted here
     refusals: Refusals = field(init=False)
 
     def __post_init__(self) -> None:

@@ -19,14 +19,15 @@ from sqlalchemy import bindparam, insert, select, update
 from remote_signing.algorithms import algorithm_named
 from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit, holder
+from remote_signing.rssp import audit, holder, issued_certificates
 from remote_signing.rssp.models import credential, sim_card
 from remote_signing.rssp.registration import Recipient, new_factors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from sqlalchemy import Executable, Row
+    from sqlalchemy import Connection, Row
 
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.registration import FactorSecrets, RegistrationAuthority
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from remote_signing.strict_json import JsonValue
 
 Detail = dict[str, "JsonValue"]
+_State = tuple[issued_certificates.State, str | None]  # of a certificate, and the reason
+
+_SWITCHED = ("enabled", "disabled")  # between these :meth:`Enrolment.set_state` may choose
+_GONE = ("destroyed", "withdrawn")  # not seen any more, whatever happens to the certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,13 @@ class Enrolment:
             "certificate_sha256": hashlib.sha256(certificate).hexdigest(),
             "validity_days": validity_days,
         }
-        self._store(row, "credential.certified", values, detail)
+        self._store(
+            row,
+            "credential.certified",
+            values,
+            detail,
+            lambda connection: issued_certificates.record(connection, certificate, credential_id),
+        )
         return certificate
 
     def install_certificate(
@@ -181,15 +192,23 @@ class Enrolment:
         kept = [factor for factor in json.loads(row.factors) if factor["id"] != factor_id]
         values = {"factors": json.dumps(kept)} | _sealed(resealed)
         gone = update(sim_card).where(sim_card.c.factor_id == factor_id).values(state="dropped")
-        self._store(row, "credential.factor_dropped", values, {"factor_id": factor_id}, gone)
+        self._store(
+            row,
+            "credential.factor_dropped",
+            values,
+            {"factor_id": factor_id},
+            lambda connection: connection.execute(gone),
+        )
 
     def destroy(self, credential_id: str) -> None:
         """Make a credential unusable for ever; also its older records, wherever they are kept."""
         row = self._record(credential_id)
-        order = self._order("destroy", row.subscriber_id, credential_id)
-        number = self._services.sam.destroy(row.sealed, order)
+        detail: Detail = {}
+        if row.state != "revoked":  # else the SAM has it on its list already
+            order = self._order("destroy", row.subscriber_id, credential_id)
+            detail["revocation_list"] = self._services.sam.destroy(row.sealed, order)
         values = {"state": "destroyed", "sealed": b""}
-        self._store(row, "credential.destroyed", values, {"revocation_list": number})
+        self._store(row, "credential.destroyed", values, detail)
 
     def unlock(self, credential_id: str) -> None:
         """Forget the failed attempts, in the SAM and here (Decree 68/2024: recovery)."""
@@ -197,10 +216,46 @@ class Enrolment:
         self._services.sam.unlock(self._order("unlock", row.subscriber_id, credential_id))
         self._store(row, "credential.unlocked", {"failed_attempts": 0}, {})
 
+    def revoke(self, credential_id: str, reason: str) -> None:
+        """Revoke a credential's certificate for ever (RFC 5280): it signs nothing any more.
+
+        ``reason`` is one of :data:`issued_certificates.REASONS`. The SAM is told first: what was
+        lost after that is made up for by revoking once more.
+        """
+        row = self._issued(credential_id)
+        if reason not in issued_certificates.REASONS:
+            raise InvalidInput(f"no such reason: {reason!r}", parameter="reason")
+        serial: str = row.certificate_serial
+        order = self._order(
+            "revoke",
+            row.subscriber_id,
+            credential_id,
+            serial=serial.lower(),
+            not_after_ms=row.not_after,
+        )
+        number = self._services.sam.revoke(order)
+        values = {} if row.state in _GONE else {"state": "revoked"}
+        detail: Detail = {"serial": serial, "reason": reason, "revocation_list": number}
+        self._change(row, "credential.revoked", values, detail, ("revoked", reason))
+
+    def suspend(self, credential_id: str) -> None:
+        """Put a certificate on hold: it signs nothing until :meth:`resume` or :meth:`revoke`."""
+        row = self._issued(credential_id)
+        detail: Detail = {"serial": row.certificate_serial}
+        state: _State = ("suspended", issued_certificates.HOLD)
+        self._change(row, "credential.suspended", {"state": "suspended"}, detail, state)
+
+    def resume(self, credential_id: str) -> None:
+        """End a suspension."""
+        row = self._issued(credential_id)
+        detail: Detail = {"serial": row.certificate_serial}
+        self._change(row, "credential.resumed", {"state": "enabled"}, detail, ("good", None))
+
     def set_state(self, credential_id: str, state: str) -> None:
         """Make a credential ``enabled`` or ``disabled`` (suspension; the key is untouched)."""
         row = self._record(credential_id)
-        if state not in {"enabled", "disabled"} or row.certificate is None:
+        changeable = row.state in _SWITCHED and row.certificate is not None
+        if state not in _SWITCHED or not changeable:
             raise InvalidInput(f"cannot become {state!r}", parameter="state")
         self._store(row, f"credential.{state}", {"state": state}, {})
 
@@ -244,17 +299,46 @@ class Enrolment:
             raise CredentialUnknown(f"no credential {credential_id!r}")
         return row
 
+    def _issued(self, credential_id: str) -> Row[Any]:
+        """A credential, even a destroyed one, whose certificate is the embedded authority's."""
+        row = self._services.database.one(_RECORD, {"the_credential": credential_id})
+        serial = None if row is None else row.certificate_serial
+        found = serial and issued_certificates.find(self._services.database, int(serial, 16))
+        if row is None or not found or bytes(found.certificate) != row.certificate:
+            raise CredentialUnknown(f"no credential {credential_id!r} with a certificate of ours")
+        return row
+
+    def _change(
+        self,
+        row: Row[Any],
+        kind: str,
+        values: dict[str, Any],
+        detail: Detail,
+        state: _State,
+    ) -> None:
+        """:meth:`_store`, and the certificate's state in the same transaction."""
+        change = issued_certificates.Change(
+            row.id, row.certificate_serial, state[0], self._services.now_ms(), state[1]
+        )
+        self._store(
+            row,
+            kind,
+            {"state": row.state, **values},
+            detail,
+            lambda connection: issued_certificates.change(connection, change),
+        )
+
     def _store(
         self,
         row: Row[Any],
         kind: str,
         values: dict[str, Any],
         detail: Detail,
-        *beside: Executable,
+        also: Callable[[Connection], object] | None = None,
     ) -> None:
         """Write a change with its event, if the record is still the one that the SAM was given.
 
-        ``beside`` are statements of the same transaction.
+        ``also`` is what else belongs to the change, in the same transaction.
         """
         unchanged = (
             credential.c.id == row.id,
@@ -266,8 +350,8 @@ class Enrolment:
             statement = update(credential).where(*unchanged).values(values)
             if connection.execute(statement).rowcount == 0:
                 raise ActivationConflict("the credential was changed by somebody else meanwhile")
-            for other in beside:
-                connection.execute(other)
+            if also is not None:
+                also(connection)
             audit.record(connection, event, self._services.now_ms())
 
     def _event(

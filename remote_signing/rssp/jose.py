@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hmac
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -97,6 +98,26 @@ def parse(text: str, *, key_in_header: bool = False) -> Jws:
         signed=text.rpartition(".")[0].encode("ascii"),
         signature=_decode(match[3]),
     )
+
+
+def symmetric_claims(text: str, key: bytes) -> dict[str, JsonValue]:
+    """The claims of a JWT under HS256 and that key alone; ``InvalidInput`` for anything else.
+
+    For CSC's ``account_token`` only: :func:`parse` never takes a symmetric algorithm, so that
+    nobody can make a public key into a secret (RFC 8725 cl. 2.1).
+    """
+    match = _SEGMENTS.fullmatch(text) if len(text) <= LONGEST else None
+    if match is None:
+        raise InvalidInput("not a compact JWS, or too long")
+    header = strict_json.loads_object(_decode(match[1]))
+    kind = header.get("typ", "JWT")
+    known = header.keys() <= {"alg", "typ"} and isinstance(kind, str) and kind.upper() == "JWT"
+    if header.get("alg") != "HS256" or not known:
+        raise InvalidInput("not a JWT under HS256 with a plain header")
+    expected = hmac.digest(key, text.rpartition(".")[0].encode("ascii"), "sha256")
+    if not hmac.compare_digest(expected, _decode(match[3])):
+        raise InvalidInput("signed with another key")
+    return strict_json.loads_object(_decode(match[2]))
 
 
 def public_key(jwk: JsonValue) -> PublicKey:

@@ -81,7 +81,8 @@ credential = Table(
     Column("id", Identifier, primary_key=True),
     Column("subscriber_id", Identifier, ForeignKey("subscriber.id"), nullable=False, index=True),
     Column("algorithm", Text, nullable=False),
-    Column("state", Text, nullable=False),  # disabled | enabled | destroyed
+    # disabled | enabled | suspended | revoked | destroyed
+    Column("state", Text, nullable=False),
     Column("scal", Text, nullable=False),  # "1" | "2"
     Column("multisign", Integer, nullable=False),
     Column("description", Text),
@@ -99,6 +100,38 @@ credential = Table(
     Column("failed_attempts", Integer, nullable=False, server_default="0"),
     Column("attempt_limit", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+# Every certificate of the issuing authority, for CRL and OCSP. A trigger keeps what is revoked so.
+issued_certificate = Table(
+    "issued_certificate",
+    metadata,
+    Column("serial", Text, primary_key=True),  # hexadecimal, capitals, no leading nought
+    Column("credential_id", Identifier, index=True),  # NULL: of the service itself
+    Column("certificate", LargeBinary, nullable=False),
+    Column("not_after", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),  # good | suspended | revoked
+    Column("changed_at", BigInteger),
+    Column("reason", Text),  # CRLReason by name
+)
+Index(
+    "ix_issued_certificate_listed",
+    issued_certificate.c.not_after,
+    sqlite_where=text("state <> 'good'"),
+    postgresql_where=text("state <> 'good'"),
+)
+
+# The one CRL that is published. `changes` counts what happened to certificates; a CRL is stored
+# only if it was made from the newest count and has a higher number than the one before.
+certificate_list = Table(
+    "certificate_list",
+    metadata,
+    Column("id", Text, primary_key=True),  # "issuing"
+    Column("changes", BigInteger, nullable=False),
+    Column("crl", LargeBinary),
+    Column("crl_changes", BigInteger),
+    Column("number", BigInteger, nullable=False, server_default="0"),
+    Column("refresh_at", BigInteger, nullable=False, server_default="0"),
 )
 
 oauth_client = Table(
@@ -260,6 +293,49 @@ login_session = Table(
     Column("last_used_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("revoked_at", BigInteger),
+)
+
+# Signatures that are made after the answer (operationMode "A"): what to do, then what came of it.
+signing_job = Table(
+    "signing_job",
+    metadata,
+    Column("id", Identifier, primary_key=True),  # the responseID
+    Column("client_id", Text, ForeignKey("oauth_client.id"), nullable=False),
+    Column("subscriber_id", Identifier, nullable=False),
+    Column("method", Text, nullable=False),  # signatures/signHash, …
+    Column("state", Text, nullable=False),  # ACCEPTED | DONE
+    # JSON; secrets that were presented are in it as digests only.
+    Column("request", Text, nullable=False),
+    Column("status", SmallInteger),  # HTTP status and JSON members that signPolling answers
+    Column("answer", Text),
+    Column("response_uri", Text),
+    # When a worker may take it up: to make the signature, then to call back. NULL: nothing to do.
+    Column("due_at", BigInteger),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+_DUE = text("due_at IS NOT NULL")
+Index(
+    "ix_signing_job_due",
+    signing_job.c.due_at,
+    sqlite_where=_DUE,
+    postgresql_where=_DUE,
+)
+
+# What clients ask the registration authority for: only its orders make or destroy a credential.
+credential_request = Table(
+    "credential_request",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    Column("kind", Text, nullable=False),  # create | delete
+    Column("state", Text, nullable=False),  # FILED | SETTLED
+    Column("client_id", Text, ForeignKey("oauth_client.id"), nullable=False),
+    Column("subscriber_id", Identifier, ForeignKey("subscriber.id"), nullable=False, index=True),
+    Column("credential_id", Identifier),
+    Column("detail", Text, nullable=False),  # JSON: policy and subject data, or reason
+    Column("created_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
 )
 
 # What was seen once and must not be seen again: client assertions, DPoP proofs.

@@ -54,6 +54,7 @@ class NewServiceRequest:
     dpop_jkt: str | None = None
     lang: str | None = None
     description: str | None = None
+    subscriber_id: str | None = None  # nobody else may answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def request(services: Services, new: NewServiceRequest) -> Ticket:
     values = {
         "id": ticket.row_id,
         "client_id": new.client_id,
+        "subscriber_id": new.subscriber_id,
         "params": json.dumps(params, ensure_ascii=False),
         "scope": SERVICE,
         "redirect_uri": new.redirect_uri,
@@ -235,8 +237,8 @@ def _why_not_answered(services: Services, parameters: Mapping[str, object]) -> R
     if session is None:
         return SessionInvalid("session is unknown or over, or its signer suspended")
     row = services.database.one(_STATE, parameters)
-    if row is None or row.request_used_at is None:
-        return ActivationUnknown("no such service authorisation")
+    if row is None or row.request_used_at is None or row.subscriber_id not in {None, session.id}:
+        return ActivationUnknown("no such service authorisation, or somebody else is asked")
     if row.state == "DENIED":
         return ActivationDenied("already refused")
     if row.state != "PENDING":
@@ -322,6 +324,7 @@ _ANSWER: ReturningUpdate[Any] = (
         _ROW.state == "PENDING",
         _ROW.request_used_at.is_not(None),
         _ROW.expires_at > _NOW,
+        or_(_ROW.subscriber_id.is_(None), _ROW.subscriber_id == signed_in_subscriber()),
         exists(_SIGNED_IN),
     )
     .values(
@@ -332,7 +335,7 @@ _ANSWER: ReturningUpdate[Any] = (
     )
     .returning(_ROW.client_id, _ROW.subscriber_id, _ROW.redirect_uri, _ROW.params)
 )
-_STATE = select(_ROW.state, _ROW.request_used_at).where(_THIS)
+_STATE = select(_ROW.state, _ROW.request_used_at, _ROW.subscriber_id).where(_THIS)
 _REDEEM = (
     update(service_authorization)
     .where(

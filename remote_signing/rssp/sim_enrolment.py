@@ -188,6 +188,10 @@ class SimEnrolment(Enrolment):
         detail: dict[str, JsonValue] = {"factors": [known], "sim_serial": f"{serial:X}"}
         times = {"factor_id": factor_id, "checked_at": now, "created_at": now}
         self._store(
-            row, "credential.factors_added", values, detail, insert(sim_card).values(card | times)
+            row,
+            "credential.factors_added",
+            values,
+            detail,
+            lambda connection: connection.execute(insert(sim_card).values(card | times)),
         )
         return EnrolledSim(factor_id, card["operator"], card["certificate"])

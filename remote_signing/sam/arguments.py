@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from remote_signing.errors import InvalidInput
@@ -14,6 +15,7 @@ Arguments = dict[str, "JsonValue"]
 Answer = dict[str, object]
 
 MOST_HASHES = 1000
+_SERIAL = re.compile(r"[1-9a-f][0-9a-f]{0,39}")
 
 
 def text(arguments: Arguments, name: str, longest: int = 200) -> str:
@@ -48,3 +50,21 @@ def texts(arguments: Arguments, name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or len(values) > MOST_HASHES:
         raise InvalidInput(f"{name} is not a list of bounded length", parameter=name)
     return tuple(text({name: value}, name) for value in values)
+
+
+def serial_number(value: JsonValue) -> int:
+    """A certificate's serial number in hexadecimal: positive, 20 octets (RFC 5280 cl. 4.1.2.2)."""
+    if not isinstance(value, str) or _SERIAL.fullmatch(value) is None:
+        raise InvalidInput("not the serial number of a certificate", parameter="serial")
+    number = int(value, 16)
+    if number >> 159:
+        raise InvalidInput("a serial number of more than 20 octets", parameter="serial")
+    return number
+
+
+def number(arguments: Arguments, name: str) -> int:
+    """An integer argument, not negative; ``InvalidInput`` otherwise."""
+    value = arguments.get(name)
+    if type(value) is not int or value < 0:
+        raise InvalidInput(f"{name} is not a number", parameter=name)
+    return value

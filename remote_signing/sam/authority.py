@@ -168,6 +168,18 @@ def _extensions(
     issuer_key = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     qualifiers: list[str | x509.UserNotice] = [config.practice_statement_url]
     policy = x509.PolicyInformation(x509.ObjectIdentifier(config.policy_oid), qualifiers)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key)
+    return [
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (x509.SubjectKeyIdentifier.from_public_key(key), False),
+        (identifier, False),
+        (x509.CertificatePolicies([policy]), False),
+        *((extension, False) for extension in addresses(config)),
+    ]
+
+
+def addresses(config: AuthorityConfig) -> list[x509.ExtensionType]:
+    """Where a relying party finds the issuing authority's OCSP, certificate and CRL."""
     access = [
         x509.AccessDescription(method, x509.UniformResourceIdentifier(url))
         for method, url in (
@@ -178,12 +190,4 @@ def _extensions(
     points = [
         x509.DistributionPoint([x509.UniformResourceIdentifier(config.crl_url)], None, None, None)
     ]
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key)
-    return [
-        (x509.BasicConstraints(ca=False, path_length=None), True),
-        (x509.SubjectKeyIdentifier.from_public_key(key), False),
-        (identifier, False),
-        (x509.CertificatePolicies([policy]), False),
-        (x509.AuthorityInformationAccess(access), False),
-        (x509.CRLDistributionPoints(points), False),
-    ]
+    return [x509.AuthorityInformationAccess(access), x509.CRLDistributionPoints(points)]

@@ -110,13 +110,18 @@ class TlsConfig(_Section):
 
 
 class AuthorityConfig(_Section):
-    """What end-entity certificates of the embedded CA point to."""
+    """What certificates of the embedded CA point to, and how long what it says of them holds."""
 
     policy_oid: Oid
     practice_statement_url: Url
     crl_url: Url
     ocsp_url: Url
     issuer_url: Url
+    ocsp_seconds: int = Field(default=3600, ge=60, le=7 * 86400)
+    crl_seconds: int = Field(default=86400, ge=600, le=30 * 86400)
+    # ETSI EN 319 421 cl. 5.2, the baseline policy; an authority with a policy of its own names it.
+    timestamp_policy_oid: Oid = "0.4.0.2023.1.1"
+    timestamp_accuracy_ms: int = Field(default=1000, ge=1, le=60_000)
 
 
 class SimAnchorConfig(_Section):
@@ -170,6 +175,7 @@ class SamConfig(_Section):
     allowed_uids: frozenset[int]
     registration_keys: dict[str, RawKey]
     authority: AuthorityConfig
+    services_file: PlacedPath | None = None
     tls: TlsConfig | None = None
     sim: SimConfig | None = None
     health_port: int | None = Field(default=None, ge=0, le=65535)
@@ -185,6 +191,11 @@ class SamConfig(_Section):
         if len(set(names)) != len(names):
             raise ValueError("two nodes have the same name")
         return self
+
+    @property
+    def service_keys_file(self) -> Path:
+        """Keys of OCSP and time stamps, under the KEK: ``service-keys.json`` beside the cluster."""
+        return self.services_file or self.cluster_file.with_name("service-keys.json")
 
     def node(self, name: str) -> NodeConfig:
         """The node called ``name``."""

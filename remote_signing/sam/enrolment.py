@@ -21,7 +21,7 @@ from remote_signing.errors import InvalidInput, OrderInvalid, RecordRevoked
 from remote_signing.identifiers import is_id
 from remote_signing.sam import authority, orders
 from remote_signing.sam.activation import open_live
-from remote_signing.sam.arguments import MOST_HASHES, binary, text
+from remote_signing.sam.arguments import MOST_HASHES, binary, serial_number, text
 from remote_signing.sam.factors import (
     Question,
     check_pin_rules,
@@ -30,6 +30,7 @@ from remote_signing.sam.factors import (
     pin_factor,
     read_evidence,
 )
+from remote_signing.sam.revocation import certificate_entry
 from remote_signing.sam.sealed import (
     USUAL_CONSENT,
     Credential,
@@ -80,6 +81,7 @@ class Enrolment:
             "bind_factor": self._bind_factor,
             "drop_factor": self._drop_factor,
             "destroy": self._destroy,
+            "revoke": self._revoke,
             "unlock": self._unlock,
             "merge_revocations": self._merge_revocations,
         }
@@ -231,6 +233,14 @@ class Enrolment:
         credential = open_sealed(self._node, binary(arguments, "sealed"))
         _check_subject(order, credential)
         return {"number": self._revoked.add([credential.credential_id])}
+
+    def _revoke(self, arguments: Arguments) -> Answer:
+        """From here on the credential signs nothing, and its certificate is never good again."""
+        order = self._order(arguments, "revoke")
+        serial = serial_number(orders.text(order, "serial"))
+        not_after_ms = orders.integer(order, "not_after_ms", 0, 2**52)
+        gone = [orders.text(order, "credential_id"), certificate_entry(serial, not_after_ms)]
+        return {"number": self._revoked.add(gone)}
 
     def _unlock(self, arguments: Arguments) -> Answer:
         order = self._order(arguments, "unlock")

@@ -1,4 +1,4 @@
-"""The revocation list: ids of destroyed credentials and removed factors, which stay gone.
+"""The revocation list: destroyed credentials, removed factors, revoked certificates stay gone.
 
 An older sealed record put back into the database must not bring a factor back. The list only
 grows. It is two files in the SAM's state folder:
@@ -28,7 +28,7 @@ from remote_signing.sam.cluster import attested_document, open_attested
 from remote_signing.sam.durable import opened, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from hashlib import _Hash as Hash
     from pathlib import Path
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 DOMAIN = b"revocation-list"
 IDS_FILE, HEAD_FILE = "revoked.ids", "revoked.head"
 _INCOMING = "revoked.incoming"
+_CERTIFICATE = "cert:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class _Known:
     size: int = 0
     hash: Hash = field(default_factory=hashlib.sha256)
     ids: set[str] = field(default_factory=set)
+    certificates: dict[int, int] = field(default_factory=dict)
 
 
 class RevocationList:
@@ -83,6 +85,11 @@ class RevocationList:
         if not self._accepted or self._seen != self._file_state():
             with self._exclusive():
                 self._accept()
+
+    def certificates(self) -> Mapping[int, int]:
+        """Serial number → end (ms) of every certificate that an order has revoked."""
+        self.refresh()
+        return self._known.certificates
 
     def add(self, identifiers: Iterable[str]) -> int:
         """Put ``identifiers`` on the list; the number of the list that has them, durably."""
@@ -187,8 +194,12 @@ class RevocationList:
         if running.hexdigest() != head.sha256:
             raise RevocationListInvalid("the ids are not those that were signed")
         # In place: copying a million ids for each new one would cost more than all the rest.
-        known.ids.update(more.decode("ascii").splitlines())
-        return _Known(head.number, head.size, running, known.ids)
+        added = more.decode("ascii").splitlines()
+        known.ids.update(added)
+        known.certificates.update(
+            _certificate(each) for each in added if each.startswith(_CERTIFICATE)
+        )
+        return _Known(head.number, head.size, running, known.ids, known.certificates)
 
     def _head(self) -> _Head:
         try:
@@ -220,6 +231,16 @@ class RevocationList:
 def _head_of(content: dict[str, strict_json.JsonValue]) -> _Head:
     number, size = cast("int", content["number"]), cast("int", content["size"])
     return _Head(number, size, cast("str", content["sha256"]))
+
+
+def certificate_entry(serial: int, not_after_ms: int) -> str:
+    """What is put on the list for a revoked certificate."""
+    return f"{_CERTIFICATE}{serial:x}:{not_after_ms}"
+
+
+def _certificate(identifier: str) -> tuple[int, int]:
+    serial, not_after_ms = identifier.removeprefix(_CERTIFICATE).split(":")
+    return int(serial, 16), int(not_after_ms)
 
 
 def read_published(folder: Path) -> tuple[int, str]:

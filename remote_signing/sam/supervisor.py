@@ -39,6 +39,8 @@ _ENROLMENT_VERBS = frozenset(
         "bind_factor",
         "drop_factor",
         "destroy",
+        "revoke",
+        "sign_crl",
         "unlock",
         "merge_revocations",
     }

@@ -21,6 +21,7 @@ from remote_signing.clock import SystemClock
 from remote_signing.errors import HsmFault, InvalidInput, RemoteSigningError
 from remote_signing.sam.activation import Activation
 from remote_signing.sam.attempts import AttemptJournal
+from remote_signing.sam.certificate_status import CertificateStatus
 from remote_signing.sam.cluster import load_cluster
 from remote_signing.sam.config import load
 from remote_signing.sam.enrolment import Enrolment
@@ -28,7 +29,10 @@ from remote_signing.sam.factors import EvidenceCheck
 from remote_signing.sam.hsm import Node
 from remote_signing.sam.log import configure_logging
 from remote_signing.sam.revocation import RevocationList
+from remote_signing.sam.service_keys import ServiceKeys
 from remote_signing.sam.sim_consent import SimConsent
+from remote_signing.sam.steady_clock import SteadyClock
+from remote_signing.sam.timestamps import Timestamps
 from remote_signing.sap import MAX_LINE, encode_line
 
 if TYPE_CHECKING:
@@ -57,6 +61,10 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
     evidence = EvidenceCheck(node, journal, revoked, SimConsent.from_config(config.sim, issuer))
     activation = Activation(config, evidence, clock)
     enrolment = Enrolment(config, evidence, issuer, clock)
+    keys = ServiceKeys(config.service_keys_file, cluster, node)
+    status = CertificateStatus(config, node, keys, revoked, issuer, clock)
+    steady = SteadyClock(config.state_folder, clock)
+    timestamps = Timestamps(config.authority, keys, cluster.chain[0], steady)
 
     def canary(_arguments: Arguments) -> Answer:
         """Refused while the revocation list is not to be believed: then no key is used."""
@@ -64,7 +72,13 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
         revoked.refresh()
         return {"node": node.name}
 
-    return {**activation.verbs, **enrolment.verbs, "canary": canary}
+    return {
+        **activation.verbs,
+        **enrolment.verbs,
+        **status.verbs,
+        **timestamps.verbs,
+        "canary": canary,
+    }
 
 
 def answer(handlers: Mapping[str, Callable[[Arguments], Answer]], line: bytes) -> bytes:

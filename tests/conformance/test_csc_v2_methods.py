@@ -34,7 +34,7 @@ SCHEMA = json.loads((DATA / "csc_v2_derived.schema.json").read_text("utf-8"))["$
 ENDPOINTS = json.loads((DATA / "endpoints.json").read_text("utf-8"))
 NAMES = sorted({*ENDPOINTS["v1"], *ENDPOINTS["v2.0"], *ENDPOINTS["v2.2_added"]})
 SERVED = sorted(METHODS)
-PROTECTED = sorted(METHODS.keys() - {"info"})
+PROTECTED = sorted(METHODS.keys() - {"info", "auth/login"})
 AUTHORIZATION = "Malformed authorization header"
 
 
@@ -73,11 +73,11 @@ def test_info_needs_no_authorization_and_no_body(portal: CscPortal) -> None:
     members = fits(answer, "info.out.v2.2")
     assert members["specs"] == "2.2.0.0"
     assert members["name"] == "Ký số từ xa"
-    assert members["authType"] == ["oauth2code", "oauth2client"]
+    assert members["authType"] == ["basic", "oauth2code", "oauth2client"]
     assert members["oauth2"] == "https://rssp.example/"
     assert not {"oauth2Issuer", "oauth2Servers"} & members.keys()
     assert members["supportsRar"] is True
-    assert members["asynchronousOperationMode"] is False
+    assert members["asynchronousOperationMode"] is True
     assert members["supportedHashTypes"] == ["dtbsr"]
 
 
@@ -344,7 +344,7 @@ def info(portal: CscPortal, **members: Any) -> dict[str, Any]:
 
 def test_info_gives_the_leaf_and_no_details_by_default(portal: CscPortal) -> None:
     members = info(portal)
-    assert members["cert"].keys() == {"certificates"}
+    assert members["cert"].keys() == {"status", "certificates"}
     assert len(members["cert"]["certificates"]) == 1
     assert members["auth"] == {"mode": "oauth2code", "objects": []}
     assert members["SCAL"] == "2"
@@ -359,7 +359,7 @@ def test_info_gives_the_leaf_and_no_details_by_default(portal: CscPortal) -> Non
 
 
 def test_info_gives_no_certificate_when_none_is_wanted(portal: CscPortal) -> None:
-    assert info(portal, certificates="none")["cert"] == {}
+    assert info(portal, certificates="none")["cert"] == {"status": "valid"}
 
 
 def test_info_gives_the_chain_leaf_first(portal: CscPortal) -> None:
@@ -377,7 +377,7 @@ def test_info_tells_of_the_certificate(portal: CscPortal) -> None:
     assert int(members["serialNumber"], 16) == certificate.serial_number
     assert len(members["serialNumber"]) % 2 == 0
     assert members["validTo"] == certificate.not_valid_after_utc.strftime("%Y%m%d%H%M%SZ")
-    assert "status" not in members
+    assert members["status"] == "valid"
 
 
 def test_credential_token_shows_its_own_credential_only(portal: CscPortal) -> None:

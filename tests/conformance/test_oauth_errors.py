@@ -1,9 +1,10 @@
-"""Every row of the standard's error tables for the token and the revocation endpoint."""
+"""Every row of both versions' error tables for the token and the revocation endpoint."""
 
 from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,7 @@ METHODS = ("oauth2/token", "oauth2/revoke")
 
 
 class Row(NamedTuple):
+    version: str
     method: str
     case: str
     statuses: tuple[int, ...]
@@ -36,9 +38,12 @@ class Row(NamedTuple):
 
 
 ROWS = [
-    Row(method, case, tuple(status) if isinstance(status, list) else (status,), error, text)
+    Row(
+        version, method, case, tuple(status) if isinstance(status, list) else (status,), error, text
+    )
+    for version, methods in TABLE["cases"].items()
     for method in METHODS
-    for case, status, error, text in TABLE["cases"]["v2"][method]
+    for case, status, error, text in methods[method]
 ]
 
 
@@ -129,10 +134,11 @@ NEVER = {("oauth2/revoke", "unsupported")}
 @pytest.mark.parametrize(
     "row",
     [row for row in ROWS if (row.method, row.case) not in NEVER],
-    ids=lambda row: f"{row.method}: {row.case}",
+    ids=lambda row: f"{row.version} {row.method}: {row.case}",
 )
 def test_a_case_of_the_standard_is_answered_with_its_text(portal: OAuthPortal, row: Row) -> None:
-    response = SCENES[row.method, row.case](portal)
+    base = "/csc/v1" if row.version == "v1" else ""
+    response = SCENES[row.method, row.case](replace(portal, base=base))
     assert response.status_code in row.statuses, response.text
     assert response.json() == {"error": row.error, "error_description": row.text}
     assert response.headers["content-type"].startswith("application/json")

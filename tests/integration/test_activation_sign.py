@@ -205,10 +205,10 @@ def test_the_activation_stays_usable_when_no_signature_came(
 
 
 def test_pss_parameters_make_another_request(world: World) -> None:
-    use = world.use(world.token())
-    plain = activation_sign.check(use)
+    token = world.token()
+    plain = activation_sign.check(world.use(token))
     other = activation_sign.check(
-        world.use(use.ticket, sign_algo="1.2.840.113549.1.1.10", hash_algorithm_oid=SHA256_OID)
+        world.use(token, sign_algo="1.2.840.113549.1.1.10", hash_algorithm_oid=SHA256_OID)
     )
     assert plain.key != other.key
 

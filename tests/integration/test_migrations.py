@@ -145,3 +145,55 @@ def test_a_strange_role_is_refused(postgres_server: PostgresServer, role: str) -
     with pytest.raises(InvalidInput):
         migrations.upgrade(url, role)
     postgres_server.drop(url)
+
+
+def test_certificates_of_before_are_listed_unless_another_authority_made_them(
+    database_url: str, database: Database
+) -> None:
+    migrations.upgrade(database_url, revision="0001")
+    add_certified(database, "1", '{"certificate_sha256":"x","validity_days":30}')
+    add_certified(database, "2", '{"certificate_sha256":"x"}')  # installed, not issued here
+    migrations.upgrade(database_url)
+    rows = database.all(text("SELECT serial, credential_id, state FROM issued_certificate"))
+    assert [tuple(row) for row in rows] == [("A1", "1" * 26, "good")]
+
+
+_ROWS = (
+    "INSERT INTO agency (id, name) VALUES (:id, 'x')",
+    """
+    INSERT INTO subscriber
+        (id, kind, agency_id, full_name, username, password_hash, created_at)
+    VALUES (:id, 'person', :id, 'x', :name, 'x', 1)
+    """,
+    """
+    INSERT INTO credential
+        (id, subscriber_id, algorithm, state, scal, multisign, auth_mode, factors, certificate,
+        certificate_serial, not_before, not_after, public_key, sealed, sealed_version,
+        attempt_limit, created_at)
+    VALUES (:id, :id, 'p256', 'enabled', '2', 1, 'oauth2code', '[]', :bytes,
+        :serial, 1, 2, :bytes, :bytes, 1, 5, 1)
+    """,
+    """
+    INSERT INTO audit_event (at, kind, actor, subscriber_id, credential_id, detail)
+    VALUES (1, 'credential.certified', 'ra', :id, :id, :detail)
+    """,
+)
+
+
+def add_certified(database: Database, name: str, detail: str) -> None:
+    """A credential with a certificate as the first revision has it, and its event."""
+    its_id = name * 26
+    for statement in _ROWS:
+        values = {
+            "id": its_id,
+            "name": name,
+            "bytes": b"x",
+            "serial": f"A{name}",
+            "detail": detail,
+        }
+        used = {
+            key: value
+            for key, value in values.items()
+            if f":{key}," in statement or f":{key})" in statement
+        }
+        database.run(text(statement), used)

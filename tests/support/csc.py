@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import service_tokens
-from remote_signing.rssp.csc.v2.routes import router
+from remote_signing.rssp import clients, service_tokens
+from remote_signing.rssp.config import CscConfig
+from remote_signing.rssp.csc.v1 import routes as v1
+from remote_signing.rssp.csc.v2 import routes as v2
 from remote_signing.rssp.edge.middleware import install
+from remote_signing.rssp.oauth import routes as oauth
 from remote_signing.rssp.service_tokens import Holder
 from tests.support.asgi import call
 from tests.support.world import ECDSA_SHA256, PORTAL, SHA256, digest
@@ -23,13 +26,17 @@ if TYPE_CHECKING:
     from tests.support.world import World
 
 DOCUMENT = "quyết định.pdf"
+LOGIN = "direct"
+"""The client of those who sign in with a password."""
 
 
 def application(services: Services) -> FastAPI:
-    """The CSC API and the edge, nothing else."""
+    """The CSC API with the authorization server and the edge, nothing else."""
     app = FastAPI(openapi_url=None)
     app.state.services = services
-    app.include_router(router)
+    app.include_router(oauth.router)
+    app.include_router(v1.router)
+    app.include_router(v2.router)
     install(app)
     return app
 
@@ -44,10 +51,28 @@ class CscPortal:
 
     world: World
     app: FastAPI
+    version: str = "v2"
 
     @classmethod
-    def at(cls, world: World) -> CscPortal:
-        return cls(world, application(world.services))
+    def at(cls, world: World, version: str = "v2", **csc: Any) -> CscPortal:
+        """With logins, and what else ``csc`` says (the configuration's table of that name)."""
+        settings = CscConfig(**({"login_client": LOGIN} | csc))
+        config = replace(world.services.config, csc=settings)
+        world.services = replace(world.services, config=config)
+        if world.services.clients.get(LOGIN) is None:
+            new = clients.NewClient(
+                client_id=LOGIN,
+                name="Truy cập trực tiếp",
+                auth_method="client_secret_basic",
+                grant_types=("client_credentials",),
+            )
+            clients.register(world.database, world.clock, new)
+            world.clock.advance(5)  # the directory keeps for so long that there was none
+        return cls(world, application(world.services), version)
+
+    def at_version(self, version: str) -> CscPortal:
+        """The same portal, speaking another version."""
+        return replace(self, version=version)
 
     def post(
         self, method: str, body: object = None, token: str = "", **options: Any
@@ -56,7 +81,7 @@ class CscPortal:
         return self.raw("POST", method, json=body or {}, headers=headers, **options)
 
     def raw(self, http_method: str, method: str, **options: Any) -> httpx.Response:
-        return call(self.app, http_method, f"/csc/v2/{method}", **options)
+        return call(self.app, http_method, f"/csc/{self.version}/{method}", **options)
 
     def user_token(self, **changes: Any) -> str:
         """A service token of the signer."""

@@ -13,6 +13,7 @@ import hmac
 import json
 import time
 from collections import defaultdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyotp
@@ -35,13 +36,27 @@ from remote_signing.errors import (
     SealBroken,
 )
 from remote_signing.identifiers import new_id
-from remote_signing.sap import Activated, Challenge, CreatedCredential, Resealed, SamStatus, Signed
+from remote_signing.sap import (
+    Activated,
+    Challenge,
+    CreatedCredential,
+    Resealed,
+    SamStatus,
+    Signed,
+    SignedCrl,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from remote_signing.clock import Clock
-    from remote_signing.sap import ChallengeRequest, Evidence, Order, SignRequest
+    from remote_signing.sap import (
+        ChallengeRequest,
+        Evidence,
+        Order,
+        RevokedCertificate,
+        SignRequest,
+    )
 
 SAD_LIFETIME_MS = 300_000
 _SEAL_KEY = b"only for tests"
@@ -247,6 +262,28 @@ class FakeSam:
         self.revoked.add(unseal(sealed)["credential_id"])
         self._leave("destroy")
         return len(self.revoked)
+
+    def revoke(self, order: Order) -> int:
+        self._enter("revoke")
+        self.revoked.add(_payload(order)["credential_id"])
+        self._leave("revoke")
+        return len(self.revoked)
+
+    def sign_crl(self, revoked: Sequence[RevokedCertificate]) -> SignedCrl:
+        """Numbers are the time's, as the real ones are; ``before_answer`` may change things."""
+        self._enter("sign_crl")
+        number = time.time_ns()
+        now = as_datetime(self._clock.now_ms())
+        builder = (
+            x509.CertificateRevocationListBuilder(_ISSUER, now, now + timedelta(days=1))
+        ).add_extension(x509.CRLNumber(number), critical=False)
+        for each in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(each.serial)
+            entry = entry.revocation_date(as_datetime(each.at_ms))
+            builder = builder.add_revoked_certificate(entry.build())
+        crl = builder.sign(_ISSUER_KEY, hashes.SHA256()).public_bytes(_DER)
+        self._leave("sign_crl")
+        return SignedCrl(crl, number)
 
     def unlock(self, order: Order) -> None:
         self._enter("unlock")

@@ -81,6 +81,12 @@ def _any_of(value: object, wanted: list[dict[str, Any]], at: str) -> list[str]:
     return [] if any(not mistakes(value, schema) for schema in wanted) else [f"{at}: anyOf"]
 
 
+def _dependent(value: object, wanted: dict[str, list[str]], at: str) -> list[str]:
+    members = value if isinstance(value, dict) else {}
+    needed = [name for first, names in wanted.items() if first in members for name in names]
+    return [f"{at}: {name} is missing" for name in needed if name not in members]
+
+
 def _says(text: str, *, holds: bool) -> list[str]:
     return [] if holds else [text]
 
@@ -94,6 +100,8 @@ _CHECKS: dict[str, Any] = {
     "pattern": _pattern,
     "oneOf": _one_of,
     "anyOf": _any_of,
+    "dependentRequired": _dependent,
+    "minLength": lambda value, wanted, at: _says(f"{at}: short", holds=len(value) >= wanted),
     "not": lambda value, wanted, at: _says(f"{at}: not", holds=bool(mistakes(value, wanted))),
     "enum": lambda value, wanted, at: _says(f"{at}: {value!r}: enum", holds=value in wanted),
     "const": lambda value, wanted, at: _says(f"{at}: {value!r}: const", holds=value == wanted),

@@ -69,6 +69,7 @@ class OAuthPortal:
     key: ECKey = field(default_factory=new_key)
     dpop_key: ECKey = field(default_factory=new_key)
     secret: str | None = None
+    base: str = ""  # "/csc/v1" for the addresses of v1, which has no PAR
 
     @classmethod
     def at(cls, world: World, client_id: str = "oauth-portal", **changes: Any) -> OAuthPortal:
@@ -139,7 +140,8 @@ class OAuthPortal:
 
     def post(self, endpoint: str, form: Members, **options: Any) -> httpx.Response:
         """POST ``form`` as it is."""
-        return call(self.app, "POST", f"/oauth2/{endpoint}", data=form, **options)
+        base = "" if endpoint == "pushed_authorize" else self.base
+        return call(self.app, "POST", f"{base}/oauth2/{endpoint}", data=form, **options)
 
     def raw(self, endpoint: str, body: str | bytes, **headers: str) -> httpx.Response:
         """POST the bytes of a form."""

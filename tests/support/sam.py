@@ -15,12 +15,18 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remote_signing.clock import SystemClock
 from remote_signing.errors import SamUnavailable
-from remote_signing.sam.ceremony import AuthorityNames, Foundation, initialise
-from remote_signing.sam.config import NodeConfig
+from remote_signing.sam.ceremony import (
+    AuthorityNames,
+    Foundation,
+    Services,
+    certify_services,
+    initialise,
+)
+from remote_signing.sam.config import AuthorityConfig, NodeConfig
 from remote_signing.sap import SapClient, UnixAddress
 
 if TYPE_CHECKING:
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
 
     from remote_signing.sam.softhsm import DevelopmentToken
 
-POLICY = {
+POLICY: dict[str, Any] = {
     "policy_oid": "1.3.6.1.4.1.55555.1.1",
     "practice_statement_url": "http://pki.example/cps",
     "crl_url": "http://pki.example/issuing.crl",
@@ -77,7 +83,22 @@ def found_cluster(tokens: Sequence[DevelopmentToken], folder: Path) -> Path:
         operators=("Em",),
     )
     initialise(plan, SystemClock())
+    certify(plan.nodes[0], locks, folder / "ceremony")
     return folder / "ceremony" / "cluster.json"
+
+
+def certify(node: NodeConfig, locks: Path, folder: Path, **changes: Any) -> None:
+    """Keys for OCSP and time stamps beside the cluster file in ``folder``."""
+    plan = Services(
+        node=node,
+        lock_folder=locks,
+        cluster_file=folder / "cluster.json",
+        services_file=folder / "service-keys.json",
+        authority=AuthorityConfig(**POLICY),
+        transcript_file=folder / "services-transcript.json",
+        operators=("Em",),
+    )
+    certify_services(replace(plan, **changes), SystemClock())
 
 
 def copied(token: DevelopmentToken, folder: Path) -> DevelopmentToken:

@@ -42,6 +42,9 @@ class ActiveKey:
     def private_key_for_csr(self) -> PrivateKeyTypes:
         return self._key
 
+    def sign(self, scheme: SignatureScheme, digest: bytes) -> bytes:
+        return self.sign_many(scheme, [digest])[0]
+
     def sign_many(self, scheme: SignatureScheme, digests: Sequence[bytes]) -> list[bytes]:
         prehashed = utils.Prehashed(scheme.digest.hash)
         if isinstance(self._key, ec.EllipticCurvePrivateKey):

@@ -60,6 +60,7 @@ def configuration(url: str, folder: Path | None = None, **tables: dict[str, Any]
         "urls": {"issuer": "https://rssp.example", "consent": "https://consent.example"},
         "database": {"url": url},
         "sam": {"socket": "sap.sock"},
+        "policy": {"certificate_policies": ["1.3.6.1.4.1.55555.1.1"]},
     }
     for name, values in tables.items():
         members[name] = members.get(name, {}) | values

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Kind: TypeAlias = Literal["string", "integer", "array", "boolean"]
+Kind: TypeAlias = Literal["string", "integer", "array", "boolean", "object"]
 
 
 class CscError(Exception):
@@ -56,6 +56,8 @@ MALFORMED_BODY = (
     "The request body is not a JSON object in UTF-8, names a member twice, is nested too deeply,"
     " or holds NaN, NUL, half a surrogate pair or a number out of range"
 )
+MALFORMED_HEADER = "Malformed authorization header"
+AUTHENTICATION = "An error occurred during authentication process"
 ACCESS_DENIED = "The user, authorization server or remote service denied the request."
 TEMPORARILY_UNAVAILABLE = (
     "The authorization server is currently unable to handle the request due to a temporary"
@@ -128,6 +130,8 @@ _CREDENTIAL_ID = _text("Invalid parameter credentialID")
 _SAD = _text("Invalid parameter SAD")
 _SAD_EXPIRED = _text("SAD expired")
 _HANDLE = _text("Invalid parameter handle")
+_NOT_AUTHORISED = _text("Hash is not authorized by the SAD")
+_REFRESH_TOKEN = _text("Invalid refresh_token")
 
 Rows: TypeAlias = Mapping[type[errors.RemoteSigningError], Callable[[], CscError]]
 
@@ -156,6 +160,17 @@ METHODS: Mapping[str, Rows] = {
         errors.ActivationDenied: invalid_authentication_data,
         errors.ActivationExpired: invalid_authentication_data,
     },
+    "auth/login": {
+        errors.SignInRefused: lambda: CscError(AUTHENTICATION, error="authentication_error"),
+        errors.AccessRefused: _REFRESH_TOKEN,
+        errors.ReplayDetected: _REFRESH_TOKEN,
+    },
+    "credentials/extendTransaction": {
+        errors.SadInvalid: _SAD,
+        errors.SadExpired: _SAD_EXPIRED,
+        errors.HashNotAuthorised: _NOT_AUTHORISED,
+    },
+    "signatures/signPolling": {errors.ActivationUnknown: _text("Invalid parameter requestID")},
     "signatures/signHash": {
         errors.SadInvalid: _SAD,
         errors.SadExpired: _SAD_EXPIRED,
@@ -163,7 +178,7 @@ METHODS: Mapping[str, Rows] = {
         errors.ActivationConflict: _SAD,
         errors.ActivationExpired: _SAD_EXPIRED,
         errors.TooManySignatures: _SAD,  # used up
-        errors.HashNotAuthorised: _text("Hash is not authorized by the SAD"),
+        errors.HashNotAuthorised: _NOT_AUTHORISED,
         errors.EvidenceInvalid: lambda: CscError("The OTP is invalid", error="invalid_otp"),
     },
 }
@@ -203,7 +218,7 @@ _TOKEN_TEXTS = {
 def _bearer_refused(error: BearerRefused) -> CscError:
     """The header is not ``Bearer [token]`` (400), or the token is not good (401, RFC 6750)."""
     if error.challenge is None:
-        return CscError("Malformed authorization header")
+        return CscError(MALFORMED_HEADER)
     return CscError(
         _TOKEN_TEXTS[error.reason],
         error=error.reason,
@@ -223,4 +238,6 @@ def _named_parameter(error: RemoteSigningError) -> CscError | None:
         return missing("string", name)
     if name == "numSignatures":
         return CscError("Invalid value for parameter numSignatures")
+    if error.public.get("bounds"):
+        return CscError(f"Out of bounds parameter {name}")
     return invalid(name)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MEDIA_TYPE = "application/json"
+NO_CONTENT = 204
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _FROM_URL = str.maketrans("-_", "+/")
@@ -21,7 +22,12 @@ _FROM_URL = str.maketrans("-_", "+/")
 def answer(
     members: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON answer. A member that has no value is left out by the caller, never null."""
+    """A JSON answer. A member that has no value is left out by the caller, never null.
+
+    204 has no body: there is nothing to tell.
+    """
+    if status == NO_CONTENT:
+        return Response(status_code=status, headers=dict(headers or {}))
     text = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Response(text, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -31,11 +37,14 @@ def encode(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def decode(text: str) -> bytes | None:
+def decode(text: str, *, strict: bool = False) -> bytes | None:
     """The bytes of base64 in either alphabet, padded or not; None when ``text`` is neither.
 
-    Clients send all four spellings, so hashes are compared as bytes, never as text.
+    Clients send all four spellings, so hashes are compared as bytes, never as text. ``strict``
+    takes the standard's alone: the first alphabet, padded.
     """
+    if strict and (len(text) % 4 or "-" in text or "_" in text):
+        return None
     text = text.translate(_FROM_URL)
     if _BASE64.fullmatch(text) is None:
         return None

@@ -101,6 +101,6 @@ def _single_slash(scope: Scope) -> None:
     slash; known clients put a slash of their own between them (docs/csc-divergences.md).
     """
     path: str = scope["path"]
-    if path.startswith("//oauth2/"):
-        scope["path"] = path[1:]
-        scope["raw_path"] = path[1:].encode("utf-8")
+    if path.startswith(("//oauth2/", "/csc/v1//oauth2/")):
+        scope["path"] = path.replace("//", "/", 1)
+        scope["raw_path"] = scope["path"].encode("utf-8")

@@ -27,7 +27,10 @@ _FOLDER = Path(__file__).parent
 _LOCK = 0x5245_4D4F_5445  # any number that nothing else in the database locks
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 # What the service's own role may do. It may never change or remove a line of the audit table.
-_CHANGES = ("agency", "subscriber", "credential", "oauth_client", "sim_card")
+_CHANGES = (
+    *("agency", "subscriber", "credential", "oauth_client", "credential_request", "sim_card"),
+    *("issued_certificate", "certificate_list"),
+)
 _PRUNES = (
     "signature_activation",
     "service_authorization",
@@ -36,6 +39,7 @@ _PRUNES = (
     "login_session",
     "replay",
     "sim_transaction",
+    "signing_job",
 )
 
 

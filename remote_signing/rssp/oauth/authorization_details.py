@@ -40,15 +40,17 @@ _SHOWN = "documentDigests"
 class CredentialRequest:
     """What a client asks a signer to consent to, whatever way it was written.
 
-    ``details`` are the authorization_details as received, None when there were none.
+    ``credential_id`` None: any credential with the ``qualifier``. ``details`` are the
+    authorization_details as received, None when there were none.
     """
 
-    credential_id: str
+    credential_id: str | None
     hash_algorithm: str | None
     hashes: tuple[bytes, ...]
     num_signatures: int
     labels: tuple[str | None, ...] = ()
     details: JsonValue = None
+    qualifier: str | None = None
 
 
 def read(text: str) -> CredentialRequest:
@@ -69,12 +71,13 @@ def read(text: str) -> CredentialRequest:
     objects = [_object(document, _SHOWN, _DOCUMENT_MEMBERS) for document in documents]
     hashes = tuple(_hash(document) for document in objects)
     return CredentialRequest(
-        credential_id=_text(members, "credentialID"),
+        credential_id=_credential_id(members),
         hash_algorithm=_hash_algorithm(members, hashes),
         hashes=hashes,
         num_signatures=_num_signatures(members, len(hashes)),
         labels=tuple(_label(document) for document in objects),
         details=details,
+        qualifier=_optional_text(members, "signatureQualifier"),
     )
 
 
@@ -101,6 +104,17 @@ def _object(value: JsonValue, name: str, known: frozenset[str]) -> dict[str, Jso
     if not isinstance(value, dict) or not value.keys() <= known:
         raise invalid_details(name)
     return {key: member for key, member in value.items() if member is not None}
+
+
+def _credential_id(members: dict[str, JsonValue]) -> str | None:
+    """It may be missing only beside a ``signatureQualifier``."""
+    if "credentialID" in members or "signatureQualifier" not in members:
+        return _text(members, "credentialID")
+    return None
+
+
+def _optional_text(members: dict[str, JsonValue], name: str) -> str | None:
+    return _text(members, name) if name in members else None
 
 
 def _text(members: dict[str, JsonValue], name: str) -> str:

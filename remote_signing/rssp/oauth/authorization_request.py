@@ -7,14 +7,14 @@ refused. Without scope and details a request is for scope ``service``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from remote_signing import algorithms
 from remote_signing.identifiers import Ticket
-from remote_signing.rssp import activation, dpop, service_authorization
+from remote_signing.rssp import activation, credentials, dpop, service_authorization
 from remote_signing.rssp.activation_model import Channel, NewActivation
-from remote_signing.rssp.oauth import authorization_details, base64_text
+from remote_signing.rssp.oauth import account_token, authorization_details, base64_text
 from remote_signing.rssp.oauth.authorization_details import CredentialRequest
 from remote_signing.rssp.oauth.errors import (
     INVALID_SCOPE,
@@ -41,6 +41,7 @@ URN: Final = "urn:ietf:params:oauth:request_uri:"
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,5}")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")
+_SHA2 = {32: "sha256", 48: "sha384", 64: "sha512"}  # bytes of a digest
 _LONGEST = {"state": 255, "description": 500, "clientData": 2000}
 
 
@@ -79,9 +80,10 @@ def redirect_uri(client: Client, parameters: Parameters) -> str:
     return asked
 
 
-def read(client: Client, parameters: Parameters, to: str) -> Asked:
+def read(services: Services, client: Client, parameters: Parameters, to: str) -> Asked:
     """What ``client`` asks, with the answer going ``to`` that address.
 
+    No statement, but two for an ``account_token`` and one for a ``signatureQualifier``.
     Errors: :class:`OAuthRefused`.
     """
     _check_client(client, parameters)
@@ -96,7 +98,9 @@ def read(client: Client, parameters: Parameters, to: str) -> Asked:
         raise missing("dpop_jkt")
     if jkt is not None and not dpop.is_thumbprint(jkt):
         raise invalid("dpop_jkt")
-    if _scope(client, parameters) == "service":
+    scope = _scope(client, parameters)
+    account = account_token.subject(services, client, parameters.get("account_token"))
+    if scope == "service":
         return NewServiceRequest(
             client_id=client.client_id,
             redirect_uri=to,
@@ -105,8 +109,16 @@ def read(client: Client, parameters: Parameters, to: str) -> Asked:
             dpop_jkt=jkt,
             lang=_language(parameters),
             description=parameters.get("description"),
+            subscriber_id=account,
         )
-    return _activation(client, parameters, to, challenge)
+    new = _activation(services, parameters, account)
+    return replace(
+        new,
+        client_id=client.client_id,
+        redirect_uri=to,
+        code_challenge=challenge,
+        dpop_jkt=jkt,
+    )
 
 
 def submit(services: Services, asked: Asked) -> Submitted:
@@ -182,12 +194,12 @@ def _language(parameters: Parameters) -> str | None:
     return tag if _LANGUAGE.fullmatch(tag) else None
 
 
-def _activation(client: Client, parameters: Parameters, to: str, challenge: str) -> NewActivation:
+def _activation(services: Services, parameters: Parameters, account: str | None) -> NewActivation:
     details = parameters.get("authorization_details")
     asked = authorization_details.read(details) if details else _by_parameters(parameters)
     return NewActivation(
-        credential_id=asked.credential_id,
-        client_id=client.client_id,
+        credential_id=_chosen(services, asked, account),
+        client_id="",
         channel=Channel.OAUTH,
         hash_algorithm=asked.hash_algorithm,
         hashes=asked.hashes,
@@ -196,19 +208,35 @@ def _activation(client: Client, parameters: Parameters, to: str, challenge: str)
         description=parameters.get("description"),
         client_data=parameters.get("clientData"),
         lang=_language(parameters),
-        redirect_uri=to,
         oauth_state=parameters.get("state"),
-        code_challenge=challenge,
-        dpop_jkt=parameters.get("dpop_jkt"),
         authorization_details=asked.details,
+        subscriber_id=account,
     )
+
+
+def _chosen(services: Services, asked: CredentialRequest, account: str | None) -> str:
+    """The credential, named or, for a signer who is known, found by what its signatures are.
+
+    Without an ``account_token`` nobody knows yet who will sign in, and the challenge that the
+    signer is shown binds one credential.
+    """
+    if asked.credential_id is not None:
+        return asked.credential_id
+    if account is None:
+        raise missing("credentialID")
+    found = None
+    if asked.qualifier == services.config.csc.signature_qualifier:
+        found = credentials.newest_usable(services.database, account, services.now_ms())
+    if found is None:
+        raise invalid("signatureQualifier")
+    return found.id
 
 
 def _by_parameters(parameters: Parameters) -> CredentialRequest:
     """The request in CSC's own parameters of scope ``credential``."""
     credential_id = parameters.get("credentialID")
-    if credential_id is None:
-        # Choosing a credential by signatureQualifier is not offered.
+    qualifier = parameters.get("signatureQualifier")
+    if credential_id is None and qualifier is None:
         raise missing("credentialID")
     count = parameters.get("numSignatures")
     if count is None:
@@ -216,18 +244,25 @@ def _by_parameters(parameters: Parameters) -> CredentialRequest:
     if _COUNT.fullmatch(count) is None:
         raise invalid("numSignatures")
     hashes, algorithm = _hashes(parameters)
-    return CredentialRequest(credential_id, algorithm, hashes, int(count))
+    return CredentialRequest(credential_id, algorithm, hashes, int(count), qualifier=qualifier)
 
 
 def _hashes(parameters: Parameters) -> tuple[tuple[bytes, ...], str | None]:
-    text = parameters.get("hashes")
+    """``hashes`` with their algorithm, or v1's ``hash``, whose length tells the algorithm."""
+    name = "hashes" if "hashes" in parameters else "hash"
+    text = parameters.get(name)
     if text is None:
         return (), None
-    oid = parameters.get("hashAlgorithmOID")
-    if oid is None:
-        raise missing("hashAlgorithmOID")
     decoded = [base64_text.decode(part) for part in text.split(",")]
     hashes = tuple(value for value in decoded if value)
     if len(hashes) != len(decoded):
-        raise invalid("hashes")
-    return hashes, algorithms.digest_by_oid(oid).name
+        raise invalid(name)
+    oid = parameters.get("hashAlgorithmOID")
+    if oid is not None:
+        return hashes, algorithms.digest_by_oid(oid).name
+    if name == "hashes":
+        raise missing("hashAlgorithmOID")
+    algorithm = _SHA2.get(len(hashes[0]))
+    if algorithm is None:
+        raise invalid("hash")
+    return hashes, algorithm

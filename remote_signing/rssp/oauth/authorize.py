@@ -74,10 +74,11 @@ class Authorization(Endpoint):
 
     def _ask(self, client: Client, visit: HttpRequest, to: str) -> Answer:
         """A request that was not pushed: allowed for scope ``service``, and for old clients."""
-        asked = authorization_request.read(client, visit.parameters, to)
+        services = self._server.services
+        asked = authorization_request.read(services, client, visit.parameters, to)
         if isinstance(asked, NewActivation) and client.par_required:
             raise OAuthRefused("invalid_request", "Pushed authorization request required")
-        submitted = authorization_request.submit(self._server.services, asked)
+        submitted = authorization_request.submit(services, asked)
         return self._open(client, submitted.request_uri)
 
     def _open_once(self, visit: HttpRequest, client: Client, request_uri: str) -> Answer:

@@ -83,10 +83,14 @@ class Grant(BaseGrant, TokenEndpointMixin):
         return value
 
     def answer(self, token: str, expires_in: int, scope: str) -> dict[str, object]:
-        """RFC 6749 cl. 5.1; the type tells whether the token is bound (RFC 9449 cl. 5)."""
+        """RFC 6749 cl. 5.1; the type tells whether the token is bound (RFC 9449 cl. 5).
+
+        In v1 of the CSC API (cl. 8.3.3) a token of scope ``credential`` is of the type ``SAD``.
+        """
+        unbound = "SAD" if self.http.is_v1 and scope == "credential" else "Bearer"
         return {
             "access_token": token,
-            "token_type": "DPoP" if self.holder.jkt else "Bearer",
+            "token_type": "DPoP" if self.holder.jkt else unbound,
             "expires_in": expires_in,
             "scope": scope,
         }
@@ -186,7 +190,9 @@ class RefreshToken(Grant):
     def create_token_response(self) -> Answer:
         """Use the token up; a used one that comes again ends its whole family."""
         # CSC's sample writes refreshToken, its table refresh_token.
-        names = [name for name in ("refresh_token", "refreshToken") if self.http.get(name)]
+        strict = self.services.config.csc.strict
+        known = ("refresh_token",) if strict else ("refresh_token", "refreshToken")
+        names = [name for name in known if self.http.get(name)]
         if len(names) > 1:
             raise malformed()
         if not names:

@@ -41,7 +41,7 @@ class PushedAuthorization(Endpoint):
         if jkt is not None and parameters.setdefault("dpop_jkt", jkt) != jkt:
             raise invalid("dpop_jkt")
         with told_by(REQUEST):
-            asked = authorization_request.read(client, parameters, to)
+            asked = authorization_request.read(services, client, parameters, to)
             submitted = authorization_request.submit(services, asked)
         body = {"request_uri": submitted.request_uri, "expires_in": submitted.expires_in}
         if submitted.verification_code is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.client_certificate import ClientCertificate
     from remote_signing.rssp.deps import Services
+
+
+V1_PREFIX: Final = "/csc/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,11 @@ class HttpRequest(OAuth2Request):
     def form(self) -> dict[str, str]:
         """The parameters; authlib's name for them."""
         return self.parameters
+
+    @property
+    def is_v1(self) -> bool:
+        """Whether it came to the addresses that ``info`` of CSC API v1 names."""
+        return urlsplit(self.uri).path.startswith(V1_PREFIX)
 
     def get(self, name: str) -> str | None:
         """A parameter, or None."""

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from remote_signing.errors import InvalidInput
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads it at run time
 from remote_signing.rssp.oauth import metadata
-from remote_signing.rssp.oauth.request import read
+from remote_signing.rssp.oauth.request import V1_PREFIX, read
 from remote_signing.rssp.oauth.server import Server
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-c
 
 
 @router.get("/oauth2/authorize")
+@router.get(f"{V1_PREFIX}/oauth2/authorize", include_in_schema=False)
 async def authorize(request: Request, services: ServicesDep) -> Response:
     """RFC 6749 cl. 3.1. For browsers: 303 to the consent page."""
     return await _answer("authorize", request, services)
@@ -37,15 +38,19 @@ async def pushed_authorize(request: Request, services: ServicesDep) -> Response:
 
 
 @router.post("/oauth2/token")
+@router.post(f"{V1_PREFIX}/oauth2/token", include_in_schema=False)
 async def token(request: Request, services: ServicesDep) -> Response:
     """RFC 6749 cl. 3.2."""
     return await _answer("token", request, services)
 
 
 @router.post("/oauth2/revoke")
+@router.post(f"{V1_PREFIX}/oauth2/revoke", include_in_schema=False)
 @router.post("/revoke", include_in_schema=False)  # where a known client library looks for it
 async def revoke(request: Request, services: ServicesDep) -> Response:
     """RFC 7009: 204."""
+    if services.config.csc.strict and request.url.path == "/revoke":
+        raise HTTPException(404)
     return await _answer("revoke", request, services)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
 
 from remote_signing import strict_json
 from remote_signing.algorithms import algorithm_named
@@ -33,13 +34,15 @@ from remote_signing.sam.ceremony.package import (
     write_share,
 )
 from remote_signing.sam.ceremony.refusal import CeremonyRefused
-from remote_signing.sam.config import NodeConfig
+from remote_signing.sam.ceremony.service_certificates import root_crl, service_certificate
+from remote_signing.sam.config import AuthorityConfig, NodeConfig
 from remote_signing.sam.hsm import Node
 from remote_signing.sam.hsm.bench import measure
 from remote_signing.sam.hsm.custody import Custody, WrappedKey
 from remote_signing.sam.hsm.recovery import Shares, new_share, share_check
 from remote_signing.sam.hsm.session import TokenSession
 from remote_signing.sam.hsm.templates import MAC
+from remote_signing.sam.service_keys import PURPOSES
 from remote_signing.sap import MAX_LINE, b64, encode_line, unb64
 
 if TYPE_CHECKING:
@@ -178,6 +181,34 @@ class Steps:
             "root": b64(root.public_bytes(Encoding.DER)),
             "issuing": b64(issuing.public_bytes(Encoding.DER)),
         }
+
+    # Services
+
+    def certify_services(
+        self, authority: Members, algorithm: str, issuing: str, root: str, now_ms: int
+    ) -> Answer:
+        """New keys under the KEK for OCSP and time stamps, their certificates, the root's CRL."""
+        config = AuthorityConfig.model_validate(authority)
+        issuer = load_der_x509_certificate(unb64(issuing, "issuing"))
+        issuing_key = self._node.authority_key("rs-ca-issuing")
+        keys = {}
+        for purpose in PURPOSES:
+            key = self._node.generate(algorithm_named(algorithm))
+            certificate = service_certificate(
+                purpose, config, issuer, issuing_key, key.public_key, now_ms
+            )
+            keys[purpose] = {
+                "algorithm": algorithm,
+                "wrapped": b64(key.wrapped),
+                "public_key": b64(key.public_key),
+                "certificate": b64(certificate.public_bytes(Encoding.DER)),
+            }
+        crl = root_crl(
+            load_der_x509_certificate(unb64(root, "root")),
+            self._node.authority_key("rs-ca-root"),
+            now_ms,
+        )
+        return {"keys": keys, "root_crl": b64(crl.public_bytes(Encoding.DER))}
 
     # Joining
 

@@ -1,4 +1,7 @@
-"""``credentials/*`` of CSC API v2: list, info, authorize, authorizeCheck (cl. 11.6 to 11.9)."""
+"""``credentials/*`` of CSC API v2: list, info, authorize, authorizeCheck, getChallenge.
+
+CSC API v2.2 cl. 11.6 to 11.10. What v1 has of them is the same, behind another wire.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,12 @@ if TYPE_CHECKING:
     from remote_signing.rssp.activation import Requested, SadIssued
     from remote_signing.rssp.bearer import Caller
     from remote_signing.rssp.credentials import CredentialView
-    from remote_signing.rssp.csc.v2.schemas import AuthorizeRequest, InfoRequest, ListRequest
+    from remote_signing.rssp.csc.v2.schemas import (
+        AuthorizeRequest,
+        ChallengeWanted,
+        InfoRequest,
+        ListRequest,
+    )
     from remote_signing.rssp.deps import Services
 
 _UNBOUND_DIGEST = "sha256"  # the challenge names one even where no hash is bound; nothing uses it
@@ -36,15 +44,7 @@ def list_credentials(services: Services, caller: Caller, request: ListRequest) -
 
     A user that the caller may not see has none, like a user that does not exist.
     """
-    subscriber_id = _whose(caller, request.user_id)
-    found = [
-        item
-        for item in credentials.of_subscriber(
-            services.database, subscriber_id, agencies=_agencies(caller)
-        )
-        if item.certificate is not None  # else it is not finished yet
-        and (not request.only_valid or is_usable(item, services.now_ms()))
-    ]
+    found = of_user(services, caller, request.user_id, only_valid=request.only_valid)
     members: dict[str, object] = {"credentialIDs": [item.id for item in found]}
     if request.shown is not None:
         members["credentialInfos"] = [
@@ -56,9 +56,24 @@ def list_credentials(services: Services, caller: Caller, request: ListRequest) -
     return 200, members
 
 
+def of_user(
+    services: Services, caller: Caller, user_id: str | None, *, only_valid: bool = False
+) -> list[CredentialView]:
+    """The credentials that ``credentials/list`` is about. One statement."""
+    subscriber_id = _whose(caller, user_id)
+    return [
+        item
+        for item in credentials.of_subscriber(
+            services.database, subscriber_id, agencies=_agencies(caller)
+        )
+        if item.certificate is not None  # else it is not finished yet
+        and (not only_valid or is_usable(item, services.now_ms()))
+    ]
+
+
 def info(services: Services, caller: Caller, request: InfoRequest) -> Outcome:
     """One credential. One statement."""
-    found = _visible(services, caller, request.credential_id)
+    found = reachable(services, caller, request.credential_id)
     return 200, credential_info(services, found, request.shown)
 
 
@@ -67,12 +82,12 @@ def authorize(services: Services, caller: Caller, request: AuthorizeRequest) -> 
 
     Two statements to ask, three with codes.
     """
-    _only_service(caller)
-    found = _visible(services, caller, request.credential_id)
+    only_service(caller)
+    found = reachable(services, caller, request.credential_id)
     if found.scal == "2" and not request.hashes:
         raise missing("array", "hashes")
     if takes_codes(found):
-        return 200, _sad(_authorize_inline(services, caller, found, request))
+        return with_codes(services, caller, found, request)
     if any(item.value is not None for item in request.auth_data):
         raise invalid_authentication_data()
     asked = activation.request_activation(services, _new(caller, request, Channel.DECOUPLED))
@@ -81,7 +96,7 @@ def authorize(services: Services, caller: Caller, request: AuthorizeRequest) -> 
 
 def authorize_check(services: Services, caller: Caller, handle: Ticket) -> Outcome:
     """How the question stands: 202, or the SAD, once. One or two statements."""
-    _only_service(caller)
+    only_service(caller)
     found = activation.check_handle(
         services, handle, caller.client_id, subscriber_id=caller.subscriber_id
     )
@@ -92,7 +107,7 @@ def authorize_check(services: Services, caller: Caller, handle: Ticket) -> Outco
 
 def _whose(caller: Caller, user_id: str | None) -> str:
     """Whose credentials are listed: by the kind of the token, not by what the client asks."""
-    _only_service(caller)
+    only_service(caller)
     if caller.subscriber_id is not None:
         if user_id is not None:
             raise CscError("userID parameter MUST be null")
@@ -104,8 +119,11 @@ def _whose(caller: Caller, user_id: str | None) -> str:
     return user_id
 
 
-def _visible(services: Services, caller: Caller, credential_id: str) -> CredentialView:
-    """The credential, when the caller's token reaches it; nothing tells whether it exists else."""
+def reachable(services: Services, caller: Caller, credential_id: str) -> CredentialView:
+    """The credential, when the caller's token reaches it; nothing tells whether it exists else.
+
+    One statement. ``CredentialUnknown``.
+    """
     found = None
     if caller.credential_id in {None, credential_id}:
         found = credentials.visible(
@@ -124,16 +142,44 @@ def _agencies(caller: Caller) -> tuple[str, ...] | None:
     return caller.agencies if caller.subscriber_id is None else None
 
 
-def _only_service(caller: Caller) -> None:
+def only_service(caller: Caller) -> None:
+    """Refuse a token of scope ``credential``."""
     if caller.scope != "service":
         raise unauthorized_client()
+
+
+def get_challenge(services: Services, caller: Caller, request: ChallengeWanted) -> Outcome:
+    """No factor here answers a challenge that a portal could show: every object is refused.
+
+    A one-time code comes from the signer's own authenticator, and consent from our own page, with
+    the challenge that the SAM makes of the exact hashes. One statement.
+    """
+    only_service(caller)
+    reachable(services, caller, request.credential_id)
+    raise invalid("authObjectID")
+
+
+def with_codes(
+    services: Services, caller: Caller, found: CredentialView, request: AuthorizeRequest
+) -> Outcome:
+    """``credentials/authorize`` with the signer's codes, of a credential that takes them."""
+    return 200, _sad(_authorize_inline(services, caller, found, request))
+
+
+def factor_of_kind(found: CredentialView, kind: str) -> str | None:
+    """The id of the credential's first factor of that kind."""
+    return next((factor_id for factor_id, its_kind in found.factors if its_kind == kind), None)
 
 
 def _authorize_inline(
     services: Services, caller: Caller, found: CredentialView, request: AuthorizeRequest
 ) -> SadIssued:
-    """The signer's codes, one for each factor; the expression is the AND of all objects."""
-    data = {item.id: item.value for item in request.auth_data}
+    """The signer's codes, one for each factor; the expression is the AND of all objects.
+
+    ``PIN`` and ``OTP`` stand for the factor of that kind, as v1 names them.
+    """
+    named = {"PIN": factor_of_kind(found, "pin"), "OTP": factor_of_kind(found, "totp")}
+    data = {named.get(item.id) or item.id: item.value for item in request.auth_data}
     complete = data.keys() == {factor_id for factor_id, _ in found.typed_factors}
     values = [AuthData(name, value) for name, value in data.items() if value is not None]
     if not complete or len(values) != len(request.auth_data):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from remote_signing.algorithms import ALGORITHMS, RSASSA_PSS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from remote_signing.rssp.config import RsspConfig
 
@@ -24,7 +24,25 @@ _PSS_SHA256 = base64.b64encode(
 ).decode("ascii")
 
 
-def info(config: RsspConfig, methods: Iterable[str]) -> dict[str, object]:
+def about(config: RsspConfig, methods: Sequence[str], base: str) -> dict[str, object]:
+    """The members that both versions have. ``base`` is where the authorization server's paths are.
+
+    The standard joins ``oauth2`` and "oauth2/token" literally, hence its final slash.
+    """
+    login = ["basic"] if "auth/login" in methods else []
+    return {
+        "name": config.service.name,
+        "logo": config.service.logo,
+        "region": config.service.region,
+        "lang": config.service.lang,
+        "description": config.service.description,
+        "authType": [*login, "oauth2code", "oauth2client"],
+        "oauth2": f"{config.urls.issuer}{base}",
+        "methods": list(methods),
+    }
+
+
+def info(config: RsspConfig, methods: Sequence[str]) -> dict[str, object]:
     """The answer of CSC API v2.2 cl. 11.1.
 
     Texts come from the configuration in one language, whatever ``lang`` asks for; ``lang`` of the
@@ -34,17 +52,9 @@ def info(config: RsspConfig, methods: Iterable[str]) -> dict[str, object]:
     algos = _sign_algorithms()
     return {
         "specs": SPECS,
-        "name": config.service.name,
-        "logo": config.service.logo,
-        "region": config.service.region,
-        "lang": config.service.lang,
-        "description": config.service.description,
-        "authType": ["oauth2code", "oauth2client"],
-        # The standard joins this and "oauth2/token" literally, hence the final slash.
-        "oauth2": config.urls.issuer + "/",
+        **about(config, methods, "/"),
         "supportsRar": True,
-        "asynchronousOperationMode": False,
-        "methods": list(methods),
+        "asynchronousOperationMode": "signatures/signPolling" in methods,
         "validationInfo": False,
         "supportedHashTypes": ["dtbsr"],
         "signAlgorithms": {

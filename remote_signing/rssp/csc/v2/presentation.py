@@ -43,22 +43,28 @@ def credential_info(
     services: Services, credential: CredentialView, shown: Shown
 ) -> dict[str, object]:
     """The members, without ``credentialID``. What has no value is left out, never null."""
-    lang = _language(shown.lang, services.config.service.lang)
+    lang = language(shown.lang, services.config.service.lang)
     now_ms = services.now_ms()
     members: dict[str, object] = {
-        "key": _key(credential, now_ms),
-        "cert": _cert(credential, shown, now_ms),
+        "key": key_members(credential, now_ms),
+        "cert": cert_members(credential, shown, now_ms),
         "auth": _auth(credential, shown, lang),
         "SCAL": credential.scal,
         "multisign": min(credential.multisign, services.config.policy.max_signatures),
         "lang": lang,
     }
-    if credential.description:
-        members["description"] = credential.description[:_LONGEST_DESCRIPTION]
-    return members
+    if services.config.csc.signature_qualifier is not None:
+        members["signatureQualifier"] = services.config.csc.signature_qualifier
+    return members | description(credential)
 
 
-def _key(credential: CredentialView, now_ms: int) -> dict[str, object]:
+def description(credential: CredentialView) -> dict[str, object]:
+    """``description``, when there is one."""
+    text = credential.description
+    return {"description": text[:_LONGEST_DESCRIPTION]} if text else {}
+
+
+def key_members(credential: CredentialView, now_ms: int) -> dict[str, object]:
     """``status`` is enabled when the key can be used now, so an expired one's is disabled."""
     algorithm = algorithm_named(credential.algorithm)
     members: dict[str, object] = {
@@ -71,11 +77,11 @@ def _key(credential: CredentialView, now_ms: int) -> dict[str, object]:
     return members
 
 
-def _cert(credential: CredentialView, shown: Shown, now_ms: int) -> dict[str, object]:
-    """``status`` only where it is known for certain: a revocation is the CA's to tell."""
+def cert_members(credential: CredentialView, shown: Shown, now_ms: int) -> dict[str, object]:
+    """``status`` only where it is known: another authority's revocations are its own to tell."""
     certificate = credential.certificate or b""  # one without is not shown at all
-    expired = credential.not_after_ms is not None and credential.not_after_ms <= now_ms
-    members: dict[str, object] = {"status": "expired"} if expired else {}
+    status = _cert_status(credential, now_ms)
+    members: dict[str, object] = {} if status is None else {"status": status}
     if shown.certificates == "single":
         members["certificates"] = [encode(certificate)]
     elif shown.certificates == "chain":
@@ -83,6 +89,16 @@ def _cert(credential: CredentialView, shown: Shown, now_ms: int) -> dict[str, ob
     if shown.cert_info:
         members |= certificate_info(certificate)
     return members
+
+
+def _cert_status(credential: CredentialView, now_ms: int) -> str | None:
+    """What has been revoked stays so after its end (RFC 5280); only then it is expired."""
+    if credential.certificate_state == "revoked":
+        return "revoked"
+    if credential.not_after_ms is not None and credential.not_after_ms <= now_ms:
+        return "expired"
+    state = credential.certificate_state
+    return None if state is None else {"good": "valid"}.get(state, state)
 
 
 def _auth(credential: CredentialView, shown: Shown, lang: str) -> dict[str, object]:
@@ -109,11 +125,16 @@ def _auth_objects(credential: CredentialView, lang: str) -> list[dict[str, objec
 
 
 def _object(kind: str, name: str, label: str, lang: str) -> dict[str, object]:
-    text, description = _LABELS[lang][label]
-    return {"type": kind, "id": name, "label": text, "description": description}
+    return {"type": kind, "id": name, **label_members(label, lang)}
 
 
-def _language(wanted: str | None, default: str) -> str:
+def label_members(kind: str, lang: str) -> dict[str, object]:
+    """How a factor of that kind (``pin``, ``totp``, ``consent``) is told to people."""
+    label, text = _LABELS[lang][kind]
+    return {"label": label, "description": text}
+
+
+def language(wanted: str | None, default: str) -> str:
     """The language of the labels (RFC 5646): what was asked for, the service's own, or English."""
     for tag in (wanted, default):
         primary = (tag or "").partition("-")[0].lower()

@@ -6,13 +6,19 @@ method's error table and raises :class:`~remote_signing.rssp.csc.errors.CscError
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from remote_signing.algorithms import ALGORITHMS, check_digests, digest_by_oid, resolve_scheme
+from remote_signing.algorithms import (
+    ALGORITHMS,
+    check_digests,
+    digest_by_oid,
+    digest_named,
+    resolve_scheme,
+)
 from remote_signing.errors import RemoteSigningError
 from remote_signing.identifiers import Ticket, is_id
+from remote_signing.rssp import callback
 from remote_signing.rssp.csc.errors import (
     CscError,
     invalid,
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 CERTIFICATES = ("single", "none", "chain")  # the default first
 _LONGEST_DESCRIPTION = 500
 _LONGEST_LANG = 35  # RFC 5646 cl. 4.4.1
-_LONGEST_VALIDITY_MS = 24 * 3600 * 1000
+_SHA2 = {32: "sha256", 48: "sha384", 64: "sha512"}
 _MOST_AUTH_DATA = 10
 
 
@@ -92,6 +98,36 @@ class SignHashRequest:
     sign_algo: str
     hash_algorithm_oid: str | None
     sign_algo_params: bytes | None
+    later: Later | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Asynchronous mode: how long the outcome is kept, None for as long as usual, and who is told.
+
+    ``response_uri`` is https, or http where the configuration allows its network.
+    """
+
+    validity_ms: int | None
+    response_uri: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendRequest:
+    """``credentials/extendTransaction``. ``digest`` is None when no hashes were named."""
+
+    sad: str | None = field(repr=False)
+    credential_id: str
+    hashes: tuple[bytes, ...]
+    digest: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeWanted:
+    """``credentials/getChallenge``."""
+
+    credential_id: str
+    auth_object_id: str
 
 
 def read_list(parameters: Parameters) -> ListRequest:
@@ -108,7 +144,7 @@ def read_list(parameters: Parameters) -> ListRequest:
 
 def read_info(parameters: Parameters) -> InfoRequest:
     """CSC API v2.2 cl. 11.7."""
-    credential_id = _credential_id(parameters)
+    credential_id = read_credential_id(parameters)
     shown = _shown(parameters)
     parameters.client_data()
     return InfoRequest(credential_id, shown)
@@ -116,19 +152,19 @@ def read_info(parameters: Parameters) -> InfoRequest:
 
 def read_authorize(parameters: Parameters) -> AuthorizeRequest:
     """CSC API v2.2 cl. 11.8."""
-    credential_id = _credential_id(parameters)
-    num_signatures = parameters.integer("numSignatures")
-    if num_signatures < 1:
-        raise CscError("Invalid value for parameter numSignatures")
+    credential_id = read_credential_id(parameters)
+    num_signatures = read_count(parameters)
     hashes = parameters.digests()
-    digest = _named_digest(parameters, hashes)
+    # v1's member, v1's rule: no algorithm is named, the length tells it.
+    as_v1 = parameters.borrowed("hash") is not None
+    by_name = not as_v1 or parameters.value("hashAlgorithmOID") is not None
     return AuthorizeRequest(
         credential_id=credential_id,
         num_signatures=num_signatures,
         hashes=hashes,
-        digest=digest,
+        digest=named_digest(parameters, hashes) if by_name else digest_by_length(hashes),
         auth_data=_auth_data(parameters),
-        description=parameters.optional_text("description", _LONGEST_DESCRIPTION),
+        description=read_description(parameters),
         client_data=parameters.client_data(),
         lang=_lang(parameters),
     )
@@ -144,28 +180,92 @@ def read_authorize_check(parameters: Parameters) -> Ticket:
     return handle
 
 
+def read_get_challenge(parameters: Parameters) -> ChallengeWanted:
+    """CSC API v2.2 cl. 11.10. The table has one text for every way a parameter can be wrong."""
+    names = ("credentialID", "authObjectID")
+    for name in names:
+        if not isinstance(parameters.value(name), str):
+            raise invalid(name)
+    credential_id = read_credential_id(parameters)
+    parameters.client_data()
+    return ChallengeWanted(credential_id, parameters.text("authObjectID"))
+
+
+def read_extend(parameters: Parameters) -> ExtendRequest:
+    """CSC API v2.2 cl. 11.11. Without an algorithm the digests' length tells it."""
+    credential_id = read_credential_id(parameters)
+    hashes = parameters.digests()
+    by_name = parameters.optional_text("hashAlgorithmOID") is not None
+    digest = named_digest(parameters, hashes) if by_name else digest_by_length(hashes)
+    sad = parameters.optional_text("SAD")
+    parameters.client_data()
+    return ExtendRequest(sad, credential_id, hashes, digest)
+
+
 def read_sign_hash(parameters: Parameters) -> SignHashRequest:
-    """CSC API v2.2 cl. 11.13. Digests have the length of their algorithm when this returns.
+    """CSC API v2.2 cl. 11.13: :func:`read_sign_hash_now` in either mode."""
+    request = read_sign_hash_now(parameters)
+    return replace(request, later=read_later(parameters))
+
+
+def read_sign_hash_now(parameters: Parameters) -> SignHashRequest:
+    """``signHash`` without its modes. Digests have the length of their algorithm.
 
     The key is not known here, so the scheme is resolved for the largest key of the kind that
     ``signAlgo`` names; the SAM resolves it again for the key itself.
     """
     request = SignHashRequest(
         sad=parameters.optional_text("SAD"),
-        credential_id=_credential_id(parameters),
+        credential_id=read_credential_id(parameters),
         hashes=parameters.digests(required_as="hash"),
         sign_algo=parameters.text("signAlgo"),
         sign_algo_params=parameters.binary("signAlgoParams"),
         hash_algorithm_oid=parameters.optional_text("hashAlgorithmOID"),
     )
     scheme = _scheme(request)
-    _check_synchronous(parameters)
     parameters.client_data()
     _check_lengths(scheme.digest, request.hashes)
     return request
 
 
-def _credential_id(parameters: Parameters) -> str:
+def read_later(parameters: Parameters) -> Later | None:
+    """``operationMode`` with its companions, which count in mode "A" only; None for mode "S"."""
+    mode = parameters.value("operationMode")
+    if mode is None or mode == "S":
+        return None
+    if mode != "A":
+        raise invalid("operationMode")
+    return Later(
+        _validity_ms(parameters.value("validity_period")),
+        _response_uri(parameters.value("response_uri")),
+    )
+
+
+def read_count(parameters: Parameters) -> int:
+    """``numSignatures``."""
+    count = parameters.integer("numSignatures")
+    if count < 1:
+        raise CscError("Invalid value for parameter numSignatures")
+    return count
+
+
+def read_description(parameters: Parameters) -> str | None:
+    """``description`` of ``credentials/authorize``."""
+    return parameters.optional_text("description", _LONGEST_DESCRIPTION)
+
+
+def digest_by_length(hashes: tuple[bytes, ...]) -> Digest | None:
+    """The SHA-2 algorithm whose digests are so long, as v1 names none. None without hashes."""
+    if not hashes:
+        return None
+    name = _SHA2.get(len(hashes[0]))
+    if name is None or any(len(value) != len(hashes[0]) for value in hashes):
+        raise CscError("Invalid digest value length")
+    return digest_named(name)
+
+
+def read_credential_id(parameters: Parameters) -> str:
+    """``credentialID``."""
     credential_id = parameters.text("credentialID")
     if not is_id(credential_id):
         raise invalid("credentialID")
@@ -187,7 +287,8 @@ def _lang(parameters: Parameters) -> str | None:
     return lang if lang is not None and len(lang) <= _LONGEST_LANG else None
 
 
-def _named_digest(parameters: Parameters, hashes: tuple[bytes, ...]) -> Digest | None:
+def named_digest(parameters: Parameters, hashes: tuple[bytes, ...]) -> Digest | None:
+    """``hashAlgorithmOID``, which ``hashes`` must fit; None without hashes."""
     oid = parameters.optional_text("hashAlgorithmOID")
     if not hashes:
         return None
@@ -202,6 +303,10 @@ def _named_digest(parameters: Parameters, hashes: tuple[bytes, ...]) -> Digest |
 
 
 def _auth_data(parameters: Parameters) -> tuple[AuthDatum, ...]:
+    codes = [(name, parameters.borrowed(name)) for name in ("PIN", "OTP")]
+    given = [{"id": name, "value": value} for name, value in codes if value is not None]
+    if given and parameters.value("authData") is None:
+        return tuple(_auth_datum(dict(item)) for item in given)
     values = parameters.array("authData") or []
     if len(values) > _MOST_AUTH_DATA:
         raise invalid_authentication_data()
@@ -242,36 +347,18 @@ def _check_lengths(digest: Digest, hashes: tuple[bytes, ...]) -> None:
         raise translate("signatures/signHash", error) from error
 
 
-def _check_synchronous(parameters: Parameters) -> None:
-    """Refuse ``operationMode`` "A", which ``info`` does not offer.
-
-    Its companions count in that mode only; what is wrong with them is said first, so that a client
-    learns of its own mistake and not just of our limit.
-    """
-    mode = parameters.value("operationMode")
-    if mode is None or mode == "S":
-        return
-    if mode == "A":
-        _check_validity_period(parameters.value("validity_period"))
-        _check_response_uri(parameters.value("response_uri"))
-    raise invalid("operationMode")
-
-
-def _check_validity_period(value: JsonValue) -> None:
+def _validity_ms(value: JsonValue) -> int | None:
     if value is None:
-        return
+        return None
     if type(value) is not int or value < 1:
         raise invalid("validity_period")
-    if value > _LONGEST_VALIDITY_MS:
-        raise CscError("Out of bounds parameter validity_period")
+    return value
 
 
-def _check_response_uri(value: JsonValue) -> None:
+def _response_uri(value: JsonValue) -> str | None:
+    """The form alone; where it leads is looked at by :mod:`remote_signing.rssp.callback`."""
     if value is None:
-        return
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-    except ValueError:
-        parts = None
-    if parts is None or parts.scheme != "https" or not parts.hostname:
+        return None
+    if not isinstance(value, str) or not callback.is_uri(value):
         raise invalid("response_uri")
+    return value

@@ -1,6 +1,6 @@
 """SIM factors: which number answers, and what was asked of it.
 
-Revises: 0001.
+Revises: 0003.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,130 @@
+"""Telling a client that its signature is ready, at the address that it named.
+
+Whoever may ask for a signature chooses this address, so it must not lead into our own network
+(server-side request forgery): every address its name resolves to has to be on the public internet,
+or in a network that the configuration names; the connection goes to the very address that was
+looked at, so that a name which resolves differently a moment later gains nothing; redirects are not
+followed, and nothing of the answer but its status is read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from remote_signing.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+    from remote_signing.rssp.config import AsynchronousConfig
+    from remote_signing.strict_json import JsonValue
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+LONGEST: Final = 2000
+_SECONDS: Final = 5.0
+_SUCCESS = range(200, 300)
+_PORTS = {"https": 443, "http": 80}
+# IPv6 that leads to an IPv4 address behind a translator (RFC 6052).
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_log = logging.getLogger(__name__)
+
+
+def is_uri(text: str) -> bool:
+    """Whether ``text`` has the form of an address that we could call back; leads it where it may.
+
+    Absolute, http or https, printable ASCII, without user name and fragment.
+    """
+    return _parts(text) is not None
+
+
+def check(config: AsynchronousConfig, uri: str) -> None:
+    """``InvalidInput`` (parameter ``response_uri``) when ``uri`` leads where it must not."""
+    _resolve(config, uri)
+
+
+def notify(config: AsynchronousConfig, uri: str, members: dict[str, JsonValue]) -> bool:
+    """POST ``members`` to ``uri``; whether the receiver took them (2xx). Takes some seconds."""
+    try:
+        parts, address = _resolve(config, uri)
+        return _post(parts, address, members) in _SUCCESS
+    except (InvalidInput, httpx.HTTPError, OSError) as error:
+        _log.info("callback failed", extra={"cause": f"{type(error).__name__}: {error}"})
+        return False
+
+
+def _post(parts: SplitResult, address: Address, members: dict[str, JsonValue]) -> int:
+    literal = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - the version of IP that needs brackets
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    url = f"{parts.scheme}://{literal}:{_port(parts)}{path}"
+    with (
+        httpx.Client(trust_env=False, timeout=_SECONDS, follow_redirects=False) as client,
+        client.stream(
+            "POST",
+            url,
+            json=members,
+            headers={"Host": parts.netloc},
+            # The certificate is checked against the name that the client gave.
+            extensions={"sni_hostname": parts.hostname},
+        ) as response,
+    ):
+        return response.status_code
+
+
+def _resolve(config: AsynchronousConfig, uri: str) -> tuple[SplitResult, Address]:
+    """The parts of ``uri`` and the address to connect to, with which all others were allowed."""
+    parts = _parts(uri)
+    if parts is None:
+        raise _refused("not an http address")
+    try:
+        found = socket.getaddrinfo(parts.hostname, _port(parts), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise _refused(f"does not resolve: {error}") from None
+    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    for address in addresses:
+        _check_address(config, parts.scheme, address)
+    return parts, addresses[0]
+
+
+def _check_address(config: AsynchronousConfig, scheme: str, address: Address) -> None:
+    allowed = any(address in ipaddress.ip_network(network) for network in config.callback_networks)
+    if allowed:
+        return
+    if scheme != "https":
+        raise _refused("http leads to a configured network only")
+    if not _is_public(address):
+        raise _refused(f"{address} is not on the public internet")
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is not None or address in _NAT64:
+            return False  # one address in another's clothes: nobody needs it
+    return address.is_global and not address.is_multicast
+
+
+def _parts(text: str) -> SplitResult | None:
+    if len(text) > LONGEST or not text.isascii() or not text.isprintable() or " " in text:
+        return None
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in _PORTS and bool(parts.hostname) and _port(parts) > 0
+    except ValueError:
+        return None
+    odd = "@" in parts.netloc or "#" in text or "\\" in text
+    return parts if is_good and not odd else None
+
+
+def _port(parts: SplitResult) -> int:
+    return _PORTS[parts.scheme] if parts.port is None else parts.port
+
+
+def _refused(cause: str) -> InvalidInput:
+    return InvalidInput(f"response_uri {cause}", parameter="response_uri")

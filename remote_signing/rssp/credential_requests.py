@@ -1,0 +1,179 @@
+"""What a client asks the registration authority for: a new credential, or the end of one.
+
+Neither can be done here. A key is made, and destroyed for ever, by an order that the authority
+signs and the SAM checks; a taken-over rssp must not be able to enrol anybody's phone. So a request
+is filed, and ``remote-signing request list`` shows it for the authority. A credential whose
+end is asked for is out of use and out of sight at once: that much is in our hands, and the
+authority can take it back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, exists, insert, select, update
+
+from remote_signing.identifiers import new_id
+from remote_signing.rssp import audit
+from remote_signing.rssp.models import credential, credential_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Row
+
+    from remote_signing.clock import Clock
+    from remote_signing.rssp.db import Database
+    from remote_signing.rssp.deps import Services
+    from remote_signing.strict_json import JsonValue
+
+_REQUEST = credential_request.c
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """``detail`` is what the client said about it, for the authority to judge."""
+
+    client_id: str
+    subscriber_id: str
+    detail: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def ask_for_credential(services: Services, new: NewRequest) -> str | None:
+    """File a request for a new credential; its id. Two statements, one transaction.
+
+    None when the same client has asked the same for this signer and is not answered yet.
+    """
+    now = services.now_ms()
+    with services.database.transaction() as connection:
+        row = _row(new, "create", None, now)
+        if connection.execute(_FILE_ONCE, _values(row)).rowcount == 0:
+            return None
+        audit.record(connection, _event(new, "credential.requested", None, row), now)
+    return str(row["id"])
+
+
+def ask_for_deletion(services: Services, new: NewRequest, credential_id: str) -> bool:
+    """Take a credential out of use and file a request for its end. Three statements.
+
+    False when the credential is not in use.
+    """
+    now = services.now_ms()
+    with services.database.transaction() as connection:
+        parameters = {"the_credential": credential_id, "the_subscriber": new.subscriber_id}
+        if connection.execute(_WITHDRAW, parameters).rowcount == 0:
+            return False
+        row = _row(new, "delete", credential_id, now)
+        connection.execute(insert(credential_request), row)
+        audit.record(connection, _event(new, "credential.withdrawn", credential_id, row), now)
+    return True
+
+
+def filed(database: Database) -> Sequence[Row[Any]]:
+    """What is not settled yet, oldest first. One statement."""
+    return database.all(_FILED)
+
+
+def settle(
+    database: Database,
+    clock: Clock,
+    request_id: str,
+    *,
+    restore: bool = False,
+    actor: str = "operator",
+) -> bool:
+    """Note that the authority has dealt with a request; False when there was none to settle.
+
+    ``restore`` gives a withdrawn credential back. Two or three statements, one transaction.
+    """
+    now = clock.now_ms()
+    with database.transaction() as connection:
+        parameters = {"the_id": request_id, "now": now}
+        row = connection.execute(_SETTLE, parameters).one_or_none()
+        if row is None:
+            return False
+        if restore and row.credential_id is not None:
+            connection.execute(_RESTORE, {"the_credential": row.credential_id})
+        event = audit.Event(
+            "credential.restored" if restore else "credential.request_settled",
+            actor,
+            client_id=row.client_id,
+            subscriber_id=row.subscriber_id,
+            credential_id=row.credential_id,
+            detail={"request_id": request_id},
+        )
+        audit.record(connection, event, now)
+    return True
+
+
+def _row(new: NewRequest, kind: str, credential_id: str | None, now: int) -> dict[str, object]:
+    return {
+        "id": new_id(now),
+        "kind": kind,
+        "state": "FILED",
+        "client_id": new.client_id,
+        "subscriber_id": new.subscriber_id,
+        "credential_id": credential_id,
+        "detail": json.dumps(new.detail, ensure_ascii=False, sort_keys=True),
+        "created_at": now,
+    }
+
+
+def _values(row: Mapping[str, object]) -> dict[str, object]:
+    return {f"v_{name}": value for name, value in row.items()}
+
+
+def _event(
+    new: NewRequest, kind: str, credential_id: str | None, row: Mapping[str, object]
+) -> audit.Event:
+    return audit.Event(
+        kind,
+        "client",
+        client_id=new.client_id,
+        subscriber_id=new.subscriber_id,
+        credential_id=credential_id,
+        detail={"request_id": str(row["id"])},
+    )
+
+
+_COLUMNS = ("id", "kind", "state", "client_id", "subscriber_id", "detail", "created_at")
+_GIVEN = {name: bindparam(f"v_{name}", type_=_REQUEST[name].type) for name in _COLUMNS}
+_SAME = exists(
+    select(_REQUEST.id).where(
+        _REQUEST.kind == _GIVEN["kind"],
+        _REQUEST.state == "FILED",
+        _REQUEST.client_id == _GIVEN["client_id"],
+        _REQUEST.subscriber_id == _GIVEN["subscriber_id"],
+        _REQUEST.detail == _GIVEN["detail"],
+    )
+)
+_FILE_ONCE = insert(credential_request).from_select(
+    _COLUMNS, select(*(value.cast(value.type) for value in _GIVEN.values())).where(~_SAME)
+)
+_WITHDRAW = (
+    update(credential)
+    .where(
+        credential.c.id == bindparam("the_credential", type_=credential.c.id.type),
+        credential.c.subscriber_id
+        == bindparam("the_subscriber", type_=credential.c.subscriber_id.type),
+        credential.c.state == "enabled",
+    )
+    .values(state="withdrawn")
+)
+_RESTORE = (
+    update(credential)
+    .where(
+        credential.c.id == bindparam("the_credential", type_=credential.c.id.type),
+        credential.c.state == "withdrawn",
+    )
+    .values(state="enabled")
+)
+_FILED = select(credential_request).where(_REQUEST.state == "FILED").order_by(_REQUEST.id)
+_SETTLE = (
+    update(credential_request)
+    .where(_REQUEST.id == bindparam("the_id", type_=_REQUEST.id.type), _REQUEST.state == "FILED")
+    .values(state="SETTLED", settled_at=bindparam("now", type_=_REQUEST.settled_at.type))
+    .returning(_REQUEST.client_id, _REQUEST.subscriber_id, _REQUEST.credential_id)
+)
