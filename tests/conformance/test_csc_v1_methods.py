@@ -144,12 +144,12 @@ def test_bad_and_expired_tokens_are_401(portal: CscPortal, name: str) -> None:
 
 @pytest.mark.parametrize("name", PROTECTED)
 def test_client_data_must_be_a_text(portal: CscPortal, name: str) -> None:
-    body = {
-        AUTHORIZE: lambda: codes(portal),
-        SIGN: lambda: signing(portal, "x"),
-        "auth/revoke": lambda: {"token": "x"},
-        "signatures/timestamp": lambda: {"hash": b64(bytes(32)), "hashAlgo": SHA256},
-    }.get(name, lambda: signing(portal, "x"))()
+    bodies: dict[str, dict[str, Any]] = {
+        AUTHORIZE: codes(portal) if name == AUTHORIZE else {},
+        "auth/revoke": {"token": "x"},
+        "signatures/timestamp": {"hash": b64(bytes(32)), "hashAlgo": SHA256},
+    }
+    body = bodies.get(name, signing(portal, "x"))
     answer = portal.post(name, body | {"clientData": 7})
     assert told(answer) == (400, "invalid_request", "Invalid parameter clientData")
 
@@ -204,6 +204,11 @@ def test_user_is_needed_without_a_signers_token(portal: CscPortal) -> None:
     assert told(portal.post(LIST, {"userID": signer}))[2] == "userID parameter MUST be null"
     for_none = portal.post(LIST, {"userID": "0" * 26}, token).json()
     assert for_none == {"credentialIDs": []}
+
+
+def test_user_id_must_be_a_text(portal: CscPortal) -> None:
+    answer = portal.post(LIST, {"userID": 7}, portal.client_token())
+    assert told(answer)[2] == "Invalid parameter userID"
 
 
 def test_members_of_v2_are_not_v1s(portal: CscPortal) -> None:
@@ -338,6 +343,15 @@ def test_no_code_is_ever_sent(portal: CscPortal) -> None:
     portal.world.new_credential(scal="1")
     body = {"credentialID": portal.world.credential_id}
     assert "none is sent" in told(portal.post("credentials/sendOTP", body))[2]
+
+
+@pytest.mark.parametrize("qualifier", ["eu_eidas_qes", None])
+def test_qualifier_of_the_installation_is_told_in_v2(
+    furnished: World, qualifier: str | None
+) -> None:
+    portal = CscPortal.at(replace(furnished), signature_qualifier=qualifier)
+    answer = portal.post(INFO, {"credentialID": portal.world.credential_id})
+    assert check_answer("v2", INFO, answer).get("signatureQualifier") == qualifier
 
 
 # -------------------------------------------------------------------------- aliases, strict mode

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from remote_signing.errors import HsmUnavailable
 from remote_signing.rssp import activation, callback, clients, credentials, signing_jobs
 from remote_signing.rssp.config import AsynchronousConfig
+from remote_signing.rssp.csc.errors import CscError
 from remote_signing.rssp.csc.v2 import polling
 from remote_signing.rssp.models import audit_event, credential, signing_job
 from remote_signing.rssp.signing_worker import SigningWorker, step
@@ -201,6 +202,24 @@ def test_fault_of_ours_is_told_as_one_and_not_tried_for_ever(
     assert work(portal)
     answer = poll(portal, request_id)
     assert (answer.status_code, answer.json()["error"]) == (500, "server_error")
+
+
+def test_outcome_may_be_an_error_of_the_wire(
+    portal: CscPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = accepted(portal)
+
+    def refuse(*_: object) -> None:
+        raise CscError("Document or documentDigest does not match authorized hash", status=403)
+
+    monkeypatch.setattr(polling, "MAKERS", {SIGN: refuse})
+    assert work(portal)
+    assert poll(portal, request_id).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["", "x", "0" * 25, "0" * 26 + ".x"])
+def test_request_id_of_another_shape_is_invalid(portal: CscPortal, name: str) -> None:
+    assert poll(portal, name).json()["error_description"] == "Invalid parameter requestID"
 
 
 @pytest.mark.parametrize(

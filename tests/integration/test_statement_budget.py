@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import activation
 from remote_signing.rssp.activation import Channel
+from tests.support.csc import CscPortal
 from tests.support.world import PORTAL, REDIRECT, VERIFIER
 
 if TYPE_CHECKING:
@@ -72,6 +73,19 @@ def test_a_refusal_a_list_and_a_revocation_cost_one_statement_each(world: World)
     assert cost(world, lambda: activation.deny(services, world.session, waiting)) == 1
     token = world.token()
     assert cost(world, lambda: activation.revoke(services, token, PORTAL)) == 1
+
+
+def test_sign_hash_costs_two_statements_in_both_versions(world: World) -> None:
+    portal = CscPortal.at(world)
+    for version in ("v1", "v2"):
+        there = portal.at_version(version)
+        body = portal.sign_body(SAD=portal.sad())
+        if version == "v1":
+            body["hash"] = body.pop("hashes")
+        token = portal.user_token()
+        with world.counted() as statements:
+            answer = there.post("signatures/signHash", body, token)
+        assert (answer.status_code, len(statements)) == (200, 2)
 
 
 def test_a_cached_client_costs_nothing_for_five_seconds(world: World) -> None:

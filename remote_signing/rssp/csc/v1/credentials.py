@@ -59,7 +59,7 @@ def authorize(services: Services, caller: Caller, request: CodesRequest) -> Outc
     try:
         return with_codes(services, caller, found, request.asked)
     except (CredentialLocked, EvidenceInvalid) as error:
-        raise factor_refused(error, pin=has_pin, otp=has_otp) or error from error
+        raise factor_refused(error, pin=has_pin, otp=has_otp) from error
 
 
 def _check_presence(found: CredentialView, request: CodesRequest) -> tuple[bool, bool]:

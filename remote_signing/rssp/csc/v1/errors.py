@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from remote_signing.errors import CredentialLocked, EvidenceInvalid, RemoteSigningError
+from remote_signing.errors import CredentialLocked, EvidenceInvalid
 from remote_signing.rssp.csc.errors import MALFORMED_HEADER, CscError
 
 MALFORMED: Final = (
@@ -38,7 +38,7 @@ def invalid_otp() -> CscError:
     return CscError("The OTP is invalid", error="invalid_otp")
 
 
-def factor_refused(error: RemoteSigningError, *, pin: bool, otp: bool) -> CscError | None:
+def factor_refused(error: CredentialLocked | EvidenceInvalid, *, pin: bool, otp: bool) -> CscError:
     """What v1 says of ``error``: which factor, as far as the SAM lets anybody know.
 
     The SAM does not tell which of two factors was wrong; v1 has no text for "one of them", so it is
@@ -46,6 +46,4 @@ def factor_refused(error: RemoteSigningError, *, pin: bool, otp: bool) -> CscErr
     """
     if isinstance(error, CredentialLocked):
         return CscError("PIN locked" if pin else "OTP locked")
-    if isinstance(error, EvidenceInvalid):
-        return invalid_otp() if otp else invalid_pin()
-    return None
+    return invalid_otp() if otp else invalid_pin()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cryptography import x509
 
@@ -26,9 +26,8 @@ def sign_hash(
     try:
         return signatures.sign_hash(services, presented, wanted)
     except CertificateExpired as error:
-        if isinstance(wanted, CscError):  # never: it would have been raised itself
-            raise
-        raise _expired(services, presented, wanted.credential_id) from error
+        asked = cast("SignHashRequest", wanted)  # a mistake in it would have been told before
+        raise _expired(services, presented, asked.credential_id) from error
 
 
 def _expired(services: Services, presented: Presented, credential_id: str) -> CscError:
