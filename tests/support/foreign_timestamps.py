@@ -51,10 +51,10 @@ class Foreign:
         )
         config = AuthorityConfig(
             policy_oid="1.2.3",
-            practice_statement_url="",
-            crl_url="",
-            ocsp_url="",
-            issuer_url="",
+            practice_statement_url="http://pki.example/cps",
+            crl_url="http://pki.example/ca.crl",
+            ocsp_url="http://pki.example/ocsp",
+            issuer_url="http://pki.example/ca.crt",
             timestamp_policy_oid="1.2.3.4",
             timestamp_accuracy_ms=1500,
         )

@@ -84,10 +84,10 @@ class Authority:
             registration_keys={},
             authority=AuthorityConfig(
                 policy_oid="1.2.3",
-                practice_statement_url="",
-                crl_url="",
-                ocsp_url="",
-                issuer_url="",
+                practice_statement_url="http://pki.example/cps",
+                crl_url="http://pki.example/ca.crl",
+                ocsp_url="http://pki.example/ocsp",
+                issuer_url="http://pki.example/ca.crt",
                 timestamp_accuracy_ms=2500,
             ),
         )
