@@ -93,6 +93,7 @@ class _Open:
     outcome: asyncio.Future[Outcome]
     digest: bytes = b""
     is_received: bool = False  # the card has proven that it took the order
+    is_sent_again: bool = False
     hint: asyncio.TimerHandle | None = None  # runs towards believing an unsecured refusal
 
 
@@ -236,9 +237,9 @@ class Gateway(SimGateway):
 
     async def _drive(self, entry: _Open, message: bytes, deadline: float) -> Outcome:
         await self._send(entry.card, message, deadline)
-        waiting = asyncio.shield(entry.outcome)
-        done, _ = await asyncio.wait([waiting], timeout=self._config.resend_after)
+        done, _ = await asyncio.wait([entry.outcome], timeout=self._config.resend_after)
         if not done and not entry.is_received:
+            entry.is_sent_again = True
             await self._send(entry.card, message, deadline)
         return await entry.outcome
 
@@ -332,6 +333,9 @@ class Gateway(SimGateway):
             case Enrolled() if answer.iccid != entry.card.iccid:
                 _log.warning("a card of another identity answers: ...%s", answer.iccid[-4:])
                 _end(entry, NotDone(entry.transaction_id, Cause.CARD_FAULT))
+            case NotDone(cause=Cause.REPLAYED) if entry.is_sent_again:
+                # The card had it the first time and has finished; its answer may be on the way.
+                entry.is_received = True
             case Enrolled() | Profiled() | NotDone():
                 _end(entry, answer)
             case _:

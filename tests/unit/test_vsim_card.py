@@ -293,6 +293,18 @@ def test_a_second_order_is_refused_while_one_is_open() -> None:
     assert isinstance(bench.run()[0], SignatureMade)
 
 
+def test_an_order_that_is_sent_again_is_accepted_again_and_asked_about_once() -> None:
+    bench = Bench().enrolled()
+    bench.order(sign_request())
+    word = bench.step(bench.word)
+    assert bench.order(sign_request()) == Accepted(sign_request().transaction_id)
+    other = NotDone(sign_request().transaction_id, Cause.REPLAYED)
+    assert bench.order(sign_request(text="Ký Quyết định 13")) == other
+    [made] = bench.run(word)
+    assert isinstance(made, SignatureMade)
+    assert bench.pages.count(TEXT) == 1
+
+
 def test_a_transaction_is_never_asked_about_twice() -> None:
     bench = Bench().enrolled()
     bench.order(sign_request())
