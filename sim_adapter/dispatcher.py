@@ -145,3 +145,4 @@ class Dispatcher:
         self._pruned_at = now
         before = now - self._services.config.timing.retention * 1000
         await asyncio.to_thread(transactions.prune, self._services.database, before)
+        await asyncio.to_thread(registrations.prune, self._services.database, before)
