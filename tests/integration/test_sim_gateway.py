@@ -224,6 +224,23 @@ def test_a_lost_proof_of_receipt_costs_nothing(tmp_path: Path, delay: float) -> 
     in_the_air(tmp_path, work)
 
 
+def test_a_link_that_is_lost_while_a_person_reads_does_not_end_the_order(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=0.6, first_well=1))
+        card, _ = await found.enrolled(found.phone(slow))
+        taken = found.esme._deliver  # noqa: SLF001 - the place where a delivery can be lost
+        found.esme._deliver = (  # noqa: SLF001 - as above
+            lambda message: None if message.esm_class & 0x08 else taken(message)
+        )
+        waiting = asyncio.ensure_future(found.gateway.sign(card, text_order()))
+        await asyncio.sleep(0.3)
+        for session in list(found.centre._sessions):  # noqa: SLF001 - a cable is cut
+            session.link.close()
+        assert isinstance(await waiting, Signed)
+
+    in_the_air(tmp_path, work)
+
+
 def test_an_order_expires_and_what_comes_then_is_late(tmp_path: Path) -> None:
     async def work(found: Air) -> None:
         slow = Behaviour(person=lambda: ScriptedPerson(delay=1.3, first_well=1))
