@@ -358,6 +358,21 @@ def test_a_wrong_password_does_not_bind(tmp_path: Path) -> None:
     in_the_air(tmp_path, work)
 
 
+def test_a_gateway_that_is_refused_tries_again(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        accounts = found.centre._accounts  # noqa: SLF001 - the operator opens the account late
+        esme = Esme(EsmeConfig("127.0.0.1", found.port, "late", "geheim"), lambda _message: None)
+        starting = asyncio.ensure_future(esme.start(5))
+        await asyncio.sleep(0.15)
+        assert not esme.is_bound
+        accounts["late"] = "geheim"
+        await starting
+        await esme.submit("84900000000", b"\x02\x70\x00", 1)
+        await esme.stop()
+
+    in_the_air(tmp_path, work)
+
+
 # ------------------------------------------------------------------------------- bad deliveries
 def forged(found: Air, order: SignOrder, how: str) -> list[bytes]:
     """User data that pretend to be the card's answer."""

@@ -52,6 +52,8 @@ def test_a_submit_is_read_with_and_without_a_validity() -> None:
     assert Submit.parse(plain) == submit
     relative = bytes([plain[0] | 0x10]) + plain[1:8] + b"\xa7" + plain[8:]
     assert Submit.parse(relative) == submit
+    with pytest.raises(Malformed, match="SUBMIT"):
+        Submit.parse(Deliver("9484", b"x", SENT).encode())
 
 
 @pytest.mark.parametrize("hours", [-12, -3.5, 0, 5.75, 7, 14])

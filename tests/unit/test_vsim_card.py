@@ -31,6 +31,8 @@ from sim_adapter.ota.packet import ResponseStatus
 from sim_adapter.ota.segments import PacketKind, split
 from sim_adapter.ota.spi import SecurityParameters
 from sim_adapter.ota.structure import possession
+from sim_adapter.ota.tpdu import Deliver
+from sim_adapter.vsim import toolkit
 from sim_adapter.vsim.apdu import Command, Ins
 from sim_adapter.vsim.keypair import KeyPair
 from sim_adapter.vsim.pins import Pins
@@ -38,6 +40,7 @@ from sim_adapter.vsim.state import DEFAULT_PIN, PIN_TRIES, PUK_TRIES, CardState
 from sim_adapter.vsim.toolkit import Act, Result, TerminalResponse
 from tests.support.sim_chip import (
     NOT_AFTER,
+    NOW,
     PIN,
     RECORD,
     SENT,
@@ -731,6 +734,20 @@ def test_a_short_message_that_is_not_for_the_card_is_refused() -> None:
     bench = Bench()
     segment = split(PacketKind.RESPONSE, bytes(20), 0)[0]
     assert bench.push(segment) == (b"", 0x6A80)
+
+
+@pytest.mark.parametrize(
+    ("pid", "dcs", "has_header"), [(0, 0xF6, 1), (0x7F, 4, 1), (0x7F, 0xF6, 0)]
+)
+def test_an_ordinary_short_message_is_not_taken(pid: int, dcs: int, has_header: int) -> None:
+    tpdu = Deliver("9484", b"\x02\x70\x00x", NOW, pid, dcs, bool(has_header)).encode()
+    data = toolkit.envelope(tpdu)
+    assert Bench().send(Command(0x80, Ins.ENVELOPE, data=data)) == (b"", 0x6A80)
+
+
+def test_an_envelope_from_nobody_is_not_taken() -> None:
+    data = bytes.fromhex("d1088202818306020000")
+    assert Bench().send(Command(0x80, Ins.ENVELOPE, data=data)) == (b"", 0x6A80)
 
 
 def test_no_octet_that_leaves_the_card_is_of_its_secrets() -> None:
