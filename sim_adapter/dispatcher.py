@@ -84,6 +84,7 @@ class Dispatcher:
                 await self._pause()
 
     async def _pause(self) -> None:
+        """Until something was made, or for a tick."""
         try:
             async with asyncio.timeout(self._services.config.timing.tick):
                 await self._kicked.wait()
@@ -144,7 +145,6 @@ class Dispatcher:
             await attend(self._services, row)
         except Exception:  # noqa: BLE001 - the row is due again when its lease is over
             _log.exception("unforeseen", extra={"row": row.id})
-        self._kicked.set()
 
     async def _prune(self) -> None:
         now = self._services.now_ms()
