@@ -117,7 +117,6 @@ class Gateway(SimGateway):
         self._at: dict[str, list[_Open]] = {}  # the same by number
         self._busy: set[str] = set()  # numbers whose person is being asked
         self._closed: dict[str, tuple[CardRecord, float]] = {}
-        self._references: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.late = 0  # answers that came after the end of their order; each is logged
 
@@ -248,12 +247,11 @@ class Gateway(SimGateway):
     async def _send(self, card: CardRecord, message: bytes, deadline: float) -> None:
         counter = self._counters.reserve(f"{card.iccid}>")
         sealed = packet.seal_command(spi.COMMAND, card.command_keys, card.tar, counter, message)
-        reference = self._references.get(card.iccid, 0) + 1
-        self._references[card.iccid] = reference
         if self._esme is None:
             raise LinkFault("no connection to a message centre")
         validity = int(deadline - self._now())
-        for user_data in split(PacketKind.COMMAND, sealed, reference):
+        # The counter never goes back, so neither does a reference, also over a restart.
+        for user_data in split(PacketKind.COMMAND, sealed, counter):
             await self._esme.submit(card.msisdn, user_data, validity)
 
     def _spawn_cancel(self, card: CardRecord, transaction_id: bytes) -> None:

@@ -165,6 +165,14 @@ def test_what_waits_is_bounded() -> None:
         reassembler.add("84900000002", started[0], 0.0)
 
 
+def test_a_reference_may_be_used_again_after_its_packet_was_complete() -> None:
+    reassembler = Reassembler()
+    for size in (400, 300, 400):
+        octets = made_up(size)[::-1]  # unlike the others from the first segment on
+        whole = Packet(PacketKind.COMMAND, octets)
+        assert fed(split(PacketKind.COMMAND, octets, 9), reassembler) == [whole]
+
+
 def test_packets_that_are_complete_make_room_for_others() -> None:
     reassembler = Reassembler(most=2)
     for reference in range(10):
