@@ -1,0 +1,61 @@
+"""The tables. SQLAlchemy Core, one shape for SQLite and PostgreSQL.
+
+Times are integer milliseconds since the epoch, UTC. Lists and objects are JSON text. Secrets that
+were handed out (:class:`remote_signing.identifiers.Ticket`) are kept as SHA-256 only. Triggers,
+which SQLAlchemy does not know, are in ``migrations/`` alone; a test compares both.
+"""
+
+from __future__ import annotations
+
+from remote_signing.rssp.models.access import (
+    access_token,
+    login_session,
+    refresh_token,
+    service_authorization,
+)
+from remote_signing.rssp.models.activations import (
+    OPEN,
+    signature_activation,
+    signing_job,
+)
+from remote_signing.rssp.models.foundation import Identifier, metadata
+from remote_signing.rssp.models.records import (
+    audit_event,
+    replay,
+)
+from remote_signing.rssp.models.register import (
+    agency,
+    certificate_list,
+    credential,
+    credential_request,
+    issued_certificate,
+    oauth_client,
+    subscriber,
+)
+from remote_signing.rssp.models.sims import (
+    sim_card,
+    sim_transaction,
+)
+
+__all__ = [
+    "OPEN",
+    "Identifier",
+    "access_token",
+    "agency",
+    "audit_event",
+    "certificate_list",
+    "credential",
+    "credential_request",
+    "issued_certificate",
+    "login_session",
+    "metadata",
+    "oauth_client",
+    "refresh_token",
+    "replay",
+    "service_authorization",
+    "signature_activation",
+    "signing_job",
+    "sim_card",
+    "sim_transaction",
+    "subscriber",
+]
