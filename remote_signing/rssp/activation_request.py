@@ -39,7 +39,7 @@ from remote_signing.rssp.activation_sql import (
     the_secret,
     usable,
 )
-from remote_signing.rssp.credentials import GONE
+from remote_signing.rssp.credentials import ANY_AGENCY, GONE
 from remote_signing.rssp.models import credential, signature_activation, subscriber
 from remote_signing.rssp.showable import is_showable
 from remote_signing.sap import ChallengeRequest
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from remote_signing.sap import Challenge
     from remote_signing.strict_json import JsonValue
 
-ANY_AGENCY = "*"
 _LONGEST_TEXT = 2000
 _LONGEST_DISPLAY = 3900  # characters; the SAM takes 4,000
 _UNNAMED_DIGEST = "sha256"  # without hashes the SAM binds the count alone

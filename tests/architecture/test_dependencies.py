@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 PROJECT = settings()["project"]
 GROUPS = settings()["dependency-groups"]
-DEMO = PROJECT["optional-dependencies"]["demo"]
 
 LOCKED = {
     "bootstrap": GROUPS["bootstrap"],
-    "run": [*PROJECT["dependencies"], *DEMO, *GROUPS["build"]],
-    "test": [*PROJECT["dependencies"], *DEMO, *GROUPS["build"], *GROUPS["test"]],
+    "run": [*PROJECT["dependencies"], *GROUPS["build"]],
+    "test": [*PROJECT["dependencies"], *GROUPS["build"], *GROUPS["test"]],
     "load": [*PROJECT["dependencies"], *GROUPS["load"]],
 }
 PIN = re.compile(r"(?P<name>[a-z0-9.-]+)==(?P<version>[\w.+!]+)(?: ; [\w\s'.<>=!()]+)? \\")
@@ -34,7 +33,6 @@ HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
 
 # Who may import what: folder, and the declarations that count there. The first that fits.
 DECLARED = (
-    ("remote_signing/demo", [*PROJECT["dependencies"], *DEMO]),
     ("loadtests", [*PROJECT["dependencies"], *GROUPS["load"]]),
     ("tests", LOCKED["test"]),
     ("docs/demo-document", GROUPS["document"]),
@@ -46,7 +44,6 @@ PART_OF = {
     "starlette": "fastapi",
     "packaging": "pytest",
     "click": "typer",
-    "asn1crypto": "pyhanko",
     "fpdf": "fpdf2",  # not installed for tests, so its name must be told
     "pyhanko-certvalidator": "pyhanko",
 }
