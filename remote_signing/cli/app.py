@@ -20,6 +20,7 @@ from remote_signing.cli import (
     hsm,
     registration,
     serve,
+    sims,
     subscribers,
 )
 from remote_signing.cli.output import say
@@ -42,6 +43,7 @@ for group in (
     agencies,
     subscribers,
     credentials,
+    sims,
     clients,
     audit,
     checks,
@@ -55,7 +57,7 @@ def choose_folder(
     config: Annotated[
         Path,
         typer.Option(
-            help="Folder with rssp.toml, sam.toml and consent.toml.",
+            help="Folder with rssp.toml, sam.toml, consent.toml and, with SIMs, sim.toml.",
             envvar="REMOTE_SIGNING_CONFIG",
         ),
     ] = DEFAULT_FOLDER,
