@@ -122,6 +122,11 @@ class OperatorConfig:
         """What its SIMs can show."""
         return TextLimits(self.text_gsm7, self.text_ucs2, self.text_prefix)
 
+    @property
+    def receipt_limits(self) -> TextLimits:
+        """A receipt is one ordinary short message: 140 octets."""
+        return TextLimits(min(self.text_gsm7, 160), min(self.text_ucs2, 70), self.text_prefix)
+
 
 @dataclass(frozen=True, slots=True)
 class SimAdapterConfig:

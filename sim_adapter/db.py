@@ -6,6 +6,7 @@ SQLite runs in WAL mode with ``synchronous=FULL``, PostgreSQL at READ COMMITTED.
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sim_adapter.errors import Unavailable
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import URL, Connection, Engine, Executable, Row
@@ -98,7 +98,12 @@ def _translated() -> Iterator[None]:
     except PoolTimeout as error:
         raise Unavailable(f"database: {error}") from error
     except DBAPIError as error:
-        lost = isinstance(error, OperationalError | InterfaceError)
+        lost = isinstance(error, OperationalError | InterfaceError) and not _is_mistake(error)
         if lost or error.connection_invalidated:
             raise Unavailable(f"database: {error.orig}") from error
         raise
+
+
+def _is_mistake(error: DBAPIError) -> bool:
+    """Whether SQLite means a wrong statement: it uses one class for that and for a locked file."""
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

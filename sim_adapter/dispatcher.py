@@ -16,7 +16,7 @@ from sim_adapter.callbacks import Courier
 from sim_adapter.models import callback, sim_registration, sim_transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import httpx
     from sqlalchemy import Row, Table
@@ -41,6 +41,7 @@ class Dispatcher:
         self._kicked = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._pruned_at = 0
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to look for rows that are due."""
@@ -51,21 +52,28 @@ class Dispatcher:
         self._kicked.set()
 
     async def stop(self, patience: float) -> None:
-        """Take up nothing more, and give what is under way ``patience`` seconds."""
+        """Take up nothing more, and give what is under way ``patience`` seconds.
+
+        The loop is not cut off in a look: rows it has just taken up would wait for their lease.
+        """
+        self._stopping = True
+        self.kick()
         if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
-        if self._running:
-            await asyncio.wait(self._running, timeout=patience)
-        for task in list(self._running):
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
+            await self._end([self._loop], patience)
+        await self._end(self._running, patience)
         if self._courier is not None:
             await self._courier.close()
 
+    async def _end(self, tasks: Iterable[asyncio.Task[None]], patience: float) -> None:
+        if left := set(tasks):
+            _, left = await asyncio.wait(left, timeout=patience)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+
     async def _work(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 found = await self.look()
             except Exception:  # noqa: BLE001 - whatever it is, the next look may succeed
@@ -76,6 +84,7 @@ class Dispatcher:
                 await self._pause()
 
     async def _pause(self) -> None:
+        """Until something was made, or for a tick."""
         try:
             async with asyncio.timeout(self._services.config.timing.tick):
                 await self._kicked.wait()
@@ -136,7 +145,6 @@ class Dispatcher:
             await attend(self._services, row)
         except Exception:  # noqa: BLE001 - the row is due again when its lease is over
             _log.exception("unforeseen", extra={"row": row.id})
-        self._kicked.set()
 
     async def _prune(self) -> None:
         now = self._services.now_ms()
@@ -145,3 +153,4 @@ class Dispatcher:
         self._pruned_at = now
         before = now - self._services.config.timing.retention * 1000
         await asyncio.to_thread(transactions.prune, self._services.database, before)
+        await asyncio.to_thread(registrations.prune, self._services.database, before)

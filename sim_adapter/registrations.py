@@ -146,6 +146,11 @@ def finish(
     _log.info("registration finished", extra=about)
 
 
+def prune(database: Database, before_ms: int) -> None:
+    """Remove what had to be over before ``before_ms``."""
+    database.all(table.delete().where(table.c.deadline < before_ms))
+
+
 async def attend(services: Services, row: Row[Any]) -> None:
     """Have the key made."""
     client, now = services.clients.get(row.operator), services.now_ms()

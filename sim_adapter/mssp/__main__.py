@@ -23,6 +23,15 @@ from sim_adapter.ota.keysets import MASTER_OCTETS, CardIssuer, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
+
+
+class StoppableServer(uvicorn.Server):
+    """Ends in good order: uvicorn's own way is to repeat the signal, before anything is closed."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Called by uvicorn for SIGINT and SIGTERM."""
+        self.should_exit = True
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,7 +83,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         server_header=False,
     )
     try:
-        await uvicorn.Server(options).serve()
+        await StoppableServer(options).serve()
     finally:
         await esme.stop()
         counters.close()

@@ -6,7 +6,8 @@ import asyncio
 import hmac
 import logging
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sim_adapter.clock import Clock, SystemClock, as_datetime
@@ -33,12 +34,16 @@ from sim_adapter.mss.model import (
 )
 from sim_adapter.mssp import canned, signing
 from sim_adapter.mssp.registering import enrol, profile_of
+from sim_adapter.ota.errors import TextUnfit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from typing import TypeAlias
 
     from sim_adapter.mssp.subscribers import Subscribers
     from sim_adapter.ota.gateway_port import SimGateway
+
+    Work: TypeAlias = Callable[[], Awaitable[tuple[int, Signature | None]]]
 
 _log = logging.getLogger(__name__)
 _LONGEST = 600  # seconds
@@ -54,7 +59,6 @@ class Transaction:
     request: SignatureReq
     trans_id: str
     end: tuple[int, Signature | None] | MssFault | None = None
-    receipts: list[str] = field(default_factory=list)
 
 
 class Mssp:
@@ -88,7 +92,7 @@ class Mssp:
             case StatusReq():
                 return self._status(message)
             case ReceiptReq():
-                return self._receipt(message)
+                return await self._receipt(message)
             case ProfileReq():
                 return await self._profile(message)
             case RegistrationReq():
@@ -139,11 +143,11 @@ class Mssp:
         task.add_done_callback(self._tasks.discard)
         return self._signature_resp(transaction, codes.REQUEST_OK, None)
 
-    def _prepare(self, request: SignatureReq) -> Awaitable[tuple[int, Signature | None]]:
+    def _prepare(self, request: SignatureReq) -> Work:
         """What will be done, checked as far as it can be before anybody is asked."""
         found = canned.answer(request.msisdn)
         if found is not None:
-            return _already(*found)
+            return partial(_already, *found)
         subscriber = self.subscribers.find(request.msisdn)
         now = self._clock.now_ms() // 1000
         not_after = now + min(request.timeout or _LONGEST, _LONGEST)
@@ -152,18 +156,16 @@ class Mssp:
         if not_after <= now:
             raise MssFault(codes.EXPIRED_TRANSACTION, "ValidityDate")
         wish = signing.understand(request, not_after)
-        return signing.sign(self._gateway, subscriber, wish)
+        return partial(signing.sign, self._gateway, subscriber, wish)
 
     def _remember(self, transaction: Transaction) -> None:
         self.transactions[transaction.trans_id] = transaction
         if len(self.transactions) > _REMEMBERED:
             del self.transactions[next(iter(self.transactions))]
 
-    async def _run(
-        self, transaction: Transaction, work: Awaitable[tuple[int, Signature | None]]
-    ) -> None:
+    async def _run(self, transaction: Transaction, work: Work) -> None:
         try:
-            transaction.end = await work
+            transaction.end = await work()
         except MssFault as fault:
             transaction.end = fault
         except Exception:  # noqa: BLE001 - a fault of ours is a fault that the standard knows
@@ -217,12 +219,19 @@ class Mssp:
             raise MssFault(codes.WRONG_PARAM, "MSSP_TransID is unknown")
         return found
 
-    def _receipt(self, request: ReceiptReq) -> ReceiptResp:
+    async def _receipt(self, request: ReceiptReq) -> ReceiptResp:
+        """Shown on the phone as an ordinary short message; code 209 when nobody takes it."""
         transaction = self._known(request.trans_id, request.head)
         if transaction.request.msisdn != request.msisdn:
             raise MssFault(codes.WRONG_PARAM, "MSISDN of another transaction")
         if request.message is not None:
-            transaction.receipts.append(request.message.value)
+            card = self.subscribers.find(request.msisdn).card
+            try:
+                is_taken = await self._gateway.notify(card, request.message.value)
+            except TextUnfit as error:
+                raise MssFault(codes.INAPPROPRIATE_DATA, str(error)) from None
+            if not is_taken:
+                raise MssFault(codes.OTA_ERROR, "the message centre does not take it")
         return ReceiptResp(self._head(request.head), _named(codes.REQUEST_OK))
 
     async def _profile(self, request: ProfileReq) -> ProfileResp:

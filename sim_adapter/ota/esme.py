@@ -106,22 +106,19 @@ class Esme:
         config = self._config
         reader, writer = await asyncio.open_connection(config.host, config.port)
         link = self._link = SmppLink(reader, writer, self._handle)
+        loop = asyncio.get_running_loop()
+        running = loop.create_task(link.run())
+        pulse = loop.create_task(link.pulse(config.pulse))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                running = tasks.create_task(link.run())
-                bind = Bind(config.system_id, config.password).encode()
-                try:
-                    await link.request(Command.BIND_TRANSCEIVER, bind)
-                    self._bound.set()
-                    pulse = tasks.create_task(link.pulse(config.pulse))
-                    await running
-                    pulse.cancel()
-                finally:
-                    link.close()
-        except* LinkFault as group:
-            raise LinkFault("the bind was refused") from group.exceptions[0]
+            bind = Bind(config.system_id, config.password).encode()
+            await link.request(Command.BIND_TRANSCEIVER, bind)
+            self._bound.set()
+            await running
         finally:
             self._bound.clear()
+            link.close()
+            pulse.cancel()
+            await asyncio.gather(running, pulse, return_exceptions=True)
 
     async def _handle(self, pdu: Pdu) -> tuple[Status, bytes]:
         if pdu.command == Command.DELIVER_SM:

@@ -10,6 +10,7 @@ hint: it ends an order only if nothing better comes within a short time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -93,6 +94,7 @@ class _Open:
     outcome: asyncio.Future[Outcome]
     digest: bytes = b""
     is_received: bool = False  # the card has proven that it took the order
+    is_sent_again: bool = False
     hint: asyncio.TimerHandle | None = None  # runs towards believing an unsecured refusal
 
 
@@ -115,7 +117,6 @@ class Gateway(SimGateway):
         self._at: dict[str, list[_Open]] = {}  # the same by number
         self._busy: set[str] = set()  # numbers whose person is being asked
         self._closed: dict[str, tuple[CardRecord, float]] = {}
-        self._references: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.late = 0  # answers that came after the end of their order; each is logged
 
@@ -236,21 +237,21 @@ class Gateway(SimGateway):
 
     async def _drive(self, entry: _Open, message: bytes, deadline: float) -> Outcome:
         await self._send(entry.card, message, deadline)
-        waiting = asyncio.shield(entry.outcome)
-        done, _ = await asyncio.wait([waiting], timeout=self._config.resend_after)
+        done, _ = await asyncio.wait([entry.outcome], timeout=self._config.resend_after)
         if not done and not entry.is_received:
-            await self._send(entry.card, message, deadline)
+            entry.is_sent_again = True
+            with contextlib.suppress(LinkFault):  # the first copy may have arrived all the same
+                await self._send(entry.card, message, deadline)
         return await entry.outcome
 
     async def _send(self, card: CardRecord, message: bytes, deadline: float) -> None:
         counter = self._counters.reserve(f"{card.iccid}>")
         sealed = packet.seal_command(spi.COMMAND, card.command_keys, card.tar, counter, message)
-        reference = self._references.get(card.iccid, 0) + 1
-        self._references[card.iccid] = reference
         if self._esme is None:
             raise LinkFault("no connection to a message centre")
         validity = int(deadline - self._now())
-        for user_data in split(PacketKind.COMMAND, sealed, reference):
+        # The counter never goes back, so neither does a reference, also over a restart.
+        for user_data in split(PacketKind.COMMAND, sealed, counter):
             await self._esme.submit(card.msisdn, user_data, validity)
 
     def _spawn_cancel(self, card: CardRecord, transaction_id: bytes) -> None:
@@ -332,6 +333,9 @@ class Gateway(SimGateway):
             case Enrolled() if answer.iccid != entry.card.iccid:
                 _log.warning("a card of another identity answers: ...%s", answer.iccid[-4:])
                 _end(entry, NotDone(entry.transaction_id, Cause.CARD_FAULT))
+            case NotDone(cause=Cause.REPLAYED) if entry.is_sent_again:
+                # The card had it the first time and has finished; its answer may be on the way.
+                entry.is_received = True
             case Enrolled() | Profiled() | NotDone():
                 _end(entry, answer)
             case _:

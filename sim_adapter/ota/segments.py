@@ -141,10 +141,12 @@ class Reassembler:
         self._forget_before(now - self._timeout)
         key = (sender, segment.reference)
         entry = self._sets.get(key) or self._start(key, segment, now)
-        known = entry.parts.get(segment.number)
-        if entry.total != segment.total or (known is not None and known != segment):
+        known = entry.parts.get(segment.number, segment)
+        if entry.total != segment.total or known != segment:
             del self._sets[key]
-            raise SegmentRefused("segments contradict each other")
+            if not entry.is_finished:
+                raise SegmentRefused("segments contradict each other")
+            entry = self._start(key, segment, now)  # the reference is used again
         entry.parts[segment.number] = segment
         if entry.is_finished or len(entry.parts) < entry.total:
             return None

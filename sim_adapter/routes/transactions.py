@@ -147,7 +147,7 @@ async def receipt(
     client = services.clients.get(row.operator)
     if row.state != "SIGNED" or row.mssp_trans_id is None or client is None:
         raise TransactionOver(f"{identifier} is {row.state}")
-    display_text.check(order.message, client.config.text_limits)
+    display_text.check(order.message, client.config.receipt_limits)
     asked = requests.receipt(client, row, order.message, row.outcome_code, services.now_ms())
     answer = await client.ask(asked, ReceiptResp, client.config.timeout)
     code = answer.code if isinstance(answer, Fault) else answer.status.code

@@ -61,7 +61,7 @@ class Applet:
         self._keys = (
             KeyPair.from_memory(bytes.fromhex(state.private_key)) if state.private_key else None
         )
-        self._active: bytes | None = None
+        self._active: SignRequest | EnrolRequest | None = None
         self._is_cancelled = False
 
     def handle(self, message: bytes) -> tuple[Answer, Dialogue | None]:
@@ -80,6 +80,8 @@ class Applet:
 
     def _begin(self, request: SignRequest | EnrolRequest) -> tuple[Answer, Dialogue | None]:
         transaction_id = request.transaction_id
+        if request == self._active:  # sent again because the first answer was lost
+            return Accepted(transaction_id), None
         try:
             self._check_begin(request)
             if isinstance(request, SignRequest):
@@ -91,7 +93,7 @@ class Applet:
             return NotDone(transaction_id, stopped.cause), None
         self._state.remember(transaction_id)
         self._save()
-        self._active, self._is_cancelled = transaction_id, False
+        self._active, self._is_cancelled = request, False
         return Accepted(transaction_id), self._whole(transaction_id, dialogue)
 
     def _check_begin(self, request: SignRequest | EnrolRequest) -> None:
@@ -114,7 +116,7 @@ class Applet:
         return self._keys
 
     def _cancel(self, transaction_id: bytes) -> Answer:
-        if self._active == transaction_id:
+        if self._active is not None and self._active.transaction_id == transaction_id:
             self._is_cancelled = True
         return NotDone(transaction_id, Cause.CANCELLED)
 

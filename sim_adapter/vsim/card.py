@@ -70,7 +70,7 @@ class Card:
         self._waiting: Proactive | None = None  # to be fetched
         self._fetched: Proactive | None = None  # to be answered by a terminal response
         self._number = 0
-        self._reference = 0
+        self._reference = state.answer_counter  # goes on from there, also over a power loss
         self._data = b""  # for GET RESPONSE
 
     def exchange(self, apdu: bytes) -> bytes:
@@ -149,7 +149,7 @@ class Card:
         return split(PacketKind.RESPONSE, proof, 0)[0]
 
     def _submit(self, destination: str, kind: PacketKind, octets: bytes) -> None:
-        self._reference = self._reference % 0xFF + 1
+        self._reference += 1
         for user_data in split(kind, octets, self._reference):
             self._outbox.append((Submit(destination, user_data).encode(), _SEND_TRIES))
 

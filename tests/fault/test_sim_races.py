@@ -17,6 +17,7 @@ from sim_adapter.db import Database
 from sim_adapter.errors import SimBusy, TransactionOver
 from sim_adapter.models import callback, sim_transaction
 from sim_adapter.mss.model import Signature
+from tests.support.sim_orders import NOW, order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 ROUNDS = int(os.environ.get("SIM_RACES", "60"))
 RACERS = 6
-NOW = 1_800_000_000_000
 SIGNED = Ending.of_code(500)
 
 
@@ -36,22 +36,6 @@ def database(databases: Databases) -> Iterator[Database]:
     yield opened
     opened.close()
     databases.drop(url)
-
-
-def order(number: int, msisdn: str = "84900000001") -> transactions.Order:
-    return transactions.Order(
-        id=f"transaction-{number}",
-        digest="0" * 64,
-        operator="canned",
-        msisdn=msisdn,
-        mode="digest",
-        display_text="Ký",
-        verification_code="4821",
-        consent=b"consent",
-        language="vi",
-        callback=True,
-        deadline=NOW + 60_000,
-    )
 
 
 def sent(database: Database, number: int) -> str:

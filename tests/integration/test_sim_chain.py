@@ -245,15 +245,18 @@ def test_a_second_key_needs_the_word_replace(bare: Rssp) -> None:
     assert first[1] != second[1]
 
 
-def test_a_receipt_reaches_the_operator(bare: Rssp, operator: tuple[Operator, str]) -> None:
+def test_a_receipt_reaches_the_phone(bare: Rssp, operator: tuple[Operator, str]) -> None:
     bare.enrol("84900000036")
     name = bare.order("84900000036")
     bare.ended(name)
     message = "Đã ký 12/QĐ-BNV lúc 10:04"
     told = bare.http.post(f"/v1/transactions/{name}/receipt", json={"message": message})
     assert told.json()["outcome"]["code"] == 100
-    receipts = [item.receipts for item in operator[0].mssp.transactions.values()]
-    assert [message] in receipts
+    inbox = operator[0].phones.phone("84900000036").handset.inbox
+    deadline = time.monotonic() + 20
+    while not inbox and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert inbox == [message]
 
 
 def test_canned_codes_need_no_phone(bare: Rssp) -> None:

@@ -193,6 +193,54 @@ def test_an_answer_after_a_cancellation_counts_for_nothing_and_is_told(
     assert "after its order's end" in caplog.text
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.5], ids=["has finished", "is being asked"])
+def test_a_lost_proof_of_receipt_costs_nothing(tmp_path: Path, delay: float) -> None:
+    """The order goes out again; the person is asked once, and the first answer counts."""
+
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=delay, first_well=1))
+        card, _ = await found.enrolled(found.phone(slow))
+        taken = found.esme._deliver  # noqa: SLF001 - the place where a delivery can be lost
+        held: list[ShortMessage] = []
+        lost: list[ShortMessage] = []
+
+        def lossy(message: ShortMessage) -> None:
+            if message.user_data[:3] == bytes.fromhex("027100") and not lost:
+                lost.append(message)
+            elif message.user_data[:3] == bytes.fromhex("027000"):
+                held.append(message)  # the answer waits until the order was sent again
+            else:
+                taken(message)
+
+        found.esme._deliver = lossy  # noqa: SLF001 - as above
+        waiting = asyncio.ensure_future(found.gateway.sign(card, text_order()))
+        await asyncio.sleep(1.9)
+        assert not waiting.done()
+        assert found.pages(card).count(TEXT) == 1
+        [answer] = held
+        taken(answer)
+        assert isinstance(await waiting, Signed)
+
+    in_the_air(tmp_path, work)
+
+
+def test_a_link_that_is_lost_while_a_person_reads_does_not_end_the_order(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        slow = Behaviour(person=lambda: ScriptedPerson(delay=0.6, first_well=1))
+        card, _ = await found.enrolled(found.phone(slow))
+        taken = found.esme._deliver  # noqa: SLF001 - the place where a delivery can be lost
+        found.esme._deliver = (  # noqa: SLF001 - as above
+            lambda message: None if message.esm_class & 0x08 else taken(message)
+        )
+        waiting = asyncio.ensure_future(found.gateway.sign(card, text_order()))
+        await asyncio.sleep(0.3)
+        for session in list(found.centre._sessions):  # noqa: SLF001 - a cable is cut
+            session.link.close()
+        assert isinstance(await waiting, Signed)
+
+    in_the_air(tmp_path, work)
+
+
 def test_an_order_expires_and_what_comes_then_is_late(tmp_path: Path) -> None:
     async def work(found: Air) -> None:
         slow = Behaviour(person=lambda: ScriptedPerson(delay=1.3, first_well=1))
@@ -306,6 +354,21 @@ def test_a_wrong_password_does_not_bind(tmp_path: Path) -> None:
             config = EsmeConfig("127.0.0.1", found.port, system_id, password)
             with pytest.raises(LinkFault):
                 await Esme(config, lambda _message: None).start(patience=0.3)
+
+    in_the_air(tmp_path, work)
+
+
+def test_a_gateway_that_is_refused_tries_again(tmp_path: Path) -> None:
+    async def work(found: Air) -> None:
+        accounts = found.centre._accounts  # noqa: SLF001 - the operator opens the account late
+        esme = Esme(EsmeConfig("127.0.0.1", found.port, "late", "geheim"), lambda _message: None)
+        starting = asyncio.ensure_future(esme.start(5))
+        await asyncio.sleep(0.15)
+        assert not esme.is_bound
+        accounts["late"] = "geheim"
+        await starting
+        await esme.submit("84900000000", b"\x02\x70\x00", 1)
+        await esme.stop()
 
     in_the_air(tmp_path, work)
 

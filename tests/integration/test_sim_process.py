@@ -20,13 +20,15 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from sim_adapter import migrations
+from sim_adapter.ap import requests
 from sim_adapter.ap.client import OperatorClient
+from sim_adapter.clock import SystemClock
 from sim_adapter.config import OperatorConfig
 from sim_adapter.db import Database
 from sim_adapter.errors import OperatorSlow, OperatorUnreachable, Unavailable
 from sim_adapter.models import metadata
 from sim_adapter.mss import soap
-from sim_adapter.mss.model import ReceiptResp
+from sim_adapter.mss.model import ProfileResp, ReceiptResp
 from tests.support.mss_messages import ANSWERS, HEAD, REQUESTS
 from tests.support.served import free_port
 from tests.support.tls import TlsFiles, make_tls_files
@@ -65,6 +67,7 @@ def test_a_database_that_is_away_is_unavailable() -> None:
     database = Database(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/x")
     with pytest.raises(Unavailable):
         database.one(text("SELECT 1"))
+    database.close()
 
 
 def wait_ready(url: str) -> None:
@@ -212,3 +215,55 @@ def test_an_operator_that_never_answers_costs_bounded_time() -> None:
 
         asyncio.run(run())
         assert time.monotonic() - began < 5
+
+
+def test_the_test_mssp_and_the_phones_are_processes_too(tmp_path: Path) -> None:
+    """A profile query through four processes' worth of sockets: MSSP, SMPP, radio, card."""
+    for name in ("ap", "smpp"):
+        _secret(tmp_path / name, b"pass-wd")
+    _secret(tmp_path / "master", bytes(range(32)))
+    smpp, port = free_port(), free_port()
+    vsim = [
+        *(sys.executable, "-m", "sim_adapter.vsim", "--port", str(smpp)),
+        *("--password-file", str(tmp_path / "smpp"), "--master-key-file", str(tmp_path / "master")),
+    ]
+    mssp = [
+        *(sys.executable, "-m", "sim_adapter.mssp", "--port", str(port), "--smpp-port", str(smpp)),
+        *("--ap-id", HEAD.ap.ap_id, "--ap-password-file", str(tmp_path / "ap")),
+        *("--password-file", str(tmp_path / "smpp"), "--master-key-file", str(tmp_path / "master")),
+        *("--state-folder", str(tmp_path / "state")),
+    ]
+    with (
+        subprocess.Popen(vsim, stdout=subprocess.PIPE, text=True) as phones,
+        subprocess.Popen(mssp, stderr=subprocess.DEVNULL) as operator,
+    ):
+        url = f"http://127.0.0.1:{port}/soap/services/{{port}}"
+        found = asyncio.run(_profile(url, tmp_path / "ap"))
+        for process in (operator, phones):
+            process.send_signal(signal.SIGTERM)
+        assert [process.wait(20) for process in (operator, phones)] == [0, 0]
+    assert found.status.profile is not None
+    assert (found.status.profile.state, found.status.profile.network) == ("INACTIVE", "Test Mobile")
+
+
+def _secret(path: Path, secret: bytes) -> None:
+    path.write_bytes(secret)
+    path.chmod(0o600)
+
+
+async def _profile(url: str, password: Path) -> ProfileResp:
+    config = OperatorConfig(name="test", ap_id=HEAD.ap.ap_id, url=url, password_file=password)
+    client = OperatorClient(config)
+    try:
+        for _ in range(300):
+            request = requests.profile(client, "84900000001", SystemClock().now_ms())
+            try:
+                answer = await client.ask(request, ProfileResp, 20)
+            except OperatorUnreachable:
+                await asyncio.sleep(0.1)
+                continue
+            assert isinstance(answer, ProfileResp), answer
+            return answer
+    finally:
+        await client.close()
+    raise AssertionError("the MSSP does not start")

@@ -243,6 +243,9 @@ BROKEN = {
     "no certificate": consent(certificate=b""),
     "over before it begins": consent(not_before=5, expires=5),
     "negative": consent(not_before=-1),
+    "a needless octet": consent(not_before=0x7F7F).replace(
+        b"\x02\x02\x7f\x7f", b"\x02\x02\x00\x7f"
+    ),
     "huge": consent(expires=2**64),
     "cut": consent()[:-1],
     "more": consent() + b"\0",

@@ -111,6 +111,13 @@ def test_another_checksum_key_and_broken_padding_fail_in_the_same_way() -> None:
             packet.open_command(packet.parse_command(fixed), keys)
 
 
+def test_half_a_block_is_refused() -> None:
+    sealed = packet.seal_command(spi.COMMAND, KEYS, TAR, 7, b"consent")[:-1]
+    fixed = (len(sealed) - 2).to_bytes(2, "big") + sealed[2:]
+    with pytest.raises(SecurityRefused, match="blocks"):
+        packet.open_command(packet.parse_command(fixed), KEYS)
+
+
 def test_another_key_version_is_refused() -> None:
     sealed = packet.seal_command(spi.COMMAND, KEYS, TAR, 7, b"")
     newer = KeySet(2, Algorithm.AES, KEYS.cipher_key, KEYS.checksum_key)

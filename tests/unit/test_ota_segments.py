@@ -52,6 +52,8 @@ def test_a_submit_is_read_with_and_without_a_validity() -> None:
     assert Submit.parse(plain) == submit
     relative = bytes([plain[0] | 0x10]) + plain[1:8] + b"\xa7" + plain[8:]
     assert Submit.parse(relative) == submit
+    with pytest.raises(Malformed, match="SUBMIT"):
+        Submit.parse(Deliver("9484", b"x", SENT).encode())
 
 
 @pytest.mark.parametrize("hours", [-12, -3.5, 0, 5.75, 7, 14])
@@ -161,6 +163,14 @@ def test_what_waits_is_bounded() -> None:
     reassembler.add("84900000001", started[0], 0.0)
     with pytest.raises(SegmentRefused, match="too many"):
         reassembler.add("84900000002", started[0], 0.0)
+
+
+def test_a_reference_may_be_used_again_after_its_packet_was_complete() -> None:
+    reassembler = Reassembler()
+    for size in (400, 300, 400):
+        octets = made_up(size)[::-1]  # unlike the others from the first segment on
+        whole = Packet(PacketKind.COMMAND, octets)
+        assert fed(split(PacketKind.COMMAND, octets, 9), reassembler) == [whole]
 
 
 def test_packets_that_are_complete_make_room_for_others() -> None:

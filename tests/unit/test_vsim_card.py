@@ -31,6 +31,8 @@ from sim_adapter.ota.packet import ResponseStatus
 from sim_adapter.ota.segments import PacketKind, split
 from sim_adapter.ota.spi import SecurityParameters
 from sim_adapter.ota.structure import possession
+from sim_adapter.ota.tpdu import Deliver
+from sim_adapter.vsim import toolkit
 from sim_adapter.vsim.apdu import Command, Ins
 from sim_adapter.vsim.keypair import KeyPair
 from sim_adapter.vsim.pins import Pins
@@ -38,6 +40,7 @@ from sim_adapter.vsim.state import DEFAULT_PIN, PIN_TRIES, PUK_TRIES, CardState
 from sim_adapter.vsim.toolkit import Act, Result, TerminalResponse
 from tests.support.sim_chip import (
     NOT_AFTER,
+    NOW,
     PIN,
     RECORD,
     SENT,
@@ -291,6 +294,18 @@ def test_a_second_order_is_refused_while_one_is_open() -> None:
     assert made.transaction_id == sign_request(1).transaction_id
     bench.order(sign_request(2))  # it was never begun, so it may be asked again
     assert isinstance(bench.run()[0], SignatureMade)
+
+
+def test_an_order_that_is_sent_again_is_accepted_again_and_asked_about_once() -> None:
+    bench = Bench().enrolled()
+    bench.order(sign_request())
+    word = bench.step(bench.word)
+    assert bench.order(sign_request()) == Accepted(sign_request().transaction_id)
+    other = NotDone(sign_request().transaction_id, Cause.REPLAYED)
+    assert bench.order(sign_request(text="Ký Quyết định 13")) == other
+    [made] = bench.run(word)
+    assert isinstance(made, SignatureMade)
+    assert bench.pages.count(TEXT) == 1
 
 
 def test_a_transaction_is_never_asked_about_twice() -> None:
@@ -719,6 +734,20 @@ def test_a_short_message_that_is_not_for_the_card_is_refused() -> None:
     bench = Bench()
     segment = split(PacketKind.RESPONSE, bytes(20), 0)[0]
     assert bench.push(segment) == (b"", 0x6A80)
+
+
+@pytest.mark.parametrize(
+    ("pid", "dcs", "has_header"), [(0, 0xF6, 1), (0x7F, 4, 1), (0x7F, 0xF6, 0)]
+)
+def test_an_ordinary_short_message_is_not_taken(pid: int, dcs: int, has_header: int) -> None:
+    tpdu = Deliver("9484", b"\x02\x70\x00x", NOW, pid, dcs, bool(has_header)).encode()
+    data = toolkit.envelope(tpdu)
+    assert Bench().send(Command(0x80, Ins.ENVELOPE, data=data)) == (b"", 0x6A80)
+
+
+def test_an_envelope_from_nobody_is_not_taken() -> None:
+    data = bytes.fromhex("d1088202818306020000")
+    assert Bench().send(Command(0x80, Ins.ENVELOPE, data=data)) == (b"", 0x6A80)
 
 
 def test_no_octet_that_leaves_the_card_is_of_its_secrets() -> None:

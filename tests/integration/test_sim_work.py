@@ -1,0 +1,276 @@
+"""The process's own work: bounded, never ended by a fault, and honest about what is unforeseen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from sim_adapter import leases, migrations, registrations, transactions
+from sim_adapter.app import create_app
+from sim_adapter.db import Database
+from sim_adapter.deps import open_services
+from sim_adapter.errors import SimBusy, TransactionConflict, Unavailable
+from sim_adapter.models import sim_transaction
+from tests.support.sim_adapter import BASE, BEARER, config, world
+from tests.support.sim_orders import NOW, order
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Databases
+    from tests.support.sim_adapter import World
+
+
+@pytest.fixture
+def sim_url(databases: Databases) -> Iterator[str]:
+    url = databases.fresh(migrations.upgrade)
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def database(sim_url: str) -> Iterator[Database]:
+    opened = Database(sim_url)
+    yield opened
+    opened.close()
+
+
+def play(
+    folder: Path, url: str, scene: Callable[[World], Awaitable[None]], **operator: Any
+) -> None:
+    async def run() -> None:
+        async with world(folder, url, **operator) as made:
+            await scene(made)
+
+    asyncio.run(run())
+
+
+def test_a_row_is_taken_up_by_one_and_again_when_its_lease_is_over(database: Database) -> None:
+    for at in range(5):
+        transactions.create(database, order(at, f"8490000000{at}"), NOW)
+    first = leases.claim(database, sim_transaction, NOW, 3, 1000)
+    second = leases.claim(database, sim_transaction, NOW, 3, 1000)
+    assert (len(first), len(second)) == (3, 2)
+    assert not {row.id for row in first} & {row.id for row in second}
+    assert len(leases.claim(database, sim_transaction, NOW, 9, 1000)) == 0
+    assert len(leases.claim(database, sim_transaction, NOW + 1000, 9, 1000)) == 5
+
+
+def test_the_insert_itself_tells_a_repeat_from_another_body_and_from_a_busy_sim(
+    database: Database,
+) -> None:
+    first, is_new = transactions.create(database, order(1), NOW)
+    again, is_new_again = transactions.create(database, order(1), NOW + 5)
+    assert (is_new, is_new_again, first) == (True, False, again)
+    with pytest.raises(TransactionConflict):
+        transactions.create(database, replace(order(1), digest="1" * 64), NOW)
+    with pytest.raises(SimBusy):
+        transactions.create(database, order(2), NOW)
+
+
+def _registration(number: int, digest: str = "0" * 64) -> registrations.Order:
+    return registrations.Order(
+        id=f"registration-{number}",
+        digest=digest,
+        operator="canned",
+        msisdn="84900000001",
+        credential_id="credential",
+        challenge=bytes(32),
+        relying_party="Bộ",
+        verification_code="1234",
+        algorithm="P256",
+        replace=False,
+        language="vi",
+        deadline=NOW + 60_000,
+    )
+
+
+def test_the_same_for_registrations(database: Database) -> None:
+    first, _ = registrations.create(database, _registration(1), NOW)
+    again, is_new = registrations.create(database, _registration(1), NOW)
+    assert (first, is_new) == (again, False)
+    with pytest.raises(TransactionConflict):
+        registrations.create(database, _registration(1, "1" * 64), NOW)
+    with pytest.raises(SimBusy):
+        registrations.create(database, _registration(2), NOW)
+
+
+def test_a_wrong_statement_is_not_taken_for_a_database_that_is_away(database: Database) -> None:
+    with pytest.raises(DBAPIError):
+        database.one(text("SELECT nonsense FROM nowhere"))
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction() as connection:
+            connection.execute(text("DELETE FROM callback"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert database.one(text("SELECT 1")) is not None
+
+
+def test_no_more_than_so_many_are_under_way(tmp_path: Path, sim_url: str) -> None:
+    async def scene(world: World) -> None:
+        services = world.services
+        few = replace(services.config, timing=replace(services.config.timing, concurrency=2))
+        world.dispatcher._services = replace(services, config=few)  # noqa: SLF001 - a small bound
+        gate = asyncio.Event()
+        client = services.clients["canned"]
+        asked: list[object] = []
+
+        async def slow(*arguments: object) -> object:
+            asked.append(arguments)
+            await gate.wait()
+            raise RuntimeError("after the gate")
+
+        client.ask = slow  # type: ignore[assignment,method-assign]  # an operator that holds on
+        for at in range(5):
+            await world.put(f"transaction-{at}", msisdn=f"8490000000{at}")
+        assert await world.dispatcher.look() == 2
+        await asyncio.sleep(0.1)
+        looking = asyncio.create_task(world.dispatcher.look())
+        await asyncio.sleep(0.1)
+        assert len(asked) == 2
+        assert not looking.done()
+        gate.set()
+        await asyncio.wait_for(looking, 5)
+
+    play(tmp_path, sim_url, scene)
+
+
+def test_an_unforeseen_fault_costs_one_row_its_turn(
+    tmp_path: Path, sim_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(world: World) -> None:
+        def breaks(_message: object) -> None:
+            raise KeyError("unforeseen")
+
+        world.operator.plan(breaks)
+        await world.put()
+        await world.work()
+        assert (await world.get())["state"] == "CREATED"
+        world.clock.advance(60)
+        await world.work()
+        assert (await world.get())["outcome"]["name"] == "SEND_INTERRUPTED"
+
+    play(tmp_path, sim_url, scene)
+    assert any(record.message == "unforeseen" for record in caplog.records)
+
+
+@pytest.mark.parametrize("late", ["synch", "asynchClientServer"])
+def test_cancelled_while_the_question_is_on_its_way(
+    tmp_path: Path, sim_url: str, late: str
+) -> None:
+    async def scene(world: World) -> None:
+        await world.put()
+
+        def cancelled_meanwhile(message: Any) -> Any:
+            now = world.clock.now_ms()
+            transactions.cancel(world.services.database, "transaction-1", now)
+            code = 500 if late == "synch" else 100
+            return world.operator.answer(message, code)
+
+        world.operator.plan(cancelled_meanwhile, 500)
+        for _ in range(20):
+            await world.work()
+            world.clock.advance(1)
+        members = await world.get()
+        assert (members["state"], members["signature"]) == ("CANCELLED", None)
+        row = transactions.known(world.services.database, "transaction-1")
+        assert row is not None
+        assert row.late_signature is not None
+
+    play(tmp_path, sim_url, scene, mode=late)
+
+
+def test_what_waited_beyond_its_deadline_is_not_sent(tmp_path: Path, sim_url: str) -> None:
+    async def scene(world: World) -> None:
+        await world.put()
+        world.clock.advance(121)
+        await world.work()
+        assert (await world.get())["state"] == "EXPIRED"
+        assert world.operator.asked == []
+
+    play(tmp_path, sim_url, scene)
+
+
+def test_an_operator_that_never_decides_in_synch_mode(tmp_path: Path, sim_url: str) -> None:
+    async def scene(world: World) -> None:
+        world.operator.plan(100)
+        await world.put()
+        await world.work()
+        assert (await world.get())["outcome"]["name"] == "OPERATOR_ANSWER_INVALID"
+
+    play(tmp_path, sim_url, scene, mode="synch")
+
+
+def test_the_application_works_by_itself_and_survives_its_database(
+    tmp_path: Path, sim_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its own loop: a look that fails is logged, and the next one finds the work."""
+
+    async def scene() -> None:
+        loaded = config(tmp_path, sim_url)
+        services = open_services(loaded)
+        app = create_app(loaded, services)
+        headers = {"Authorization": f"Bearer {BEARER}"}
+        asgi = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=asgi, base_url=BASE, headers=headers) as http,
+        ):
+            look, fails = app.state.dispatcher.look, iter([True])
+
+            async def looks() -> int:
+                if next(fails, False):
+                    raise Unavailable("the database is away")
+                found: int = await look()
+                return found
+
+            app.state.dispatcher.look = looks
+            order = {
+                "msisdn": "84900000001",
+                "mode": "text",
+                "display_text": "Ký",
+                "verification_code": "4821",
+                "consent": "AAAA",
+                "deadline": services.now_ms() + 60_000,
+            }
+            made = await http.put("/v1/transactions/transaction-1", json=order)
+            assert made.status_code == 201
+            path, members = "/v1/transactions/transaction-1", made.json()
+            while members["state"] == "CREATED":
+                answer = await http.get(path, params={"wait": 20, "version": 1})
+                members = answer.json()
+            assert members["outcome"]["name"] == "OPERATOR_UNREACHABLE"
+
+    asyncio.run(scene())
+    assert any("looking for work failed" in record.message for record in caplog.records)
+
+
+def test_an_unforeseen_error_is_500_with_the_request_id_and_nothing_else(
+    tmp_path: Path, sim_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(world: World) -> None:
+        world.services.database.all(text("DROP TABLE sim_transaction"))
+        # A database of another shape is an error of the driver that nothing here foresees.
+        answer = await world.http.get(
+            "/v1/transactions/transaction-1", headers={"X-Request-Id": "request-1234"}
+        )
+        assert answer.status_code == 500
+        assert answer.json()["request_id"] == "request-1234"
+        assert "sim_transaction" not in answer.text
+
+    play(tmp_path, sim_url, scene)
+    assert caplog.get_records("call")
+    assert logging.getLogger("sim_adapter").level == logging.NOTSET
