@@ -84,6 +84,28 @@ class Certificate(_Answer):
     not_after: AwareDatetime
 
 
+class SimOffer(_Answer):
+    """A SIM that may be asked; ``cause`` says in words why it is not at present."""
+
+    factor_id: str = Field(pattern=r"^[0-9a-z]{26}$")
+    number: str
+    is_active: bool
+    cause: str | None
+
+
+class SimQuestion(_Answer):
+    """What a SIM was asked last. ``cause`` says in words how it ended without consent."""
+
+    state: Literal["WAITING", "APPROVED", "REFUSED", "EXPIRED", "CANCELLED", "FAILED"]
+    version: int = Field(ge=0)
+    number: str
+    display_text: str
+    verification_code: str
+    expires_at: AwareDatetime
+    is_delivered: bool
+    cause: str | None
+
+
 class _Question(_Answer):
     now: AwareDatetime
     expires_at: AwareDatetime
@@ -108,6 +130,8 @@ class SignatureRequest(_Question):
     num_signatures: int
     verification_code: str
     certificate: Certificate
+    sims: list[SimOffer] = []
+    sim: SimQuestion | None = None
 
     @property
     def shown_state(self) -> State:
@@ -190,6 +214,26 @@ class ConsentApi:
     async def refuse(self, session: str, name: str) -> Outcome:
         """Refuse for good."""
         return await self._ask(Outcome, "POST", f"requests/{name}/deny", session)
+
+    async def ask_sim(self, session: str, name: str, factor_id: str, lang: str) -> SimQuestion:
+        """Ask a SIM. Refused: ``sim_busy``, ``sim_suspended``, ``sim_unknown``."""
+        body = {"factor_id": factor_id, "lang": lang}
+        return await self._ask(SimQuestion, "POST", f"requests/{name}/sim", session, body)
+
+    async def sim_question(
+        self, session: str, name: str, wait: int = 0, version: int = 0
+    ) -> SimQuestion:
+        """What the SIM was asked last, once it has changed or ``wait`` seconds are over."""
+        path = f"requests/{name}/sim?wait={wait}&version={version}"
+        return await self._ask(SimQuestion, "GET", path, session)
+
+    async def cancel_sim(self, session: str, name: str) -> SimQuestion:
+        """Withdraw the open question; what became of it, which may be a consent."""
+        return await self._ask(SimQuestion, "POST", f"requests/{name}/sim/cancel", session)
+
+    async def resume(self, session: str, name: str) -> Outcome:
+        """Where the browser goes after the SIM's consent. Refused: ``conflict``."""
+        return await self._ask(Outcome, "POST", f"requests/{name}/resume", session)
 
     async def service_request(self, session: str, name: str) -> ServiceRequest:
         """One wish for access, in whatever state. Refused: ``request_unknown``."""

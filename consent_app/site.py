@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
     from consent_app.config import ConsentConfig
 
-_MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".js": "text/javascript",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,12 @@ class Visit:
         status: int = 200,
         form_origin: str | None = None,
         here: str | None = None,
+        has_script: bool = False,
         **values: object,
     ) -> Response:
-        """A page. ``form_origin``: the portal to which a form's answer may lead the browser.
+        """A page. ``has_script``: it may run our script and ask us.
+
+        ``form_origin``: the portal to which a form's answer may lead the browser.
 
         ``here`` is the address of this page, for the language switch; None: the one asked for.
         """
@@ -77,7 +80,9 @@ class Visit:
             )
         )
         response = HTMLResponse(text, status)
-        response.headers["Content-Security-Policy"] = content_policy(form_origin)
+        response.headers["Content-Security-Policy"] = content_policy(
+            form_origin, has_script=has_script
+        )
         response.headers["Content-Language"] = self.language
         self._keep(response, secret)
         if notice is not None:
@@ -111,16 +116,19 @@ _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(
 _APP = re.compile(r"([a-z][a-z0-9+.-]{0,60}:)(?://.*)?")
 
 
-def content_policy(form_origin: str | None = None) -> str:
+def content_policy(form_origin: str | None = None, *, has_script: bool = False) -> str:
     """The page may load our style sheet and pictures, run nothing, and be framed by nobody.
+
+    ``has_script``: it may run our own files and ask this site, nothing written into the page.
 
     Browsers apply ``form-action`` to the redirects after a form, too, so the portal that the
     answer goes back to is named, exactly that one: an origin, or the private scheme of an app
     (RFC 8252 cl. 7.1). What is neither is left out.
     """
     target = _source(form_origin or "")
+    script = "script-src 'self'; connect-src 'self'; " if has_script else ""
     return (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        f"default-src 'none'; {script}style-src 'self'; img-src 'self'; "
         f"form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"
     )
 

@@ -33,6 +33,9 @@ _NOTICES = {
     "conflict": "answered",
     "request_denied": "answered",
     "request_expired": "answered",
+    "sim_busy": "sim_busy",
+    "sim_suspended": "sim_suspended",
+    "sim_unknown": "sim_suspended",
 }
 
 

@@ -21,6 +21,7 @@ from remote_signing.cli import (
     hsm,
     registration,
     serve,
+    sims,
     subscribers,
 )
 from remote_signing.cli.output import say
@@ -44,6 +45,7 @@ for group in (
     subscribers,
     credentials,
     credential_requests,
+    sims,
     clients,
     audit,
     checks,
@@ -57,7 +59,7 @@ def choose_folder(
     config: Annotated[
         Path,
         typer.Option(
-            help="Folder with rssp.toml, sam.toml and consent.toml.",
+            help="Folder with rssp.toml, sam.toml, consent.toml and, with SIMs, sim.toml.",
             envvar="REMOTE_SIGNING_CONFIG",
         ),
     ] = DEFAULT_FOLDER,

@@ -29,10 +29,14 @@ def group() -> None:
 
 @app.command("check")
 def check(context: typer.Context) -> None:
-    """Read rssp.toml, sam.toml and consent.toml, and compare them with each other."""
+    """Read rssp.toml, sam.toml, consent.toml, sim.toml, and compare them with each other."""
     folder = folder_of(context)
     sam, rssp = folder.sam(), folder.rssp()
-    found = [*_wrong_in_sam(sam), *_wrong_between(folder, rssp, sam)]
+    found = [
+        *_wrong_in_sam(sam),
+        *_wrong_between(folder, rssp, sam),
+        *_wrong_about_sims(folder, rssp, sam),
+    ]
     for line in found:
         say(f"remote-signing: {line}")
     if found:
@@ -54,6 +58,28 @@ def _wrong_in_sam(sam: "SamConfig") -> Iterator[str]:
     elif not sam.service_keys_file.exists():
         place = sam.service_keys_file
         yield f"sam.toml: no keys of OCSP and time stamps at {place}: `remote-signing hsm services`"
+
+
+def _wrong_about_sims(folder: ConfigFolder, rssp: "RsspConfig", sam: "SamConfig") -> Iterator[str]:
+    has_adapter = folder.sim_file.exists()
+    if rssp.sim is None:
+        if has_adapter:
+            yield "sim.toml is there, but rssp.toml has no table [sim]: no SIM will be asked"
+        return
+    if sam.sim is None:
+        yield "rssp.toml has a table [sim], sam.toml has none: the SAM takes no SIM"
+    for path in (rssp.sim.secret_file, *rssp.sim.callback_secret_files):
+        yield from _wrong_secret_file("rssp.toml: sim", path)
+    if not has_adapter:
+        return  # on another machine
+    try:
+        adapter = tomllib.loads(folder.sim_file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        yield f"sim.toml: {error}"
+        return
+    told = adapter.get("callback", {}).get("url")
+    if rssp.sim.callback_secret_files and told is None:
+        yield "rssp.toml waits for call-backs of SIMs, but sim.toml has no table [callback]"
 
 
 def _wrong_secret_file(what: str, path: Path) -> Iterator[str]:

@@ -44,18 +44,18 @@ class Program:
 
 def programs_of(folder: ConfigFolder) -> list[Program]:
     """In the order of starting; they are stopped in the other."""
-    return [
-        Program(name, config, _ready_url(config, port))
-        for name, config, port in (
-            ("remote_signing.sam", folder.sam_file, None),
-            ("remote_signing.rssp", folder.rssp_file, 8400),
-            ("consent_app", folder.consent_file, 8401),
-        )
+    programs = [
+        ("remote_signing.sam", folder.sam_file, None),
+        ("remote_signing.rssp", folder.rssp_file, 8400),
+        ("consent_app", folder.consent_file, 8401),
     ]
+    if folder.sim_file.exists():
+        programs.insert(1, ("sim_adapter", folder.sim_file, 8402))
+    return [Program(name, config, _ready_url(config, port)) for name, config, port in programs]
 
 
 def serve(context: typer.Context) -> None:
-    """Start SAM, rssp and consent page here; stop them in order at SIGTERM or Ctrl-C."""
+    """Start SAM, rssp, consent page and, with a sim.toml, the SIM adapter; SIGTERM stops them."""
     programs = programs_of(folder_of(context))
     for program in programs:
         if not program.config.exists():

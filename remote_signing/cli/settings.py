@@ -52,6 +52,11 @@ class ConfigFolder:
         return self.path / "consent.toml"
 
     @property
+    def sim_file(self) -> Path:
+        """Of ``sim_adapter``; where there is none, no SIM is asked."""
+        return self.path / "sim.toml"
+
+    @property
     def authority_key_file(self) -> Path:
         """A development registration authority's key; a real authority keeps its own elsewhere."""
         return self.path / "ra.key"

@@ -19,6 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="leave the programs running")
     parser.add_argument("--state", type=Path, default=Path(".demo"), help="folder for everything")
     parser.add_argument("--database", help="SQLAlchemy URL (default: SQLite in the folder)")
+    parser.add_argument(
+        "--consent",
+        choices=("pin", "sim"),
+        default="pin",
+        help="how the official consents: PIN and one-time code, or a virtual SIM",
+    )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     teller = Teller()
@@ -28,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
             # These libraries take a moment: the first words should not wait for them.
             from remote_signing.demo.story import Story, Wanted  # noqa: PLC0415 - see above
 
-            wanted = Wanted(options.pdf, options.keep, options.database)
+            with_sim = options.consent == "sim"
+            wanted = Wanted(options.pdf, options.keep, options.database, with_sim=with_sim)
             signed = Story(state, wanted, teller).run()
     except DemoFailed as error:
         teller.line(f"\nFAILED after {teller.seconds:.1f} s: {error}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from remote_signing.demo.sims import SimPlace
     from remote_signing.demo.state import State
     from remote_signing.sam.softhsm import DevelopmentToken
 
@@ -25,11 +26,13 @@ def write(  # noqa: PLR0913 - three files need six things
     rssp_port: int,
     consent_port: int,
     database_url: str,
+    sims: SimPlace | None = None,
 ) -> None:
-    """``sam.toml``, ``rssp.toml`` and ``consent.toml``; no secret is in them."""
+    """``sam.toml``, ``rssp.toml``, ``consent.toml``, with SIMs ``sim.toml``; no secret in them."""
     rssp, consent = f"http://127.0.0.1:{rssp_port}", f"http://127.0.0.1:{consent_port}"
+    with_sims = {} if sims is None else {"sim": sims.of_rssp}
     texts = {
-        "sam.toml": _sam(state, tokens, registration_key, rssp),
+        "sam.toml": _sam(state, tokens, registration_key, rssp, sims),
         "rssp.toml": _document(
             service={
                 "name": SERVICE_NAME,
@@ -41,6 +44,7 @@ def write(  # noqa: PLR0913 - three files need six things
             database={"url": database_url},
             sam={"socket": str(state.socket)},
             listen={"port": rssp_port, "notice": 0},
+            **with_sims,
         ),
         "consent.toml": _document(
             public={"url": consent},
@@ -54,6 +58,9 @@ def write(  # noqa: PLR0913 - three files need six things
             listen={"port": consent_port},
         ),
     }
+    if sims is not None:
+        adapter, operator = sims.of_adapter(f"{rssp}/sim/v1/events")
+        texts["sim.toml"] = _document(**adapter) + "[[operators]]\n" + _members(operator)
     for name, text in texts.items():
         (state.config / name).write_text(text, encoding="utf-8")
 
@@ -63,6 +70,7 @@ def _sam(
     tokens: Sequence[DevelopmentToken],
     registration_key: Mapping[str, str],
     rssp: str,
+    sims: SimPlace | None,
 ) -> str:
     top = _members(
         {
@@ -80,6 +88,8 @@ def _sam(
         "issuer_url": f"{rssp}/pki/issuing.crt",
     }
     parts = [top, _document(registration_keys=registration_key, authority=authority)]
+    if sims is not None:
+        parts.append(_document(sim=sims.of_sam))
     for token in tokens:
         node = {
             "name": token.label,

@@ -51,6 +51,10 @@ class Page(HTMLParser):
                 return form
         raise DemoFailed(f"{self.url} has no form for {ending}; it says: {self.text[:400]}")
 
+    def has_form(self, ending: str) -> bool:
+        """Whether there is a form whose address ends so."""
+        return any(urlsplit(form.action).path.endswith(ending) for form in self.forms)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Forms and their fields."""
         given = {name: value or "" for name, value in attrs}
@@ -100,6 +104,20 @@ class Official:
     def approve(self, page: Page) -> Page:
         """Type signing PIN and one-time code; where the browser ends up."""
         return self._send(page.form("/approve"), pin=self._signer.pin, otp=self._code())
+
+    def ask_sim(self, page: Page) -> Page:
+        """Have the SIM asked; the page that waits for it."""
+        return self._send(page.form("/sim/ask"))
+
+    def wait_for_sim(self, page: Page, seconds: float) -> Page:
+        """Load the page again, as a browser without JavaScript does, until it leads elsewhere."""
+        deadline = time.monotonic() + seconds
+        while urlsplit(page.url).path.endswith("/sim") and page.has_form("/sim/cancel"):
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"no answer of the SIM: {page.text[:400]}")
+            time.sleep(0.3)
+            page = self._page(self._http.get(page.url))
+        return page
 
     def _code(self) -> str:
         """The code of this moment; the next one when this is nearly over."""

@@ -22,6 +22,7 @@ import httpx
 from remote_signing import cli
 from remote_signing.demo import configuration
 from remote_signing.demo.outage import Node
+from remote_signing.demo.sims import MSISDN, SimPlace
 from remote_signing.demo.state import free_ports
 from remote_signing.demo.telling import DemoFailed
 from remote_signing.sam.softhsm import TokenNotMade, make_token
@@ -80,7 +81,7 @@ class Signer:
 class Stage:
     """Sets the stage step by step; ``stop`` ends the programs."""
 
-    def __init__(self, state: State, database_url: str | None) -> None:
+    def __init__(self, state: State, database_url: str | None, *, with_sim: bool = False) -> None:
         rssp, consent, portal = free_ports(3)
         self.state = state
         self.addresses = Addresses(
@@ -89,6 +90,7 @@ class Stage:
         self._ports = rssp, consent
         self._database_url = database_url or f"sqlite:///{state.folder / 'rssp.sqlite3'}"
         self._programs: subprocess.Popen[bytes] | None = None
+        self.sims = SimPlace(state) if with_sim else None
 
     def command(self, *arguments: str) -> Any:  # noqa: ANN401 - whatever the command tells in JSON
         """Run ``remote-signing ARGUMENTS``; what it tells, when it tells JSON."""
@@ -114,6 +116,7 @@ class Stage:
             rssp_port=self._ports[0],
             consent_port=self._ports[1],
             database_url=self._database_url,
+            sims=self.sims,
         )
         sam_file = self.state.config / "sam.toml"
         return [Node(name, sam_file, self.state.node(name) / "tokens") for name in NODES]
@@ -170,7 +173,7 @@ class Stage:
             if self._programs is None or self._programs.poll() is not None:
                 break
             checks = self.checks()
-            if checks and set(checks.values()) == {"ok"} and self._is_consent_ready():
+            if checks and set(checks.values()) == {"ok"} and all(map(_is_ready, self._others)):
                 return checks
             time.sleep(0.1)
         raise DemoFailed(f"the programs did not get ready: see {self.state.log}")
@@ -183,11 +186,11 @@ class Stage:
         except (httpx.HTTPError, ValueError):
             return {}
 
-    def _is_consent_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.addresses.consent}/readyz", timeout=10).is_success
-        except httpx.HTTPError:
-            return False
+    @property
+    def _others(self) -> list[str]:
+        """Programs beside the rssp that must be ready."""
+        adapter = [] if self.sims is None else [f"http://127.0.0.1:{self.sims.adapter_port}"]
+        return [self.addresses.consent, *adapter]
 
     def enrol(self) -> tuple[str, Signer]:
         """The ministry and its official, with a credential; the agency's id and the signer."""
@@ -210,6 +213,17 @@ class Stage:
             issued["credential_id"],
             base64.b64decode(issued["certificate"]),
         )
+
+    def enrol_sim(self, signer: Signer) -> str:
+        """The official's SIM makes a key, which is certified and pinned; the factor's id."""
+        enrolled = self.command("sim", "enrol", signer.credential_id, "--msisdn", MSISDN, "--json")
+        return str(enrolled["factor_id"])
+
+    def export_evidence(self, activation_id: str) -> Path:
+        """The SIM's consent as a file that anybody can check."""
+        path = self.state.signed / "evidence.json"
+        self.command("sim", "evidence", activation_id, str(path))
+        return path
 
     def register_portal(self, client_id: str, jwks: dict[str, Any], agency: str) -> None:
         """The portal as a client: keys of its own, DPoP required, for its ministry's signers."""
@@ -277,7 +291,23 @@ class Stage:
         return str(added["subscriber_id"])
 
 
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=10).is_success
+    except httpx.HTTPError:
+        return False
+
+
 def root_certificate(ceremony: Path) -> bytes:
     """The root CA's certificate (DER) from the public cluster file."""
+    return _certificate(ceremony, "root")
+
+
+def issuing_certificate(ceremony: Path) -> bytes:
+    """The issuing CA's certificate (DER), likewise."""
+    return _certificate(ceremony, "issuing")
+
+
+def _certificate(ceremony: Path, name: str) -> bytes:
     cluster = json.loads((ceremony / "cluster.json").read_text(encoding="utf-8"))
-    return base64.b64decode(cluster["content"]["certificates"]["root"])
+    return base64.b64decode(cluster["content"]["certificates"][name])

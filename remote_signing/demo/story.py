@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from remote_signing.demo import document, stage, tour, verdict
+from remote_signing.demo import document, sims, stage, tour, verdict
 from remote_signing.demo.official import Official
 from remote_signing.demo.portal import Portal
 from remote_signing.demo.stage import Stage
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from remote_signing.demo.telling import Teller
 
 BUNDLED = "quyet-dinh.pdf"
+_SECONDS_OF_SIM = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Wanted:
     pdf: Path | None
     keep: bool
     database_url: str | None
+    with_sim: bool = False
 
 
 class Story:
@@ -44,24 +46,32 @@ class Story:
         self._state = state
         self._wanted = wanted
         self._teller = teller
-        self._stage = Stage(state, wanted.database_url)
+        self._stage = Stage(state, wanted.database_url, with_sim=wanted.with_sim)
 
     def run(self) -> Path:
         """Where the signed and verified PDF lies; ``DemoFailed``."""
         pdf = self._read_pdf()
         with ExitStack() as stack:
             nodes = self._set_up_keys()
+            if self._stage.sims is not None:
+                stack.callback(self._stage.sims.stop)
+                self._start_phones(self._stage.sims)
             stack.callback(self._stop)
             self._start()
             portal = stack.enter_context(Portal(self._stage.addresses))
             agency, signer = self._enrol(portal)
             prepared, label = self._prepare(portal, signer, pdf)
             asked = self._ask(portal, signer, prepared, label)
-            self._consent(signer, asked, prepared, label)
+            if self._wanted.with_sim:
+                self._consent_by_sim(signer, asked, prepared, label)
+            else:
+                self._consent(signer, asked, prepared, label)
             self._lose(nodes[0])
             signature = self._sign(portal, signer, asked, prepared, nodes[0])
             signed = self._finish(prepared, signature)
             self._check_records(signer, nodes)
+            if self._wanted.with_sim:
+                self._check_evidence(signer, prepared)
             if self._wanted.keep:
                 self._keep(agency, signer, nodes[0], signed)
         return signed
@@ -100,6 +110,11 @@ class Story:
             self._teller.say("key made in the HSM, certified by the embedded CA")
             self._stage.register_portal(portal.client_id, portal.jwks, agency)
             self._teller.say(f"portal «{stage.PORTAL}»: private_key_jwt, DPoP")
+        if self._wanted.with_sim:
+            with self._teller.step(f"Enrol the SIM +{sims.MSISDN}: remote-signing sim enrol"):
+                factor = self._stage.enrol_sim(signer)
+                self._teller.say("key made in the SIM, proof of possession, certificate, pinned")
+                self._teller.say(f"factor {factor}")
         return agency, signer
 
     def _prepare(self, portal: Portal, signer: Signer, pdf: bytes) -> tuple[document.Prepared, str]:
@@ -134,6 +149,40 @@ class Story:
                 raise DemoFailed(f"the consent page did not go back: {after.text[:400]}")
             self._teller.say("approved; the browser is back at the portal")
         official.close()
+
+    def _start_phones(self, place: sims.SimPlace) -> None:
+        with self._teller.step(
+            "Virtual phones behind SMPP, and an operator (test MSSP) before them"
+        ):
+            place.start()
+            self._teller.say("TS 102 204 → secured packets → SMPP → SMS → the card's own APDUs")
+
+    def _consent_by_sim(
+        self, signer: Signer, asked: Consented, prepared: document.Prepared, label: str
+    ) -> None:
+        official = Official(signer, self._stage.addresses.consent)
+        with self._teller.step("Official: sign in, read, ask the SIM, enter the PIN on the phone"):
+            page = official.open(asked.browser_url)
+            self._check_page(page, asked, prepared, label)
+            waiting = official.ask_sim(page)
+            if asked.verification_code not in waiting.text.replace(" ", ""):
+                raise DemoFailed(f"the waiting page shows another code: {waiting.text[:400]}")
+            self._teller.say(f"page and phone show the code {asked.verification_code}")
+            after = official.wait_for_sim(waiting, _SECONDS_OF_SIM)
+            if not after.url.startswith(self._stage.addresses.redirect_uri):
+                raise DemoFailed(f"the consent page did not go back: {after.text[:400]}")
+            self._teller.say("the SIM has signed; the browser is back at the portal")
+        official.close()
+
+    def _check_evidence(self, signer: Signer, prepared: document.Prepared) -> None:
+        """The SIM's signature over this very hash, judged with ``cryptography`` alone."""
+        with self._teller.step("Verify the SIM's consent: docs/verify-sim-consent/verify.py"):
+            events = self._stage.signing_events(signer.credential_id)
+            evidence = self._stage.export_evidence(events[-1]["activation_id"])
+            self._teller.say(str(evidence))
+            issuer = stage.issuing_certificate(self._state.ceremony)
+            for line in verdict.of_sim(evidence, prepared.dtbs_r, issuer):
+                self._teller.say(line)
 
     def _check_page(
         self, page: Page, asked: Consented, prepared: document.Prepared, label: str

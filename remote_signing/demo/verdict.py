@@ -10,9 +10,11 @@ import base64
 import io
 import re
 import shutil
+import ssl
 import subprocess
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from asn1crypto import x509
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -21,9 +23,6 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
 from remote_signing.demo.telling import DemoFailed
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SUB_FILTER = "/ETSI.CAdES.detached"
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
@@ -136,3 +135,25 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def _pem(der: bytes) -> bytes:
     text = base64.encodebytes(der).decode("ascii")
     return f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n".encode("ascii")
+
+
+def of_sim(evidence: Path, digest: bytes, issuer: bytes) -> list[str]:
+    """What the small verifier says of a SIM's consent to ``digest``; ``DemoFailed``.
+
+    ``issuer`` (DER) is whose certificates of SIMs it believes.
+    """
+    anchor = evidence.with_name("sim-issuer.pem")
+    anchor.write_text(ssl.DER_cert_to_PEM_cert(issuer), encoding="ascii")
+    script = Path(__file__).parents[2] / "docs" / "verify-sim-consent" / "verify.py"
+    run = subprocess.run(  # noqa: S603 - our own script, on files made here
+        [
+            *(sys.executable, str(script), str(evidence)),
+            *("--digest", digest.hex(), "--issuer", str(anchor)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise DemoFailed(f"the SIM's consent is refused: {run.stdout}{run.stderr}")
+    return run.stdout.splitlines()

@@ -95,7 +95,7 @@ async def resume(name: str, services: ServicesDep, session: SessionDep) -> Respo
     return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
 
 
-@router.post("/sim/v1/callback", include_in_schema=False)
+@router.post("/sim/v1/events", include_in_schema=False)
 async def callback(request: Request, services: ServicesDep) -> Response:
     """The adapter says that a question is over. 204, also the second time; 503: say it again."""
     body = await read_body(request, _LARGEST_BODY)

@@ -96,6 +96,52 @@ def test_an_official_signs_in_compares_approves_and_is_back_at_the_portal(
     assert said == []
 
 
+def test_an_official_consents_by_sim_and_is_back_at_the_portal(
+    any_page: Page, stage: Stage
+) -> None:
+    said = complaints(any_page)
+    stage.rssp.add_sim()
+    sign_in(any_page, stage, HERE)
+    any_page.click("#sim button")
+    any_page.wait_for_selector("[data-sim-state]")
+    assert any_page.inner_text(".code > span:first-child").split() == list("4821")
+    assert "ký 2 văn bản" in any_page.inner_text(".phone")
+    stage.rssp.sim_says("APPROVED")
+    any_page.wait_for_url(f"{stage.portal}/callback?code=abc&state=xyz")
+    assert said == []
+
+
+def test_a_sims_refusal_is_told_and_the_request_can_still_be_answered(
+    any_page: Page, stage: Stage
+) -> None:
+    stage.rssp.add_sim()
+    sign_in(any_page, stage, HERE)
+    any_page.click("#sim button")
+    any_page.wait_for_selector("[data-sim-state]")
+    stage.rssp.sim_says("REFUSED", "Bạn đã từ chối trên điện thoại.")
+    any_page.wait_for_selector(".notice.bad")
+    assert "Bạn đã từ chối trên điện thoại." in any_page.inner_text("main")
+    any_page.click("main .actions a")
+    answer(any_page)
+    any_page.wait_for_url(f"{stage.portal}/callback?code=abc&state=xyz")
+
+
+def test_an_official_withdraws_the_question_and_a_busy_sim_is_told(
+    any_page: Page, stage: Stage
+) -> None:
+    stage.rssp.add_sim()
+    sign_in(any_page, stage, HERE)
+    any_page.click("#sim button")
+    any_page.click("form[action$='/sim/cancel'] button")
+    any_page.wait_for_selector(".notice.bad")
+    assert "đã hủy" in any_page.inner_text("main")
+    stage.rssp.sim_is_busy = True
+    any_page.click("main .actions a")
+    any_page.click("#sim button")
+    any_page.wait_for_selector(".notice.wait")
+    stage.rssp.sim_is_busy = False
+
+
 def test_an_official_refuses_and_is_back_at_the_portal(any_page: Page, stage: Stage) -> None:
     sign_in(any_page, stage, HERE)
     assert not any_page.is_visible("button.danger")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -50,6 +51,26 @@ def test_the_demo_signs_a_pdf_that_foreign_programs_accept(tmp_path: Path) -> No
         signer = pyca.load_der_x509_certificate(status.signing_cert.dump())
     assert "Nguyễn Văn An" in signer.subject.rfc4514_string()
     for secret in state.rglob("*pin*"):
+        assert secret.stat().st_mode & 0o077 == 0
+
+
+def test_the_demo_with_a_sim_leaves_evidence_that_a_small_verifier_accepts(
+    tmp_path: Path,
+) -> None:
+    state = tmp_path / "demo"
+    done = demo(state, "--consent", "sim")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The SIM signed for exactly this digest." in done.stdout
+    assert "node-1 was lost; node-2 signed, once" in done.stdout
+    evidence = state / "signed" / "evidence.json"
+    digest = json.loads(evidence.read_text("utf-8"))["documents"][0]["digest"]
+    assert f"to be signed: {digest}" in done.stdout
+    verifier = ROOT / "docs" / "verify-sim-consent" / "verify.py"
+    other = ("0" if digest[0] != "0" else "1") + digest[1:]
+    for value, status in ((digest, 0), (other, 1)):
+        command = [sys.executable, str(verifier), str(evidence), "--digest", value]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == status
+    for secret in (state / "secrets").iterdir():
         assert secret.stat().st_mode & 0o077 == 0
 
 

@@ -316,7 +316,11 @@ def test_a_sim_that_changed_is_suspended_and_the_signer_is_told(
         ({"network": "452/99"}, "network_changed"),
         ({"is_known": False, "outcome": Outcome("UNKNOWN_CLIENT", "")}, "number_without_sim_pki"),
     ):
-        before: Any = SimpleNamespace(**{**row._mapping, "network": "452/04"})
+        before: Any = SimpleNamespace(
+            iccid=row.iccid,
+            certificate=row.certificate,
+            network=profile.network or "452/04",
+        )
         assert cards.changed(before, replace(profile, **changes)) == reason
     assert cards.changed(row, profile) is None
     assert cards.set_state(real, row, cards.SUSPENDED, "iccid_changed", "system")

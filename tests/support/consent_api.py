@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 REQUEST = "01mcc5rm00mratbh8wk05wn2gg"
 OTHER_REQUEST = "01mcc5rm00mratbh8wk05wn2gh"
 SERVICE = "01mcc5rm00mratbh8wk05wn2gj"
+SIM = "01mcc5rm00mratbh8wk05wn2gm"
 SESSION = "01mcc5rm00mratbh8wk05wn2gk." + "s" * 43
 PASSWORD = "mật khẩu rất dài 2026"
 PIN = "90817263"
@@ -47,6 +49,7 @@ class FakeRssp:
     session: str = SESSION
     pause: Callable[[], Awaitable[None]] | None = None  # before a sign-in is answered
     fails_after: bool = False
+    sim_is_busy: bool = False
     attempts_left: int = 5
     session_is_valid: bool = True
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -101,6 +104,9 @@ class FakeRssp:
             ("POST", "/consent/v1/sessions", self._sign_in),
             ("DELETE", "/consent/v1/sessions/current", self._sign_out),
             ("GET", "/consent/v1/requests", self._waiting),
+            ("GET", "/consent/v1/requests/{name}/sim", self._sim),
+            ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
+            ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
             ("GET", "/consent/v1/{kind}/{name}", self._show),
             ("POST", "/consent/v1/{kind}/{name}/{verb}", self._answer),
             ("GET", "/healthz", self._health),
@@ -145,11 +151,64 @@ class FakeRssp:
         item = self._items(kind).get(name)
         return problem(404, "request_unknown") if item is None else JSONResponse(item)
 
+    def add_sim(self, name: str = REQUEST, **changes: Any) -> None:
+        """The request may be answered by a SIM."""
+        offer = {"factor_id": SIM, "number": "+84 *** *** 678", "is_active": True, "cause": None}
+        self.requests[name] |= {"sims": [offer | changes], "sim": None}
+
+    def sim_says(self, state: str, cause: str | None = None, name: str = REQUEST) -> None:
+        """What becomes of the question."""
+        question = self.requests[name]["sim"]
+        question |= {"state": state, "cause": cause, "version": question["version"] + 1}
+        if state == "APPROVED":
+            self.requests[name]["state"] = "AUTHORIZED"
+
+    async def _ask_sim(self, request: Request, name: str) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        if self.sim_is_busy:
+            return problem(409, "sim_busy")
+        assert (await request.json())["factor_id"] == SIM
+        item = self.requests[name]
+        item["sim"] = {
+            "state": "WAITING",
+            "version": 1,
+            "number": "+84 *** *** 678",
+            "display_text": "Cổng một cửa Sở Nội vụ: ký 2 văn bản: Số 1234/QĐ-SNV ngày 24/11/2026…",
+            "verification_code": item["verification_code"],
+            "expires_at": (datetime.now(UTC) + timedelta(minutes=2)).isoformat(),
+            "is_delivered": False,
+            "outcome": None,
+            "cause": None,
+        }
+        return JSONResponse(item["sim"], 201)
+
+    async def _sim(self, request: Request, name: str) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        question = self.requests[name]["sim"]
+        for _ in range(100):
+            is_new = question["version"] > int(request.query_params["version"])
+            if is_new or request.query_params["wait"] == "0":
+                break
+            await asyncio.sleep(0.05)
+        return JSONResponse(question)
+
+    async def _cancel_sim(self, request: Request, name: str) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        if self.requests[name]["sim"]["state"] == "WAITING":
+            self.sim_says("CANCELLED", "Bạn đã hủy yêu cầu trên SIM.", name)
+        return JSONResponse(self.requests[name]["sim"])
+
     async def _answer(self, request: Request, kind: str, name: str, verb: str) -> Response:
         if (refused := self._refused(request)) is not None:
             return refused
         body = await request.body()
         item = self._items(kind)[name]
+        if verb == "resume":
+            back = f"{self.portal}/callback?code=abc&state=xyz"
+            return JSONResponse({"redirect_to": back, "state": item["state"]})
         if item["state"] != "PENDING":
             return problem(409, "conflict")
         if verb == "approve" and kind == "requests":

@@ -163,9 +163,27 @@ def _answers(page: Page, stage: Stage) -> Iterator[str]:
     answer(page)
     yield "away"
     rssp.away = False
+    yield from _by_sim(page, stage)
     rssp.add_service()
     page.goto(f"{stage.home}/services/{SERVICE}")
     yield "service"
+
+
+def _by_sim(page: Page, stage: Stage) -> Iterator[str]:
+    rssp = stage.rssp
+    rssp.add_request()
+    rssp.add_sim()
+    page.goto(f"{stage.home}/requests/{REQUEST}")
+    yield "sim-offered"
+    page.click("#sim button")
+    page.wait_for_selector("[data-sim-state]")
+    yield "sim-waiting"
+    rssp.sim_says("REFUSED", "Bạn đã từ chối trên điện thoại.")
+    page.wait_for_selector(".notice.bad")  # the page finds out by itself
+    yield "sim-refused"
+    rssp.add_sim(is_active=False, cause="SIM đã được thay. Hãy đăng ký lại SIM PKI.")
+    page.goto(f"{stage.home}/requests/{REQUEST}")
+    yield "sim-suspended"
 
 
 def _ends(page: Page, stage: Stage) -> Iterator[str]:

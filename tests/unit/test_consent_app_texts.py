@@ -19,7 +19,7 @@ import consent_app
 from consent_app import language, site
 from consent_app.config import BrandConfig
 from consent_app.cookies import Notice
-from consent_app.rssp import ServiceRequest, SignatureRequest, Waiting
+from consent_app.rssp import ServiceRequest, SignatureRequest, SimOffer, SimQuestion, Waiting
 from tests.support.consent_api import FakeRssp
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ UNTRANSLATED = re.compile(r"(?:VI|EN|Tiếng Việt|English|[\W\d_]*)")
 NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
+    *("sim_busy", "sim_suspended"),
 )
 
 
@@ -165,6 +166,7 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
         yield "request.html", {"asked": late, "signer": signer}
     for lines in (full, full.model_copy(update={"requests": []})):
         yield "waiting.html", {"waiting": lines, "signer": signer}
+    yield from _sim_pages(requests[0])
     for state in ("AUTHORIZED", "SIGNED", "DENIED", "EXPIRED", "REVOKED", "FAILED"):
         yield "outcome.html", {"asked": requests[0], "state": state, "signer": signer}
     for state in ("GRANTED", "DENIED", "EXPIRED"):
@@ -172,6 +174,42 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     yield "service.html", {"asked": service, "signer": signer}
     for kind in ("unavailable", "unknown", "forged", "malformed", "server_error", "refused"):
         yield "error.html", {"kind": kind}
+
+
+def _sim_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
+    for asked in _with_sims(plain):
+        yield "request.html", {"asked": asked, "signer": asked.subscriber}
+        values: dict[str, object] = {"question": asked.sim, "reload": 4}
+        yield "sim.html", values | {"asked": asked, "signer": asked.subscriber}
+
+
+def _with_sims(asked: SignatureRequest) -> Iterator[SignatureRequest]:
+    for is_active, state, cause in ((True, "WAITING", None), (False, "REFUSED", "77")):
+        offer = SimOffer(
+            factor_id="0" * 26,
+            number="77",
+            is_active=is_active,
+            cause=None if is_active else "77",
+        )
+        question = SimQuestion.model_validate(sim_question(state=state, cause=cause))
+        yield asked.model_copy(update={"sims": [offer], "sim": question})
+    yield asked.model_copy(
+        update={"sims": [offer.model_copy(update={"is_active": True})]} | {"sim": question}
+    )
+
+
+def sim_question(**changes: object) -> dict[str, object]:
+    return {
+        "state": "WAITING",
+        "version": 1,
+        "number": "77",
+        "display_text": "77",
+        "verification_code": "7777",
+        "expires_at": "2026-01-01T00:00:00Z",
+        "is_delivered": False,
+        "cause": None,
+        **changes,
+    }
 
 
 def _sign_in() -> dict[str, object]:
