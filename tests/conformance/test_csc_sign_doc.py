@@ -212,7 +212,8 @@ HOSTILE: dict[str, bytes] = {
     "empty": b"\n",
     "truncated": DECISION.read_bytes()[:20_000],
     "without its end": DECISION.read_bytes()[:-400],
-    "a loop of tables": b"%PDF-1.7\nxref\n0 0\ntrailer\n<</Size 1/Prev 9/Root 1 0 R>>\nstartxref\n9\n%%EOF\n",
+    "a loop of tables": b"%PDF-1.7\nxref\n0 0\ntrailer\n<</Size 1/Prev 9/Root 1 0 R>>\n"
+    b"startxref\n9\n%%EOF\n",
     "no catalogue": pdf([b"<</Type/Pages/Count 0/Kids[]>>"]),
     "pages in a circle": pdf([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[2 0 R]>>"]),
     "references in a circle": pdf([b"<</Type/Catalog/Pages 2 0 R>>", b"2 0 R"]),

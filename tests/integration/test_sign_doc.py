@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import subprocess
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ import pytest
 from asn1crypto import cms, tsp
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESPassed
 
+from tests.support.csc import b64
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
 from tests.support.world import SHA256, new_world
 
@@ -209,13 +212,12 @@ def test_what_a_former_signature_forbids_is_refused(portal: DocumentPortal) -> N
 
 
 def test_text_properties_are_in_the_signature(portal: DocumentPortal) -> None:
+    texts = {name: f"lý do: {name}" for name in ("Reason", "Location", "ContactInfo", "Name")}
     props = [
-        {
-            "attribute_name": name,
-            "attribute_value": base64.b64encode(b"abc-" + name.encode()).decode(),
-        }
-        for name in ("Reason", "Location", "ContactInfo", "Name")
+        {"attribute_name": name, "attribute_value": b64(text.encode())}
+        for name, text in texts.items()
     ]
-    (text,) = portal.sign(decision(signed_props=props))["DocumentWithSignature"]
-    for prop in props:
-        assert f"abc-{prop['attribute_name']}".encode() in base64.b64decode(text)
+    pdf = only(portal.sign(decision(signed_props=props))["DocumentWithSignature"])
+    (signature,) = PdfFileReader(io.BytesIO(pdf)).embedded_signatures
+    for name, text in texts.items():
+        assert signature.sig_object[f"/{name}"] == text
