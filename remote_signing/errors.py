@@ -7,7 +7,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
 
     RemoteSigningError
     ├── InvalidInput              a parameter is missing, of the wrong type or of a bad value
-    │   ├── DigestLengthInvalid, PolicyUnaccepted
+    │   ├── DigestLengthInvalid, PolicyUnaccepted, DocumentUnusable
     │   ├── AlgorithmUnsupported
     │   └── AlgorithmParametersInvalid
     ├── Refusal                   the input is well-formed and the answer is no
@@ -84,6 +84,10 @@ class AlgorithmParametersInvalid(InvalidInput):
 
 class PolicyUnaccepted(InvalidInput):
     """A time stamp is asked for under a policy that is not ours (RFC 3161 cl. 2.4.2)."""
+
+
+class DocumentUnusable(InvalidInput):
+    """A document cannot be signed as asked. Public ``reason`` says why, in a few words."""
 
 
 class Refusal(RemoteSigningError):

@@ -22,6 +22,7 @@ from remote_signing.rssp.csc.v1 import routes as csc_v1
 from remote_signing.rssp.csc.v2 import polling
 from remote_signing.rssp.csc.v2 import routes as csc_v2
 from remote_signing.rssp.deps import open_services
+from remote_signing.rssp.documents.signing import Desk
 from remote_signing.rssp.edge import middleware
 from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
@@ -52,6 +53,7 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.services = services
     app.state.health = Health(services)
     app.state.status = Status(services)
+    app.state.desk = Desk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
     for router in (*apis, consent.router, pki.router, sim_routes.router, health.router):
@@ -111,6 +113,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         services.drain.started = True
         await asyncio.to_thread(signing.stop)
         await asyncio.to_thread(housekeeping.stop)
+        await asyncio.to_thread(app.state.desk.close)
         services.close()
 
 

@@ -158,6 +158,18 @@ class SimConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentsConfig:
+    """Signed documents (``signDoc``): what one may cost, and how many are worked on at once."""
+
+    workers: int = 2  # processes of each process of the rssp; none runs before the first document
+    waiting: int = 8  # stages that may wait for one of them; who comes then is told to come back
+    seconds: float = 30.0  # of one stage: read and prepare, put the signature in place, seal
+    memory: int = 2048  # megabytes of address space of one process
+    largest: int = 140 * 1024 * 1024  # bytes of a request: 100 MB of documents in base64
+    folder: Path | None = None  # where documents lie meanwhile; None: the system's for such files
+
+
+@dataclass(frozen=True, slots=True)
 class CscConfig:
     """What of the CSC API is offered, and how exactly clients must speak it."""
 
@@ -204,6 +216,7 @@ class RsspConfig:
     csc: CscConfig = field(default_factory=CscConfig)
     asynchronous: AsynchronousConfig = field(default_factory=AsynchronousConfig)
     timestamps: TimestampConfig = field(default_factory=TimestampConfig)
+    documents: DocumentsConfig = field(default_factory=DocumentsConfig)
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)

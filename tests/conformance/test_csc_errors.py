@@ -46,6 +46,7 @@ ELSEWHERE = {
     "signatures/timestamp",
     "signatures/signDoc",
     "signatures/signDoc(additional)",
+    "signatures/prepareDoc",
 }
 
 

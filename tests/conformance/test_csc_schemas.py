@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BASIC = "Basic " + base64.b64encode(f"an.nguyen:{PASSWORD}".encode()).decode()
 # Their own files judge them: they need keys, or documents, of their own.
-ELSEWHERE = {"signatures/timestamp", "signatures/signDoc"}
+ELSEWHERE = {"signatures/timestamp", "signatures/signDoc", "signatures/prepareDoc"}
 RIGHTS = (
     update(oauth_client)
     .where(oauth_client.c.id == bindparam("the_client"))

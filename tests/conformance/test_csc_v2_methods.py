@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[1] / "data" / "csc"
 SCHEMA = json.loads((DATA / "csc_v2_derived.schema.json").read_text("utf-8"))["$defs"]
 ENDPOINTS = json.loads((DATA / "endpoints.json").read_text("utf-8"))
-NAMES = sorted({*ENDPOINTS["v1"], *ENDPOINTS["v2.0"], *ENDPOINTS["v2.2_added"]})
+OURS = {"signatures/prepareDoc"}  # docs/sign-doc.md
+NAMES = sorted({*ENDPOINTS["v1"], *ENDPOINTS["v2.0"], *ENDPOINTS["v2.2_added"], *OURS})
 SERVED = sorted(METHODS)
 PROTECTED = sorted(METHODS.keys() - {"info", "auth/login"})
 AUTHORIZATION = "Malformed authorization header"

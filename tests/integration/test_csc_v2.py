@@ -564,7 +564,7 @@ def test_over_real_http_everything_is_the_same(portal: CscPortal, address: str) 
         verify(portal, answer)
         assert answer.headers["X-Request-Id"] == "portal-0042"
         assert answer.headers["Cache-Control"] == "no-store"
-        assert client.post(f"{address}/signatures/signDoc", json={}).status_code == 501
+        assert client.post(f"{address}/signatures/unknown", json={}).status_code == 501
         assert client.get(f"{address}/info").status_code == 405
 
 

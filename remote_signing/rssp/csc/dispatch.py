@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.config import RsspConfig
     from remote_signing.rssp.csc.v2.credentials import Outcome
     from remote_signing.rssp.deps import Services
+    from remote_signing.strict_json import JsonValue
 
 Wanted = TypeVar("Wanted")
 Reader: TypeAlias = "Callable[[Parameters], Wanted]"
@@ -93,9 +94,12 @@ class Call:
 
     async def parameters(self) -> Parameters:
         """The members of the body. ``InvalidInput`` when it is no good JSON object."""
+        return self.named(await read_object(self.request))
+
+    def named(self, members: dict[str, JsonValue]) -> Parameters:
+        """Members that were read already, in the version's spelling."""
         strict = self.services.config.csc.strict
-        spelling = self.version.exact if strict else self.version.spelling
-        return Parameters(await read_object(self.request), spelling)
+        return Parameters(members, self.version.exact if strict else self.version.spelling)
 
     async def read(self, reader: Reader[Wanted]) -> Wanted | CscError:
         """What is wanted, or the mistake in it, to be told when the caller has proved good."""

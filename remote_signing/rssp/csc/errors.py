@@ -153,6 +153,16 @@ COMMON: Rows = {
     errors.Unavailable: unavailable,
     errors.RemoteSigningError: _server_error,
 }
+_SIGN_HASH: Rows = {
+    errors.SadInvalid: _SAD,
+    errors.SadExpired: _SAD_EXPIRED,
+    errors.ActivationUnknown: _SAD,
+    errors.ActivationConflict: _SAD,
+    errors.ActivationExpired: _SAD_EXPIRED,
+    errors.TooManySignatures: _SAD,  # used up
+    errors.HashNotAuthorised: _NOT_AUTHORISED,
+    errors.EvidenceInvalid: lambda: CscError("The OTP is invalid", error="invalid_otp"),
+}
 METHODS: Mapping[str, Rows] = {
     "credentials/authorizeCheck": {
         errors.ActivationUnknown: _HANDLE,
@@ -171,15 +181,17 @@ METHODS: Mapping[str, Rows] = {
         errors.HashNotAuthorised: _NOT_AUTHORISED,
     },
     "signatures/signPolling": {errors.ActivationUnknown: _text("Invalid parameter requestID")},
-    "signatures/signHash": {
-        errors.SadInvalid: _SAD,
-        errors.SadExpired: _SAD_EXPIRED,
-        errors.ActivationUnknown: _SAD,
-        errors.ActivationConflict: _SAD,
-        errors.ActivationExpired: _SAD_EXPIRED,
-        errors.TooManySignatures: _SAD,  # used up
-        errors.HashNotAuthorised: _NOT_AUTHORISED,
-        errors.EvidenceInvalid: lambda: CscError("The OTP is invalid", error="invalid_otp"),
+    "signatures/signHash": _SIGN_HASH,
+    "signatures/signDoc": {
+        **_SIGN_HASH,
+        errors.TooManySignatures: _text(
+            "documentDigests or documents are not authorized by the SAD"
+        ),
+        errors.HashNotAuthorised: lambda: CscError(
+            "Document or documentDigest does not match authorized hash",
+            error="invalid_hash",
+            status=403,
+        ),
     },
 }
 
@@ -228,7 +240,9 @@ def _bearer_refused(error: BearerRefused) -> CscError:
 
 
 def _named_parameter(error: RemoteSigningError) -> CscError | None:
-    """The text for an input error that names its parameter, or that is about ``signAlgoParams``."""
+    """The text for an input error that names its parameter, or is of a kind that has one."""
+    if isinstance(error, errors.DocumentUnusable):
+        return CscError(f"Invalid array parameter documents ({error.public.get('reason')})")
     name = error.public.get("parameter")
     if isinstance(error, errors.AlgorithmParametersInvalid):
         name = "signAlgoParams"

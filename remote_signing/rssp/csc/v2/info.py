@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from remote_signing.algorithms import ALGORITHMS, RSASSA_PSS
+from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +47,7 @@ def info(config: RsspConfig, methods: Sequence[str]) -> dict[str, object]:
     """The answer of CSC API v2.2 cl. 11.1.
 
     Texts come from the configuration in one language, whatever ``lang`` asks for; ``lang`` of the
-    answer says which. Members about signDoc are there because the standard demands them; they are
-    empty, as long as ``methods`` doesn't name it.
+    answer says which.
     """
     algos = _sign_algorithms()
     return {
@@ -55,14 +55,18 @@ def info(config: RsspConfig, methods: Sequence[str]) -> dict[str, object]:
         **about(config, methods, "/"),
         "supportsRar": True,
         "asynchronousOperationMode": "signatures/signPolling" in methods,
-        "validationInfo": False,
+        "validationInfo": True,
         "supportedHashTypes": ["dtbsr"],
         "signAlgorithms": {
             "algos": algos,
             "algoParams": [_PSS_SHA256 if oid == RSASSA_PSS else None for oid in algos],
         },
-        "signature_formats": {"formats": [], "envelope_properties": []},
-        "conformance_levels": [],
+        "signature_formats": {
+            "formats": list(ENVELOPES),
+            "envelope_properties": [list(each) for each in ENVELOPES.values()],
+            "allowMix": True,
+        },
+        "conformance_levels": [f"Ades-{level}" for level in LEVELS],
     }
 
 

@@ -106,6 +106,10 @@ class Parameters:
             raise invalid(name)
         return value
 
+    def within(self, members: dict[str, JsonValue]) -> Parameters:
+        """An object inside this one, spelled the same way."""
+        return Parameters(members, self._spelling)
+
     def array(self, name: str) -> list[JsonValue] | None:
         """An array, or None."""
         value = self.value(name)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from remote_signing.rssp.csc import auth, timestamp
 from remote_signing.rssp.csc.dispatch import Version, for_bearer, for_caller
 from remote_signing.rssp.csc.dispatch import router as _router
-from remote_signing.rssp.csc.v2 import credentials, enrolment, polling, schemas, signatures
+from remote_signing.rssp.csc.v2 import (
+    credentials,
+    enrolment,
+    polling,
+    schemas,
+    sign_doc,
+    signatures,
+)
 from remote_signing.rssp.csc.v2.info import info
 from remote_signing.rssp.csc.v2.parameters import Spelling
 from remote_signing.rssp.csc.wire import answer
@@ -44,6 +51,8 @@ METHODS: Mapping[str, Method] = {
     "credentials/create": for_caller(enrolment.read_create, enrolment.create),
     "credentials/delete": for_caller(enrolment.read_delete, enrolment.delete),
     "signatures/signHash": for_bearer(schemas.read_sign_hash, signatures.sign_hash),
+    "signatures/signDoc": sign_doc.sign_doc,
+    "signatures/prepareDoc": sign_doc.prepare_doc,
     "signatures/signPolling": for_caller(polling.read, polling.poll),
     "signatures/timestamp": for_caller(timestamp.read, timestamp.stamp),
 }
@@ -67,6 +76,7 @@ VERSION = Version(
     conditions={
         "auth/login": auth.is_offered,
         "signatures/signPolling": polling.is_offered,
+        "signatures/prepareDoc": lambda config: not config.csc.strict,  # not in the standard
     },
 )
 router = _router(VERSION)

@@ -50,6 +50,15 @@ def sign_hash(
     return 200, {"signatures": [encode(value) for value in signatures]}
 
 
+def sign_proved(
+    services: Services, presented: Presented, proved: Proved, wanted: SignHashRequest
+) -> tuple[bytes, ...]:
+    """The signatures for a request of this process's own making, of a bearer that has proved."""
+    use = _use(presented, proved, wanted)
+    with _token_told(services, proved, use):
+        return activation.sign_hash(services, use)
+
+
 def extend(services: Services, presented: Presented, wanted: ExtendRequest | CscError) -> Outcome:
     """Another SAD for what is left of an authorisation; the former is over. Two statements.
 

@@ -1,0 +1,227 @@
+"""``signatures/signDoc`` (CSC API v2.2 cl. 11.14), and ``signatures/prepareDoc``, our own.
+
+What the signer consents to is the DTBS/R, the bytes that the key signs; at SCAL2 it must be known
+before the consent. ``prepareDoc`` tells it: the same order, with the time that it names, gives the
+same DTBS/R in ``signDoc`` (docs/sign-doc.md).
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from remote_signing.algorithms import algorithm_named, digest_by_oid, resolve_scheme
+from remote_signing.errors import CertificateExpired, CredentialUnknown
+from remote_signing.rssp import bearer
+from remote_signing.rssp.csc.errors import CscError, invalid
+from remote_signing.rssp.csc.v2 import document_order, signatures
+from remote_signing.rssp.csc.v2.credentials import of_user, reachable
+from remote_signing.rssp.csc.v2.schemas import SignHashRequest
+from remote_signing.rssp.csc.wire import MEDIA_TYPE, answer, encode
+from remote_signing.rssp.documents import intake
+from remote_signing.rssp.documents.model import Recipe
+from remote_signing.rssp.documents.signing import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from starlette.responses import Response
+
+    from remote_signing.rssp.bearer import Caller, Presented
+    from remote_signing.rssp.credentials import CredentialView
+    from remote_signing.rssp.csc.dispatch import Call
+    from remote_signing.rssp.csc.v2.document_order import DocumentOrder
+    from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.documents.model import Material
+    from remote_signing.rssp.documents.signing import Desk, Done, Waiting
+
+    Folder: TypeAlias = TemporaryDirectory[str]
+    Work: TypeAlias = Callable[["Call", Presented, Caller, DocumentOrder, Folder], Response]
+
+_LONGEST_AGO_MS = 3600 * 1000  # a claimed time may be as old as an activation can get
+_AHEAD_MS = 5000
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+_log = logging.getLogger(__name__)
+
+
+async def sign_doc(call: Call) -> Response:
+    """The signed documents, or signatures of digests. Four statements.
+
+    ``DocumentWithSignature`` and ``SignatureObject`` each in the order of their entries. The level
+    that was asked for, or an error: without a time stamp or a status nothing less is given. The
+    same call again, with its ``claimedTime``, uses the key no second time.
+    """
+    return await _served(call, _sign)
+
+
+async def prepare_doc(call: Call) -> Response:
+    """The ``hashes`` (DTBS/R) that ``signDoc`` would sign, for ``claimedTime``. Two statements."""
+    return await _served(call, _prepare)
+
+
+async def _served(call: Call, work: Work) -> Response:
+    """A stranger is told so before anything of his is kept."""
+    services = call.services
+    presented = bearer.read(services, call.request)
+    caller = await run_in_threadpool(_identified, services, presented)
+    settings = services.config.documents
+    folder = TemporaryDirectory(prefix="document-", dir=settings.folder)
+    try:
+        body = await intake.read(call.request, Path(folder.name), settings.largest)
+        order = await run_in_threadpool(
+            document_order.read, call.named(body.members), body, Path(folder.name)
+        )
+        return await run_in_threadpool(work, call, presented, caller, order, folder)
+    except BaseException:
+        folder.cleanup()
+        raise
+
+
+def _identified(services: Services, presented: Presented) -> Caller:
+    return bearer.identify(services, bearer.prove(services, presented))
+
+
+def _sign(
+    call: Call, presented: Presented, caller: Caller, order: DocumentOrder, folder: Folder
+) -> Response:
+    services, desk = call.services, _desk(call)
+    found = _credential(services, caller, order)
+    waiting = desk.prepare(_items(services, found, order))
+    wanted = SignHashRequest(
+        sad=order.sad,
+        credential_id=found.id,
+        hashes=tuple(each.prepared.dtbs_r for each in waiting),
+        sign_algo=order.algorithm.sign_algo,
+        hash_algorithm_oid=order.algorithm.hash_oid,
+        sign_algo_params=order.algorithm.params,
+    )
+    made = signatures.sign_proved(services, presented, caller.proved, wanted)
+    done = desk.finish(waiting, made)
+    material = _told(desk, found, order, waiting)
+    return StreamingResponse(_text(done, material, folder), media_type=MEDIA_TYPE)
+
+
+def _prepare(
+    call: Call, _presented: Presented, caller: Caller, order: DocumentOrder, folder: Folder
+) -> Response:
+    services = call.services
+    found = _credential(services, caller, order)
+    items = _items(services, found, order)
+    waiting = _desk(call).prepare(items)
+    folder.cleanup()
+    claimed = datetime.fromtimestamp(items[0].recipe.claimed_ms // 1000, UTC)
+    return answer(
+        {
+            "credentialID": found.id,
+            "hashes": [encode(each.prepared.dtbs_r) for each in waiting],
+            "hashAlgorithmOID": items[0].recipe.scheme.digest.oid,
+            "claimedTime": claimed.strftime(_TIME),
+        }
+    )
+
+
+def _desk(call: Call) -> Desk:
+    return cast("Desk", call.request.app.state.desk)
+
+
+def _credential(services: Services, caller: Caller, order: DocumentOrder) -> CredentialView:
+    """The credential named; or the only one that can be used, where the qualifier alone is."""
+    if order.qualifier not in {None, services.config.csc.signature_qualifier}:
+        raise invalid("signatureQualifier")
+    credential_id = order.credential_id or caller.credential_id
+    if credential_id is not None:
+        found = reachable(services, caller, credential_id)
+    else:
+        usable = of_user(services, caller, None, only_valid=True)
+        if len(usable) != 1:
+            raise CredentialUnknown(f"{len(usable)} credentials, which one is not told")
+        found = usable[0]
+    if not found.usable_at(services.now_ms()) and found.state == "enabled":
+        raise CertificateExpired("told before a document is worked on")
+    return found
+
+
+def _items(services: Services, found: CredentialView, order: DocumentOrder) -> list[Item]:
+    algorithm = order.algorithm
+    scheme = resolve_scheme(
+        algorithm_named(found.algorithm), algorithm.sign_algo, algorithm.hash_oid, algorithm.params
+    )
+    if scheme.digest.oid != digest_by_oid(cast("str", algorithm.hash_oid)).oid:
+        raise CscError("String parameter hashAlgorithmOID contradicts with signAlgo parameter")
+    now = services.now_ms() // 1000 * 1000
+    claimed = now if order.claimed_ms is None else order.claimed_ms
+    if not now - _LONGEST_AGO_MS <= claimed <= now + _AHEAD_MS:
+        raise invalid("claimedTime")
+    return [
+        Item(
+            recipe=Recipe(
+                format=entry.format,
+                level=entry.level,
+                envelope=entry.envelope,
+                scheme=scheme,
+                certificate=cast("bytes", found.certificate),
+                chain=found.chain,
+                claimed_ms=claimed,
+                texts=entry.texts,
+            ),
+            path=entry.path,
+            sdr=entry.sdr,
+        )
+        for entry in order.entries
+    ]
+
+
+def _told(
+    desk: Desk, found: CredentialView, order: DocumentOrder, waiting: Sequence[Waiting]
+) -> Material | None:
+    """``validationInfo``: when asked for, and when a level needs it and no document is here."""
+    for each in waiting:
+        if each.item.path is None and each.item.recipe.reaches("B-LT"):
+            return each.material
+    return desk.material(cast("bytes", found.certificate)) if order.wants_info else None
+
+
+def _text(done: Sequence[Done], material: Material | None, folder: Folder) -> Iterator[bytes]:
+    """The answer in pieces: a document of 100 MB is never in memory as a whole."""
+    try:
+        first = True
+        for name, enveloped in (("DocumentWithSignature", True), ("SignatureObject", False)):
+            results = [each for each in done if each.enveloped is enveloped]
+            if results:
+                yield b"%s%s" % (b"{" if first else b",", _array(name))
+                yield from _values(results)
+                first = False
+        if material is not None:
+            parts = (
+                *(("ocsp", material.ocsp), ("crl", material.crls)),
+                ("certificates", material.certificates),
+            )
+            yield b',"validationInfo":{'
+            yield b",".join(_listed(name, values) for name, values in parts)
+            yield b"}"
+        yield b"}"
+    finally:
+        folder.cleanup()
+
+
+def _array(name: str) -> bytes:
+    return b'"%s":[' % name.encode("ascii")
+
+
+def _values(results: Sequence[Done]) -> Iterator[bytes]:
+    for number, each in enumerate(results):
+        yield b',"' if number else b'"'
+        yield from each.base64()
+        yield b'"'
+    yield b"]"
+
+
+def _listed(name: str, values: Sequence[bytes]) -> bytes:
+    return _array(name) + b",".join(b'"%s"' % encode(each).encode() for each in values) + b"]"

@@ -1,0 +1,136 @@
+"""Signed documents from start to end. The key is used once in between, by whoever calls.
+
+desk = Desk(services, status)
+waiting = desk.prepare(items)             # their dtbs_r are what the signer consents to
+done = desk.finish(waiting, signatures)   # in the same order
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from remote_signing.rssp.documents import cades, cms, evidence, pades
+from remote_signing.rssp.documents.model import Ending, Material
+from remote_signing.rssp.documents.workshop import Workshop
+from remote_signing.rssp.timestamps import Timestamper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from remote_signing.rssp.certificate_status import Status
+    from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.documents.model import Prepared, Recipe
+
+_FORMATS: dict[str, Any] = {"P": pades, "C": cades}  # modules with the same three functions
+_PIECE = 3 * 64 * 1024  # bytes whose base64 needs no padding
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One signature that is asked for: of a file, or of a digest (the SDR) alone."""
+
+    recipe: Recipe
+    path: Path | None = None
+    sdr: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An item that waits for its signature, with what its level needs beside that."""
+
+    item: Item
+    prepared: Prepared
+    material: Material = field(default_factory=Material)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A signature; in its document (``enveloped``), or an object of its own."""
+
+    enveloped: bool
+    path: Path | None = None
+    content: bytes = b""
+
+    def base64(self) -> Iterator[bytes]:
+        """In pieces, so that a large file is never in memory as a whole."""
+        if self.path is None:
+            yield base64.b64encode(self.content)
+            return
+        with self.path.open("rb") as stream:
+            while piece := stream.read(_PIECE):
+                yield base64.b64encode(piece)
+
+
+class Desk:
+    """Thread-safe; one for each process."""
+
+    def __init__(self, services: Services, status: Status) -> None:
+        self._status = status
+        self._timestamper = Timestamper(services)
+        self._workshop = Workshop(services.config.documents)
+
+    def prepare(self, items: Sequence[Item]) -> list[Waiting]:
+        """Everything before the key is used. Files are written to.
+
+        Validation data is gathered here too: when it cannot be had, no consent is spent. Raises
+        ``DocumentUnusable`` (public ``entry``: which one), ``Unavailable``.
+        """
+        found: dict[bytes, Material] = {}
+        return [Waiting(item, self._prepare(item), self._material(item, found)) for item in items]
+
+    def finish(self, waiting: Sequence[Waiting], signatures: Sequence[bytes]) -> list[Done]:
+        """The signed documents, with time stamps. Raises ``Unavailable``, ``DocumentUnusable``."""
+        return [self._finish(each, value) for each, value in zip(waiting, signatures, strict=True)]
+
+    def material(self, certificate: bytes) -> Material:
+        """What ``validationInfo`` tells. Raises ``Unavailable``."""
+        return evidence.material(self._status, certificate)
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._workshop.close()
+
+    def _prepare(self, item: Item) -> Prepared:
+        if item.path is None:
+            return cms.prepare(item.recipe, item.sdr)
+        stage = _FORMATS[item.recipe.format].prepare
+        return cast("Prepared", self._workshop.do(stage, item.recipe, item.path))
+
+    def _material(self, item: Item, found: dict[bytes, Material]) -> Material:
+        if not item.recipe.reaches("B-LT"):
+            return Material()
+        certificate = item.recipe.certificate
+        if certificate not in found:
+            found[certificate] = self.material(certificate)
+        return found[certificate]
+
+    def _finish(self, waiting: Waiting, signature: bytes) -> Done:
+        recipe, path = waiting.item.recipe, waiting.item.path
+        stamp = None
+        if recipe.reaches("B-T"):
+            stamp = evidence.stamp(self._timestamper, recipe, signature)
+        ending = Ending(signature, stamp, waiting.material)
+        if path is None:
+            return Done(enveloped=False, content=self._object(waiting, ending))
+        stages = _FORMATS[recipe.format]
+        unsealed = self._workshop.do(stages.finish, recipe, waiting.prepared, ending)
+        if unsealed is not None:
+            algorithm = recipe.digest if recipe.format == "P" else "sha256"
+            token = evidence.stamp_digest(self._timestamper, recipe, unsealed.digest, algorithm)
+            self._workshop.do(stages.seal, path, unsealed, token)
+        if recipe.format == "P":
+            return Done(enveloped=True, path=path)
+        return Done(enveloped=recipe.envelope == "Attached", path=cades.result(path))
+
+    @staticmethod
+    def _object(waiting: Waiting, ending: Ending) -> bytes:
+        """A signature without its document. A PDF's validation data goes into the PDF, not here."""
+        recipe = waiting.item.recipe
+        message = cms.signed_data(recipe, waiting.prepared, ending)
+        if recipe.format == "C" and recipe.reaches("B-LT"):
+            cms.add_material(message, ending.material)
+        content: bytes = message.dump()
+        return content

@@ -1,0 +1,223 @@
+"""``signDoc`` with a real SAM: each format at each level, judged by pyHanko and OpenSSL."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import subprocess
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asn1crypto import cms, tsp
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.ades.report import AdESPassed
+
+from tests.support.csc import b64
+from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
+from tests.support.world import SHA256, new_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.sam import RunningSam
+    from tests.support.sqlite import SqliteFolder
+
+LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
+RSA_PSS, ECDSA_SHA384 = "1.2.840.113549.1.1.10", "1.2.840.10045.4.3.3"
+RSA_SHA512 = "1.2.840.113549.1.1.13"
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "p256-sha256": ("p256", {}),
+    "p384-sha384": ("p384", {"signAlgo": ECDSA_SHA384}),
+    "rsa2048-sha512": ("rsa2048", {"signAlgo": RSA_SHA512}),
+    "rsa3072-pss": ("rsa3072", {"signAlgo": RSA_PSS, "hashAlgorithmOID": SHA256}),
+}
+
+
+@pytest.fixture(scope="module")
+def furnished(
+    sam_factory: Callable[..., RunningSam], sqlite_folder: SqliteFolder
+) -> Iterator[DocumentPortal]:
+    """One for all tests here; on one database, as what depends on it is in other files."""
+    with new_world(sqlite_folder) as world:
+        pinned = {world.authority.key_id: world.authority.public_key}
+        world.join(sam_factory(workers=1, pinned=pinned).client())
+        made = DocumentPortal.at(world)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def portal(furnished: DocumentPortal) -> DocumentPortal:
+    return using(furnished, "p256")
+
+
+def using(portal: DocumentPortal, algorithm: str, **changes: Any) -> DocumentPortal:
+    """With a new credential: its one-time codes are all unused, and a real SAM does not wait."""
+    portal.now()
+    portal.world.new_credential(algorithm=algorithm, **changes)
+    return portal
+
+
+def only(values: list[str]) -> bytes:
+    (text,) = values
+    return base64.b64decode(text)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("envelope", ["Certification", "Revision"])
+def test_pades_is_what_it_says(portal: DocumentPortal, envelope: str, level: str) -> None:
+    entry = decision(conformance_level=f"Ades-{level}", signed_envelope_property=envelope)
+    pdf = only(portal.sign(entry)["DocumentWithSignature"])
+    assert pdf.startswith(DECISION.read_bytes())
+    assert portal.judge.pades(pdf, level) == AdESPassed.OK
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("envelope", ["Attached", "Detached"])
+def test_cades_is_what_it_says(
+    portal: DocumentPortal, envelope: str, level: str, tmp_path: Path
+) -> None:
+    entry = document(conformance_level=f"Ades-{level}", signed_envelope_property=envelope)
+    answer = portal.sign(entry)
+    name = "DocumentWithSignature" if envelope == "Attached" else "SignatureObject"
+    message = only(answer[name])
+    assert_cades(portal, message, level, envelope, tmp_path)
+
+
+def assert_cades(
+    portal: DocumentPortal, message: bytes, level: str, envelope: str, folder: Path
+) -> None:
+    signed = cms.ContentInfo.load(message)["content"]
+    digest = None if envelope == "Attached" else hashlib.sha256(TEXT).digest()
+    # pyHanko takes status out of PDFs only; that ours is in the message is told below.
+    assert portal.judge.cms(signed, level, digest) == AdESPassed.OK
+    assert openssl_accepts(portal, message, envelope, folder)
+    kinds = [each["type"].native for each in signed["signer_infos"][0]["unsigned_attrs"] or []]
+    reached = LEVELS.index(level)
+    assert (
+        kinds == ["signature_time_stamp_token", "0.4.0.1733.2.4"][: min(reached, 1) + reached // 3]
+    )
+    assert len(signed["crls"] or []) == (4 if level in {"B-LT", "B-LTA"} else 0)
+
+
+def openssl_accepts(portal: DocumentPortal, message: bytes, envelope: str, folder: Path) -> bool:
+    (folder / "message.p7m").write_bytes(message)
+    (folder / "content").write_bytes(TEXT)
+    root = load_der_x509_certificate(portal.app.state.status.root_certificate())
+    (folder / "root.pem").write_bytes(root.public_bytes(Encoding.PEM))
+    given = ["-content", "content"] if envelope == "Detached" else []
+    command = [
+        "openssl",
+        "cms",
+        "-verify",
+        "-cades",
+        "-inform",
+        "DER",
+        "-in",
+        "message.p7m",
+        *given,
+    ]
+    command += ["-CAfile", "root.pem", "-purpose", "any", "-binary", "-out", "found"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return (folder / "found").read_bytes() == TEXT
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_kind_of_key_signs_both_formats(
+    furnished: DocumentPortal, family: str, tmp_path: Path
+) -> None:
+    algorithm, changes = FAMILIES[family]
+    portal = using(furnished, algorithm)
+    answer = portal.sign(
+        decision(conformance_level="Ades-B-LTA", **changes),
+        document(conformance_level="Ades-B-T", **changes),
+    )
+    pdf, message = map(base64.b64decode, answer["DocumentWithSignature"])
+    assert portal.judge.pades(pdf, "B-LTA") == AdESPassed.OK
+    signed = cms.ContentInfo.load(message)["content"]
+    assert portal.judge.cms(signed, "B-T") == AdESPassed.OK
+    assert openssl_accepts(portal, message, "Attached", tmp_path)
+
+
+def test_b_lta_is_good_after_the_certificate_has_ended(portal: DocumentPortal) -> None:
+    pdf = only(portal.sign(decision(conformance_level="Ades-B-LTA"))["DocumentWithSignature"])
+    assert portal.judge.pades(pdf, "B-LTA", later=timedelta(days=6 * 365)) == AdESPassed.OK
+    # The judge can say no: without the time stamps' proof the same certificate has ended.
+    plain = only(using(portal, "p256").sign(decision())["DocumentWithSignature"])
+    assert portal.judge.pades(plain, "B-LTA", later=timedelta(days=6 * 365)) != AdESPassed.OK
+
+
+def test_the_archive_time_stamp_covers_everything_before_it(portal: DocumentPortal) -> None:
+    entry = document(conformance_level="Ades-B-LTA")
+    signed = cms.ContentInfo.load(only(portal.sign(entry)["DocumentWithSignature"]))["content"]
+    (info,) = signed["signer_infos"]
+    stamped = {each["type"].native: each["values"][0] for each in info["unsigned_attrs"]}
+    archived = tsp.ContentInfo.load(stamped["0.4.0.1733.2.4"].dump())["content"]
+    token = archived["encap_content_info"]["content"].parsed
+    (attribute,) = archived["signer_infos"][0]["unsigned_attrs"]
+    index = attribute["values"][0].dump()
+    for part in (*signed["certificates"], *signed["crls"]):
+        assert hashlib.sha256(part.dump()).digest() in index
+    covered = signed["encap_content_info"]["content_type"].dump() + hashlib.sha256(TEXT).digest()
+    for name in ("version", "sid", "digest_algorithm", "signed_attrs", "signature_algorithm"):
+        covered += info[name].dump()
+    covered += info["signature"].dump() + index
+    assert token["message_imprint"]["hashed_message"].native == hashlib.sha256(covered).digest()
+    names: dict[str, Any] = {"type": attribute["type"].native}
+    assert names == {"type": "0.4.0.19122.1.5"}
+
+
+def test_a_repeat_uses_the_key_no_second_time(portal: DocumentPortal) -> None:
+    order = portal.prepared(portal.order(decision(), document()))
+    first = portal.post("signatures/signDoc", order)
+    again = portal.post("signatures/signDoc", order)
+    assert first.status_code == 200
+    assert again.content == first.content
+
+
+def numbered(pages: int) -> bytes:
+    """A PDF of so many empty pages, with a table of references as it should be."""
+    kids = b" ".join(b"%d 0 R" % (3 + number) for number in range(pages))
+    parts = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/MediaBox[0 0 595 842]/Count %d/Kids[%s]>>" % (pages, kids),
+        *[b"<</Type/Page/Parent 2 0 R>>"] * pages,
+    ]
+    return pdf(parts)
+
+
+def test_a_thousand_pages_are_signed(portal: DocumentPortal) -> None:
+    content = numbered(1000)
+    (text,) = portal.sign(document(content, signature_format="P"))["DocumentWithSignature"]
+    assert base64.b64decode(text).startswith(content)
+
+
+def test_what_a_former_signature_forbids_is_refused(portal: DocumentPortal) -> None:
+    (text,) = portal.sign(decision())["DocumentWithSignature"]
+    certified = base64.b64decode(text)
+    again = document(certified, signature_format="P", signed_envelope_property="Revision")
+    assert len(using(portal, "p256").sign(again)["DocumentWithSignature"]) == 1
+    answer = portal.post(
+        "signatures/prepareDoc", portal.order(document(certified, signature_format="P"))
+    )
+    assert answer.status_code == 400
+    told = "Invalid array parameter documents (the PDF forbids this signature)"
+    assert answer.json()["error_description"] == told
+
+
+def test_text_properties_are_in_the_signature(portal: DocumentPortal) -> None:
+    texts = {name: f"lý do: {name}" for name in ("Reason", "Location", "ContactInfo", "Name")}
+    props = [
+        {"attribute_name": name, "attribute_value": b64(text.encode())}
+        for name, text in texts.items()
+    ]
+    pdf = only(portal.sign(decision(signed_props=props))["DocumentWithSignature"])
+    (signature,) = PdfFileReader(io.BytesIO(pdf)).embedded_signatures
+    for name, text in texts.items():
+        assert signature.sig_object[f"/{name}"] == text
