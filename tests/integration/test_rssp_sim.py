@@ -314,7 +314,7 @@ def test_a_sim_that_changed_is_suspended_and_the_signer_is_told(
     for changes, reason in (
         ({"iccid": "8984000000000000000"}, "iccid_changed"),
         ({"leaves": (b"another",)}, "certificate_changed"),
-        ({"network": "452/99"}, "network_changed"),
+        ({"network": "001/01"}, "network_changed"),
         ({"is_known": False, "outcome": Outcome("UNKNOWN_CLIENT", "")}, "number_without_sim_pki"),
     ):
         before: Any = SimpleNamespace(
