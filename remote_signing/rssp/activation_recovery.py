@@ -77,8 +77,10 @@ def prune(services: Services) -> int:
     )
     too_old = ACTIVATION.id < new_id(at - kept)[:TIME_PREFIX]
     finished = ACTIVATION.state.in_(_FINISHED)
+    # A SIM's consent is kept: its evidence is worth something for as long as the document is.
     old = sim_transaction.c.id < new_id(at - kept)[:TIME_PREFIX]
-    count += _delete_all(services, sim_transaction, old, sim_transaction.c.state != "WAITING")
+    gone = sim_transaction.c.state.not_in(["WAITING", "APPROVED"])
+    count += _delete_all(services, sim_transaction, old, gone)
     return count + _delete_all(services, signature_activation, too_old, finished)
 
 

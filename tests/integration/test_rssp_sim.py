@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from remote_signing.clock import FixedClock
 from remote_signing.errors import (
     ActivationConflict,
     ActivationUnknown,
@@ -313,7 +314,7 @@ def test_a_sim_that_changed_is_suspended_and_the_signer_is_told(
     for changes, reason in (
         ({"iccid": "8984000000000000000"}, "iccid_changed"),
         ({"leaves": (b"another",)}, "certificate_changed"),
-        ({"network": "452/99"}, "network_changed"),
+        ({"network": "001/01"}, "network_changed"),
         ({"is_known": False, "outcome": Outcome("UNKNOWN_CLIENT", "")}, "number_without_sim_pki"),
     ):
         before: Any = SimpleNamespace(
@@ -344,3 +345,75 @@ def test_too_little_time_is_left_to_ask(place: SimWorld) -> None:
     )
     with pytest.raises(ActivationConflict):
         place.start(place.world.opened())
+
+
+def test_a_question_that_nobody_waits_for_ends_at_its_deadline(place: SimWorld) -> None:
+    real = place.services
+    away = SimAdapter(replace(real.config.sim, url=unused_address()))
+    for adapter in (real.sim, away):
+        place.enrol(number("208"))
+        question = place.start(place.world.opened())
+        later = FixedClock(real.now_ms() + 70_000)
+        consent.tend(replace(real, sim=None, clock=later))  # no adapter: nothing to do
+        assert consent.look(real, question.transaction_id).state == "WAITING"
+        consent.tend(replace(real, sim=adapter, clock=later))
+        ended = consent.look(real, question.transaction_id)
+        assert (ended.state, ended.outcome) == ("EXPIRED", "no_answer_in_time")
+        real.sim.cancel(question.transaction_id)
+    away.close()
+
+
+def test_a_sim_is_looked_at_again_when_that_was_long_ago(place: SimWorld) -> None:
+    place.enrol(number())
+    real = place.services
+    config = replace(real.config, sim=replace(real.config.sim, profile_age=0))
+    place.world.services = replace(real, config=config)
+    assert place.ended(place.start(place.world.opened()).transaction_id).state == "APPROVED"
+    profile = replace(real.sim.profile(place.msisdn, None), iccid="8984000000000000000")
+
+    class Swapped(Forger):
+        def profile(self, *_who: str) -> Any:
+            return profile
+
+    swapped = cast("SimAdapter", Swapped(real.sim, lambda told: told))
+    place.world.services = replace(real, config=config, sim=swapped)
+    for _ in range(2):  # found out, then known
+        with pytest.raises(SimSuspended):
+            place.start(place.world.opened())
+    assert cards.get(real, place.factor_id).reason == "iccid_changed"
+
+
+def test_a_number_that_has_no_sim_pki_any_more_is_suspended(place: SimWorld) -> None:
+    place.enrol(number("208"))
+    question = place.start(place.world.opened())
+    gone = Told("FAILED", 9, Outcome("UNKNOWN_CLIENT", "Không có SIM PKI."), None)
+    ended = consent.look(place.services, question.transaction_id, gone)
+    assert (ended.state, ended.outcome) == ("FAILED", "UNKNOWN_CLIENT")
+    assert cards.get(place.services, place.factor_id).state == "suspended"
+    place.services.sim.cancel(question.transaction_id)
+    strange = Told("DONE", 9, None, None)
+    place.enrol(number("208"))
+    question = place.start(place.world.opened())
+    assert consent.look(place.services, question.transaction_id, strange).state == "FAILED"
+    place.services.sim.cancel(question.transaction_id)
+
+
+def test_a_receipt_that_cannot_be_shown_is_tried_once(place: SimWorld) -> None:
+    place.enrol(number())
+    asked = place.world.opened()
+    question = place.start(asked)
+    place.ended(question.transaction_id)
+    redirect = consent.redirect(place.services, place.world.session, asked).redirect_to or ""
+    code = Ticket.parse(redirect.partition("code=")[2].partition("&")[0])
+    place.world.sign(place.world.redeem(cast("Ticket", code)).ticket)
+    real = place.services
+    away = SimAdapter(replace(real.config.sim, url=unused_address()))
+    consent.tend(replace(real, sim=away))
+    row = activation_sim.get(real, question.transaction_id)
+    assert row is not None
+    assert row.receipt == "failed"
+    consent.tend(real)
+    row = activation_sim.get(real, question.transaction_id)
+    assert row is not None
+    assert row.receipt == "failed"
+    away.close()

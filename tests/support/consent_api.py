@@ -50,6 +50,8 @@ class FakeRssp:
     pause: Callable[[], Awaitable[None]] | None = None  # before a sign-in is answered
     fails_after: bool = False
     sim_is_busy: bool = False
+    sim_is_away: bool = False
+    resume_fault: str | None = None
     attempts_left: int = 5
     session_is_valid: bool = True
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -107,6 +109,7 @@ class FakeRssp:
             ("GET", "/consent/v1/requests/{name}/sim", self._sim),
             ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
             ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
+            ("POST", "/consent/v1/requests/{name}/resume", self._resume),
             ("GET", "/consent/v1/{kind}/{name}", self._show),
             ("POST", "/consent/v1/{kind}/{name}/{verb}", self._answer),
             ("GET", "/healthz", self._health),
@@ -186,6 +189,8 @@ class FakeRssp:
     async def _sim(self, request: Request, name: str) -> Response:
         if (refused := self._refused(request)) is not None:
             return refused
+        if self.sim_is_away:
+            return problem(503, "temporarily_unavailable")
         question = self.requests[name]["sim"]
         for _ in range(100):
             is_new = question["version"] > int(request.query_params["version"])
@@ -197,18 +202,27 @@ class FakeRssp:
     async def _cancel_sim(self, request: Request, name: str) -> Response:
         if (refused := self._refused(request)) is not None:
             return refused
+        if self.sim_is_away:
+            return problem(503, "temporarily_unavailable")
         if self.requests[name]["sim"]["state"] == "WAITING":
             self.sim_says("CANCELLED", "Bạn đã hủy yêu cầu trên SIM.", name)
         return JSONResponse(self.requests[name]["sim"])
+
+    async def _resume(self, request: Request, name: str) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        if self.resume_fault is not None:
+            is_used = self.resume_fault == "used"
+            code = "conflict" if is_used else "temporarily_unavailable"
+            return problem(409 if is_used else 503, code)
+        back = f"{self.portal}/callback?code=abc&state=xyz"
+        return JSONResponse({"redirect_to": back, "state": self.requests[name]["state"]})
 
     async def _answer(self, request: Request, kind: str, name: str, verb: str) -> Response:
         if (refused := self._refused(request)) is not None:
             return refused
         body = await request.body()
         item = self._items(kind)[name]
-        if verb == "resume":
-            back = f"{self.portal}/callback?code=abc&state=xyz"
-            return JSONResponse({"redirect_to": back, "state": item["state"]})
         if item["state"] != "PENDING":
             return problem(409, "conflict")
         if verb == "approve" and kind == "requests":

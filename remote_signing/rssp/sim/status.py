@@ -38,7 +38,8 @@ class Staples:
     crls: list[str]
 
 
-_kept: dict[str, tuple[int, str]] = {}
+# Factor → when it was fetched, and the response. Of this process alone.
+kept: dict[str, tuple[int, str]] = {}
 _lock = threading.Lock()
 
 
@@ -60,9 +61,9 @@ def staples(services: Services, card: Row[Any]) -> Staples:
 def _response(services: Services, url: str, card: Row[Any]) -> str | None:
     now = services.now_ms()
     with _lock:
-        at, kept = _kept.get(card.factor_id, (0, ""))
-    if kept and now - at < _FRESH_MS:
-        return kept
+        at, known = kept.get(card.factor_id, (0, ""))
+    if known and now - at < _FRESH_MS:
+        return known
     chain = json.loads(card.chain)
     if not chain:
         return None  # of the embedded authority: the SAM's own list is its status
@@ -70,11 +71,11 @@ def _response(services: Services, url: str, card: Row[Any]) -> str | None:
         found = _fetch(url, card.certificate, base64.b64decode(chain[0]))
     except (httpx.HTTPError, ValueError) as error:
         _log.warning("no status of a SIM's certificate", extra={"cause": repr(error)})
-        return kept or None  # the SAM knows how old it is
+        return known or None  # the SAM knows how old it is
     with _lock:
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        _kept[card.factor_id] = (now, found)
+        if len(kept) >= _MOST_KEPT:
+            kept.clear()
+        kept[card.factor_id] = (now, found)
     return found
 
 
