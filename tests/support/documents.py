@@ -7,11 +7,17 @@ import base64
 import io
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import cms, crl, ocsp, x509
+from cryptography import x509 as pyca
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import ades
 from pyhanko.sign.validation.dss import DocumentSecurityStore
@@ -27,17 +33,18 @@ from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolic
 from pyhanko_certvalidator.registry import SimpleTrustManager
 from pyhanko_certvalidator.revinfo.archival import CRLContainer, OCSPContainer
 
+from remote_signing.algorithms import DIGESTS, SignatureScheme
 from remote_signing.clock import SystemClock
 from remote_signing.rssp.app import create_app
 from remote_signing.rssp.config import CscConfig
+from remote_signing.rssp.documents import pades
+from remote_signing.rssp.documents.model import Ending, Recipe
 from tests.support.asgi import call
 from tests.support.csc import CscPortal
 from tests.support.fake_sam import FakeSam
 from tests.support.world import ECDSA_SHA256
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     import httpx
     from fastapi import FastAPI
     from pyhanko.sign.ades.report import AdESSubIndic
@@ -221,3 +228,34 @@ def pdf(parts: list[bytes]) -> bytes:
     end = b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(parts) + 1, table)
     end += b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(parts) + 1, length)
     return b"".join([*chunks, end])
+
+
+class Softly:
+    """Signs PDFs with a key in software and a certificate of its own."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        name = pyca.Name([pyca.NameAttribute(NameOID.COMMON_NAME, "Nguyễn Văn An")])
+        start = datetime.now(UTC) - timedelta(hours=1)
+        builder = pyca.CertificateBuilder(name, name, self._key.public_key(), 1)
+        builder = builder.not_valid_before(start).not_valid_after(start + timedelta(days=9))
+        made = builder.sign(self._key, hashes.SHA256())
+        self.certificate = made.public_bytes(Encoding.DER)
+
+    def sign(self, path: Path, **changes: Any) -> None:
+        """Another signature in the file."""
+        scheme = SignatureScheme("ecdsa", DIGESTS["sha256"])
+        at = int(datetime.now(UTC).timestamp()) * 1000
+        recipe = Recipe(
+            format="P",
+            level="B-B",
+            envelope="Revision",
+            scheme=scheme,
+            certificate=self.certificate,
+            chain=(self.certificate,),
+            claimed_ms=at,
+        )
+        recipe = replace(recipe, **changes)
+        prepared = pades.prepare(recipe, path)
+        signature = self._key.sign(prepared.dtbs_r, ec.ECDSA(Prehashed(hashes.SHA256())))
+        pades.finish(recipe, prepared, Ending(signature))

@@ -11,6 +11,8 @@ from remote_signing.algorithms import SignatureScheme  # noqa: TC001 - unpickled
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from remote_signing.rssp.documents.appearance import Appearance
+
 Format: TypeAlias = Literal["C", "P"]
 Level: TypeAlias = Literal["B-B", "B-T", "B-LT", "B-LTA"]
 
@@ -39,6 +41,7 @@ class Recipe:
     chain: tuple[bytes, ...]
     claimed_ms: int
     texts: dict[str, str] = field(default_factory=dict)
+    appearance: Appearance | None = None
 
     @property
     def digest(self) -> str:

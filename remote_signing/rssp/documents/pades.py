@@ -13,7 +13,7 @@ from asn1crypto import crl, ocsp, x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
-from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter, enumerate_sig_fields
+from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter, enumerate_sig_fields
 from pyhanko.sign.general import SigningError
 from pyhanko.sign.signers import ExternalSigner, PdfSignatureMetadata, PdfSigner
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
@@ -23,7 +23,9 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from remote_signing.errors import DocumentUnusable
 from remote_signing.rssp.documents import cms
+from remote_signing.rssp.documents.appearance import Style, with_picture_checked
 from remote_signing.rssp.documents.model import Prepared, Unsealed
+from remote_signing.rssp.documents.placement import place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +49,7 @@ def prepare(recipe: Recipe, path: Path) -> Prepared:
             writer = _Writer(stream)
             if writer.prev.encrypted:
                 raise DocumentUnusable("encrypted", reason="the PDF is encrypted")
-            found = _digest(recipe, writer)
+            found = _digest(recipe, writer, path)
         except SigningError as error:
             raise DocumentUnusable(str(error), reason="the PDF forbids this signature") from error
         except _BROKEN as error:
@@ -101,23 +103,39 @@ class _Writer(IncrementalPdfFileWriter):
         """Leave the document's own data about itself alone."""
 
 
-def _digest(recipe: Recipe, writer: _Writer) -> Any:  # noqa: ANN401 - as above
+def _digest(recipe: Recipe, writer: _Writer, path: Path) -> Any:  # noqa: ANN401 - as above
+    field, new_field, style = _look(recipe, writer, path)
     store = SimpleCertificateStore()  # type: ignore[no-untyped-call]  # unannotated
     signer = ExternalSigner(x509.Certificate.load(recipe.certificate), store, bytes(1))
     texts: dict[str, Any] = {name: recipe.texts.get(entry) for name, entry in _KINDS.items()}
     metadata = PdfSignatureMetadata(
-        field_name=_free_name(writer, "ChuKySo"),
+        field_name=field,
         md_algorithm=recipe.digest,
         subfilter=SigSeedSubFilter.PADES,
         certify=recipe.envelope == "Certification",
         docmdp_permissions=MDPPerm.FILL_FORMS,
         **texts,
     )
-    session = PdfSigner(metadata, signer).init_signing_session(writer)
+    pdf_signer = PdfSigner(metadata, signer, stamp_style=style, new_field_spec=new_field)
+    session = pdf_signer.init_signing_session(writer, existing_fields_only=new_field is None)
     session.system_time = recipe.claimed
     document = session.prepare_tbs_document(None, bytes_reserved=2 * _room(recipe))
     digest, _ = document.digest_tbs_document(in_place=True)
     return digest
+
+
+def _look(recipe: Recipe, writer: _Writer, path: Path) -> tuple[str, Any, Any]:
+    """Field name, the new field (None: it exists) and what is shown in it, if anything."""
+    wanted = recipe.appearance
+    name = _free_name(writer, "ChuKySo")
+    if wanted is None:
+        return name, SigFieldSpec(name), None
+    style = Style(with_picture_checked(wanted), recipe.claimed)
+    if wanted.field is not None:
+        return wanted.field, None, style
+    page, box = place(path, wanted, recipe.claimed)
+    left, bottom, right, top = map(round, box)
+    return name, SigFieldSpec(name, on_page=page, box=(left, bottom, right, top)), style
 
 
 def _room(recipe: Recipe) -> int:

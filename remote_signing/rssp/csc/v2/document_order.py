@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from remote_signing.algorithms import digest_by_oid, implied_digest, known_sign_algorithm
 from remote_signing.errors import AlgorithmUnsupported
 from remote_signing.rssp.csc.errors import CscError, invalid, missing
+from remote_signing.rssp.csc.v2 import appearance_order
 from remote_signing.rssp.csc.v2.schemas import read_credential_id
 from remote_signing.rssp.csc.wire import decode
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remote_signing.rssp.csc.v2.parameters import Parameters
+    from remote_signing.rssp.documents.appearance import Appearance
     from remote_signing.rssp.documents.intake import Body
     from remote_signing.rssp.documents.model import Format, Level
     from remote_signing.strict_json import JsonValue
@@ -49,6 +51,7 @@ class Entry:
     path: Path | None = None
     sdr: bytes = b""
     texts: dict[str, str] = field(default_factory=dict)
+    appearance: Appearance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,11 @@ class _Reader:
         allowed = ENVELOPES[kind]
         envelope = _envelope(members, allowed)
         texts = _texts(members, kind)
-        return [(algorithm, Entry(kind, level, envelope, path, texts=texts))]
+        appearance = appearance_order.read(members)
+        if appearance is not None and kind != "P":
+            raise invalid("appearance")
+        entry = Entry(kind, level, envelope, path, texts=texts, appearance=appearance)
+        return [(algorithm, entry)]
 
     @staticmethod
     def digests(members: Parameters) -> list[tuple[Algorithm, Entry]]:

@@ -170,6 +170,7 @@ def _items(services: Services, found: CredentialView, order: DocumentOrder) -> l
                 chain=found.chain,
                 claimed_ms=claimed,
                 texts=entry.texts,
+                appearance=entry.appearance,
             ),
             path=entry.path,
             sdr=entry.sdr,
