@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import io
+import json
+import os
+import re
 import subprocess
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +22,13 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESPassed
 
 from tests.support.csc import b64
+from tests.support.csc_schema import check_answer, check_request
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
-from tests.support.world import SHA256, new_world
+from tests.support.served import served
+from tests.support.world import ECDSA_SHA256, SHA256, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.support.sam import RunningSam
     from tests.support.sqlite import SqliteFolder
@@ -221,3 +227,120 @@ def test_text_properties_are_in_the_signature(portal: DocumentPortal) -> None:
     (signature,) = PdfFileReader(io.BytesIO(pdf)).embedded_signatures
     for name, text in texts.items():
         assert signature.sig_object[f"/{name}"] == text
+
+
+@pytest.mark.parametrize("kind", ["attached", "detached", "digest"])
+def test_answers_are_as_the_schema_says(portal: DocumentPortal, kind: str) -> None:
+    entry = {
+        "attached": document(),
+        "detached": document(signed_envelope_property="Detached"),
+        "digest": of_digest(TEXT),
+    }[kind]
+    order = portal.order(entry, returnValidationInfo=True, clientData="x")
+    check_request("v2", "signatures/signDoc", order)
+    answer = portal.post("signatures/signDoc", portal.prepared(order))
+    assert answer.status_code == 200
+    members = check_answer("v2", "signatures/signDoc", answer)
+    name = "DocumentWithSignature" if kind == "attached" else "SignatureObject"
+    assert members.keys() == {name, "validationInfo"}
+    assert [len(each) for each in members["validationInfo"].values()] == [2, 2, 5]
+
+
+def of_digest(content: bytes, **changes: Any) -> dict[str, Any]:
+    """An entry of ``documentDigests``."""
+    entry = {
+        "hashes": [b64(hashlib.sha256(content).digest())],
+        "signature_format": "C",
+        "signAlgo": ECDSA_SHA256,
+    }
+    return entry | changes
+
+
+@pytest.mark.parametrize("level", ["B-B", "B-T", "B-LT"])
+def test_a_digest_alone_becomes_a_detached_signature(
+    portal: DocumentPortal, level: str, tmp_path: Path
+) -> None:
+    answer = portal.sign(of_digest(TEXT, conformance_level=f"ades-{level.lower()}"))
+    assert_cades(portal, only(answer["SignatureObject"]), level, "Detached", tmp_path)
+    assert ("validationInfo" in answer) is (level == "B-LT")
+
+
+def test_the_cms_for_a_pdf_that_the_client_prepared_has_no_signing_time(
+    portal: DocumentPortal,
+) -> None:
+    """EN 319 142-1 cl. 6.3: the time is in the PDF's dictionary."""
+    answer = portal.sign(of_digest(TEXT, signature_format="P", conformance_level="Ades-B-LT"))
+    signed = cms.ContentInfo.load(only(answer["SignatureObject"]))["content"]
+    (info,) = signed["signer_infos"]
+    kinds = {each["type"].native for each in info["signed_attrs"]}
+    assert kinds == {"content_type", "message_digest", "signing_certificate_v2"}
+    digest = hashlib.sha256(TEXT).digest()
+    assert portal.judge.cms(signed, "B-T", digest) == AdESPassed.OK
+    assert len(answer["validationInfo"]["ocsp"]) == 2
+
+
+def test_at_scal1_one_call_does(furnished: DocumentPortal) -> None:
+    portal = using(furnished, "p256", scal="1")
+    world = portal.world
+    body = {
+        "credentialID": world.credential_id,
+        "numSignatures": 3,
+        "authData": [{"id": name, "value": value} for name, value in factors(portal).items()],
+    }
+    given = portal.post("credentials/authorize", body)
+    assert given.status_code == 200, given.text
+    order = portal.order(document(), decision(), SAD=given.json()["SAD"])
+    answer = portal.post("signatures/signDoc", order)
+    assert answer.status_code == 200, answer.text
+    pdf = base64.b64decode(answer.json()["DocumentWithSignature"][1])
+    assert portal.judge.pades(pdf, "B-B") == AdESPassed.OK
+    more = portal.order(document(b"a"), document(b"b"), SAD=given.json()["SAD"])
+    refused = portal.post("signatures/signDoc", more)  # one signature is left
+    told = "documentDigests or documents are not authorized by the SAD"
+    assert refused.json()["error_description"] == told
+
+
+def factors(portal: DocumentPortal) -> dict[str, str]:
+    """Factor id → what the signer types."""
+    body = {"credentialID": portal.world.credential_id, "authInfo": True, "lang": "en"}
+    objects = portal.post("credentials/info", body).json()["auth"]["objects"]
+    known = {"Signing PIN": portal.world.pin, "One-time code": portal.world.otp()}
+    return {each["id"]: known[each["label"]] for each in objects}
+
+
+LARGE = int(os.environ.get("SIGN_DOC_MEGABYTES", "24"))  # 100 for figures
+
+
+def test_a_large_document_is_not_in_memory(portal: DocumentPortal, tmp_path: Path) -> None:
+    """The process that answers needs far less than the document, on the way in and out."""
+    stream = b"<</Length %d>>\nstream\n%s\nendstream" % (LARGE << 20, b"x" * (LARGE << 20))
+    pages = b"<</Type/Pages/MediaBox[0 0 595 842]/Count 1/Kids[3 0 R]>>"
+    page = b"<</Type/Page/Parent 2 0 R>>"
+    parts = [b"<</Type/Catalog/Pages 2 0 R>>", pages, page, stream]
+    large = decision(document=b64(pdf(parts)), conformance_level="Ades-B-LTA")
+    order = tmp_path / "order.json"
+    order.write_text(json.dumps(portal.prepared(portal.order(large))))
+    del stream, parts, large
+    with served(lambda _address: portal.app) as address:
+        headers = [f"Authorization: Bearer {portal.portal.user_token()}"]
+        headers.append("Content-Type: application/json")
+        command = ["curl", "-sS", "--fail-with-body", "-o", str(tmp_path / "answer.json")]
+        command += [part for header in headers for part in ("-H", header)]
+        command += ["--data-binary", f"@{order}", f"{address}/csc/v2/signatures/signDoc"]
+        before = peak(reset=True)
+        subprocess.run(command, check=True)
+        grown = peak() - before
+    answer = json.loads((tmp_path / "answer.json").read_text())
+    assert portal.judge.pades(only(answer["DocumentWithSignature"]), "B-LTA") == AdESPassed.OK
+    print(f"{LARGE} MB signed at B-LTA with {grown} MB more than {before}")
+    assert grown < 20 + LARGE / 4
+
+
+def peak(*, reset: bool = False) -> int:
+    """Megabytes that this process has had resident at most, since the last reset."""
+    if reset:
+        gc.collect()
+        Path("/proc/self/clear_refs").write_text("5")
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) // 1024

@@ -257,5 +257,8 @@ class Softly:
         )
         recipe = replace(recipe, **changes)
         prepared = pades.prepare(recipe, path)
-        signature = self._key.sign(prepared.dtbs_r, ec.ECDSA(Prehashed(hashes.SHA256())))
-        pades.finish(recipe, prepared, Ending(signature))
+        pades.finish(recipe, prepared, Ending(self.signature(prepared.dtbs_r)))
+
+    def signature(self, dtbs_r: bytes) -> bytes:
+        """Of a SHA-256 digest."""
+        return self._key.sign(dtbs_r, ec.ECDSA(Prehashed(hashes.SHA256())))

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from remote_signing.rssp.csc.errors import CscError
 from remote_signing.rssp.csc.v2 import appearance_order
 from remote_signing.rssp.csc.v2.parameters import Parameters
 from remote_signing.rssp.documents import appearance, intake
+from remote_signing.rssp.documents import workshop as module
 from remote_signing.rssp.documents.appearance import Appearance
 from remote_signing.rssp.documents.placement import place
 from remote_signing.rssp.documents.workshop import Workshop
@@ -114,6 +116,23 @@ def test_a_stage_has_bounds_and_the_next_one_works(
         workshop.do(stage, *arguments)
     assert refused.value.public["reason"] in {"it takes too long", "it takes too much"}
     assert workshop.do(pow, 2, 10) == 1024
+
+
+def test_processes_are_replaced_after_a_number_of_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STAGES_OF_A_PROCESS", 4)
+    workshop = Workshop(DocumentsConfig(workers=1, waiting=3))
+    with ThreadPoolExecutor(4) as callers:
+        served = list(callers.map(lambda _: workshop.do(os.getpid), range(10)))
+    assert len(set(served)) == 3
+    workshop.close()
+
+
+def test_a_pool_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_START", -1.0)
+    workshop = Workshop(DocumentsConfig(workers=1, waiting=0, seconds=0.5))
+    with pytest.raises(Unavailable):
+        workshop.do(pow, 2, 10)
+    workshop.close()
 
 
 def test_who_finds_no_place_is_told_to_come_back() -> None:

@@ -21,24 +21,21 @@ RESULT = ".p7m"
 
 def prepare(recipe: Recipe, path: Path) -> Prepared:
     """The file's digest is the content's."""
-    with path.open("rb") as stream:
-        content = hashlib.file_digest(stream, recipe.digest).digest()
-    made = cms.prepare(recipe, content)
+    made = cms.prepare(recipe, _digest(path, recipe.digest))
     return Prepared(made.attributes, made.dtbs_r, path)
 
 
 def finish(recipe: Recipe, prepared: Prepared, ending: Ending) -> Unsealed | None:
     """Write the signature beside the file; for B-LTA, what is to be stamped."""
     assert prepared.path is not None  # noqa: S101 - of a document there is always a file
-    content = prepared.path.read_bytes()
-    attached = content if recipe.envelope == "Attached" else None
+    attached = prepared.path.read_bytes() if recipe.envelope == "Attached" else None
     message = cms.signed_data(recipe, prepared, ending, attached)
     if recipe.reaches("B-LT"):
         cms.add_material(message, ending.material)
     result(prepared.path).write_bytes(message.dump())
     if not recipe.reaches("B-LTA"):
         return None
-    covered, index = cms.archive_input(message, hashlib.sha256(content).digest())
+    covered, index = cms.archive_input(message, _digest(prepared.path, "sha256"))
     return Unsealed(hashlib.sha256(covered).digest(), index=index)
 
 
@@ -47,6 +44,11 @@ def seal(path: Path, unsealed: Unsealed, stamp: bytes) -> None:
     message = asn1.ContentInfo.load(result(path).read_bytes())
     cms.add_archive_stamp(message, stamp, unsealed.index)
     result(path).write_bytes(message.dump())
+
+
+def _digest(path: Path, algorithm: str) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, algorithm).digest()
 
 
 def result(path: Path) -> Path:

@@ -180,6 +180,9 @@ def add_archive_stamp(message: Any, stamp: bytes, index: bytes) -> None:  # noqa
     )
     present = [] if not stamper["unsigned_attrs"] else list(stamper["unsigned_attrs"])
     stamper["unsigned_attrs"] = [*present, noted]
+    # asn1crypto writes what was changed deep inside anew at each level above, twice: 2.5 s here.
+    # Read again, the token is one piece.
+    token = cms.ContentInfo.load(token.dump())
     (info,) = message["content"]["signer_infos"]
     archived = cms.CMSAttribute({"type": "0.4.0.1733.2.4", "values": [token]})
     info["unsigned_attrs"] = [*info["unsigned_attrs"], archived]

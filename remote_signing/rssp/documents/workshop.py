@@ -22,6 +22,7 @@ from remote_signing.errors import DocumentUnusable, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from types import FrameType
 
     from remote_signing.rssp.config import DocumentsConfig
@@ -30,6 +31,7 @@ Arguments = ParamSpec("Arguments")
 Made = TypeVar("Made")
 
 _STAGES_OF_A_PROCESS = 200
+_START = 30.0  # seconds in which a process is certainly running
 
 
 class Workshop:
@@ -38,8 +40,11 @@ class Workshop:
     def __init__(self, config: DocumentsConfig) -> None:
         self._config = config
         self._places = threading.BoundedSemaphore(config.workers + config.waiting)
+        # Longer than all places in front of one can take, and the start of a process.
+        self._patience = config.seconds * (2 + config.waiting) + _START
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
+        self._begun = 0  # stages of this pool
 
     def do(
         self,
@@ -50,20 +55,27 @@ class Workshop:
         """What ``stage`` gives, a function of a module that worker processes can import.
 
         Raises what it raises; ``DocumentUnusable`` when it took too long or too much memory, or
-        ended its process; ``Unavailable`` when no place is free.
+        ended its process; ``Unavailable`` when no place is free or no process answers.
         """
         if not self._places.acquire(blocking=False):
             raise Unavailable("all places for documents are taken")
         try:
-            pool = self._opened()
             task = functools.partial(_bounded, self._config.seconds, stage, *arguments, **named)
-            return pool.submit(task).result()
+            return self._waited(*self._submitted(task))
+        finally:
+            self._places.release()
+
+    def _waited(self, pool: ProcessPoolExecutor, started: Future[Made]) -> Made:
+        try:
+            return started.result(self._patience)
+        except TimeoutError as error:
+            # The stages end by themselves, so it is the pool that has come to a stand.
+            self._forget(pool)
+            raise Unavailable("worker processes do not answer") from error
         except BrokenProcessPool as error:
             # Others' stages fell with it; they cannot be told apart, and will be asked again.
             self._forget(pool)
             raise DocumentUnusable("a worker process ended", reason="it takes too much") from error
-        finally:
-            self._places.release()
 
     def close(self) -> None:
         """End the processes."""
@@ -72,18 +84,31 @@ class Workshop:
         if pool is not None:
             pool.shutdown(cancel_futures=True)
 
-    def _opened(self) -> ProcessPoolExecutor:
+    def _submitted(self, task: Callable[[], Made]) -> tuple[ProcessPoolExecutor, Future[Made]]:
+        """Processes are replaced all at once; the former ones end what they have begun.
+
+        The pool's own way of it, ``max_tasks_per_child``, comes to a stand in Python 3.11.
+        """
         with self._lock:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    self._config.workers,
-                    # Never a fork: this process has threads and connections.
-                    mp_context=multiprocessing.get_context("spawn"),
-                    initializer=_begin,
-                    initargs=(self._config.memory,),
-                    max_tasks_per_child=_STAGES_OF_A_PROCESS,
-                )
-            return self._pool
+            if self._pool is None or self._begun >= _STAGES_OF_A_PROCESS * self._config.workers:
+                if self._pool is not None:
+                    self._pool.shutdown(wait=False)
+                self._pool, self._begun = self._new_pool(), 0
+            self._begun += 1
+            try:
+                return self._pool, self._pool.submit(task)
+            except BrokenProcessPool:  # it ended while nobody waited for it
+                self._pool, self._begun = self._new_pool(), 1
+                return self._pool, self._pool.submit(task)
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._config.workers,
+            # Never a fork: this process has threads and connections.
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(self._config.memory,),
+        )
 
     def _forget(self, pool: ProcessPoolExecutor) -> None:
         with self._lock:
