@@ -22,6 +22,7 @@ from remote_signing.errors import (
     SamUnreachable,
     SimAdapterAway,
     SimBusy,
+    SimRequestRefused,
     SimSuspended,
     SimUnknown,
 )
@@ -416,4 +417,47 @@ def test_a_receipt_that_cannot_be_shown_is_tried_once(place: SimWorld) -> None:
     row = activation_sim.get(real, question.transaction_id)
     assert row is not None
     assert row.receipt == "failed"
+    away.close()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "outcome"),
+    [(SimRequestRefused("text_prefix_missing"), "request_not_taken"), (SimBusy("sim_busy"), None)],
+    ids=["refused", "busy"],
+)
+def test_what_the_adapter_does_not_take_is_told_and_leaves_the_request_usable(
+    place: SimWorld, refusal: Exception, outcome: str | None
+) -> None:
+    place.enrol(number())
+    asked = place.world.opened()
+    real = place.services
+
+    class Refusing(Forger):
+        def begin(self, *_order: object) -> Told:
+            raise refusal
+
+    refusing = cast("SimAdapter", Refusing(real.sim, lambda told: told))
+    place.world.services = replace(real, sim=refusing)
+    if outcome is None:
+        with pytest.raises(SimBusy):
+            place.start(asked)
+    else:
+        assert place.start(asked).outcome == outcome
+    place.world.services = real
+    assert place.ended(place.start(asked).transaction_id).state == "APPROVED"
+
+
+def test_a_sim_answers_for_its_own_credential_only(place: SimWorld) -> None:
+    place.enrol(number())
+    place.world.new_credential()
+    with pytest.raises(SimUnknown):
+        place.start(place.world.opened())
+    with pytest.raises(SimUnknown):
+        consent.look(place.services, "01mcc5rm00ptkspa6cztggafdc")
+    without = replace(place.services, sim=None)
+    assert cards.offers(without, place.world.credential_id, "vi") == []
+    row = cards.get(place.services, place.factor_id)
+    assert cards.check(without, row) is None
+    away = SimAdapter(replace(place.services.config.sim, url=unused_address()))
+    assert cards.check(replace(place.services, sim=away), row) is None
     away.close()

@@ -180,6 +180,7 @@ def _by_sim(page: Page, stage: Stage) -> Iterator[str]:
     yield "sim-waiting"
     rssp.sim_says("REFUSED", "Bạn đã từ chối trên điện thoại.")
     page.wait_for_selector(".notice.bad")  # the page finds out by itself
+    page.wait_for_load_state()
     yield "sim-refused"
     rssp.add_sim(is_active=False, cause="SIM đã được thay. Hãy đăng ký lại SIM PKI.")
     page.goto(f"{stage.home}/requests/{REQUEST}")

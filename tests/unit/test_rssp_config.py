@@ -129,3 +129,36 @@ def test_a_table_may_come_as_members() -> None:
     members: dict[str, Any] = {"service": "no table"}
     with pytest.raises(ConfigInvalid, match="service: 'no table' is not of type ServiceConfig"):
         read(members, Path())
+
+
+SIM = '[sim]\nurl = "https://sim.example"\nsecret_file = "bearer"\nrelying_party = "Bộ Nội vụ"\n'
+
+
+def test_a_table_of_sims_names_files_and_has_the_usual_rest(tmp_path: Path) -> None:
+    file = tmp_path / "rssp.toml"
+    file.write_text(f'{MINIMAL}\n{SIM}crl_files = ["a.crl"]\n', encoding="utf-8")
+    sim = load(file).sim
+    assert sim is not None
+    assert (sim.mode, sim.crl_files) == ("structure", (tmp_path / "a.crl",))
+    (tmp_path / "bearer").write_text("a secret\n", encoding="utf-8")
+    assert sim.read_secret() == "a secret"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("https://sim.example", "http://sim.example", "sim.url"),
+        ("https://sim.example", "https://sim.example/", "sim.url"),
+        ("Bộ Nội vụ", "x" * 41, "sim.relying_party"),
+        ("[sim]", '[sim]\nmode = "code"', "sim.mode"),
+        ("[sim]", "[sim]\npatience = 0", "sim: timeout and patience"),
+        ("[sim]", '[sim]\ncrl_files = ["a", "b", "c"]', "crl_files at most two"),
+        ("[sim]", "[sim]\ncrl_files = [1]", "sim.crl_files: 1 is not of type Path"),
+    ],
+)
+def test_a_wrong_table_of_sims_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
+    file = tmp_path / "rssp.toml"
+    file.write_text(f"{MINIMAL}\n{SIM.replace(old, new)}", encoding="utf-8")
+    with pytest.raises(ConfigInvalid) as refused:
+        load(file)
+    assert told in str(refused.value)

@@ -8,6 +8,7 @@ factor, and an activation whose question failed waits for the next answer of its
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ GRACE_MS = 3_000  # after the deadline, for the adapter to tell the end that it 
 _SHORTEST_MS = 5_000  # a question for which less time is left is not asked
 _STATES = {"REFUSED", "EXPIRED", "CANCELLED", "FAILED"}
 _LONGEST_WAIT = 25.0
-_VIETNAM_MS = 7 * 3_600_000
+_VIETNAM = dt.timezone(dt.timedelta(hours=7))  # one zone without summer time since 1975
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ def _tell_receipt(services: Services, adapter: SimAdapter, row: Row[Any]) -> Non
     """At most once: a phone that rings twice for one signature would alarm its holder."""
     if not activation_sim.note_receipt(services, row.id, "sent", None):
         return
-    when = as_datetime(row.event_at + _VIETNAM_MS).strftime("%H:%M %d/%m/%Y")
+    when = as_datetime(row.event_at).astimezone(_VIETNAM).strftime("%H:%M %d/%m/%Y")
     try:
         adapter.receipt(row.id, words.receipt_text(json.loads(row.labels), when, row.lang))
     except RemoteSigningError as error:
