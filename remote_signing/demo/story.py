@@ -275,6 +275,8 @@ class Story:
         teller.line(f"password         {signer.password}")
         teller.line(f"signing PIN      {signer.pin}")
         teller.line(f"TOTP             secret {signer.totp_secret} (an authenticator app takes it)")
+        if self._wanted.with_sim:
+            teller.line(f"SIM              +{sims.MSISDN}, whose holder approves what it shows")
         teller.line(f"configuration    remote-signing --config {self._state.config} --help")
         teller.line(f"tour by hand     {into_shell}")
         teller.line("\nCtrl-C ends it.")

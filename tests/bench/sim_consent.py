@@ -5,7 +5,8 @@
 Real parts, each a process of its own: rssp, SAM with two SoftHSM nodes, SIM adapter, test MSSP with
 its gateway, message centre with virtual SIMs. This process plays portal and consent page over HTTP:
 one thread for each official, who consents, signs once and is asked again. CPU time is read from
-/proc before and after; the persons at the phones answer at once.
+/proc before and after; the persons at the phones answer at once. Without rssp and SAM:
+``tests.bench.sim_consents``.
 """
 
 from __future__ import annotations
