@@ -100,10 +100,10 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
     for _ in range(_ROUNDS):
         if reserved is not None:
             return _sign(services, call, reserved)
-        row = look(services, use)
+        row = _found(services, use)
         stored = json.loads(row.outcomes).get(call.key.hex())
         try:
-            _check_stands(services, row, call)
+            _check_stands(services, row, use)
             after = row.used if stored is not None else take(row, call)
         except Refusal as error:
             _refused(services, row, call, error)
@@ -275,6 +275,13 @@ def _repeat(services: Services, call: _Call, stored: list[str]) -> tuple[bytes, 
 
 
 def look(services: Services, use: Use | Held) -> Row[Any]:
+    """The activation, when its holder may go on with it, or why not. One statement."""
+    row = _found(services, use)
+    _check_stands(services, row, use)
+    return row
+
+
+def _found(services: Services, use: Use | Held) -> Row[Any]:
     """The activation of the bearer of ``use``. One statement."""
     at = services.now_ms()
     row = services.database.one(LOOK[use.service_token is not None], bearer_parameters(use, at))
@@ -283,10 +290,10 @@ def look(services: Services, use: Use | Held) -> Row[Any]:
     return row
 
 
-def _check_stands(services: Services, row: Row[Any], call: _Call) -> None:
-    """That the activation is for this call and not over, or why not."""
+def _check_stands(services: Services, row: Row[Any], use: Use | Held) -> None:
+    """That the activation is for this credential and not over, or why not."""
     at = services.now_ms()
-    if call.use.credential_id != row.credential_id:
+    if use.credential_id != row.credential_id:
         raise SadInvalid("for another credential")
     if row.expires_at <= at or row.state == State.EXPIRED.value:
         raise SadExpired("the activation is over")

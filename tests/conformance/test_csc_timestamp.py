@@ -39,7 +39,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     """A good token, and a time-stamping authority in software for a SAM; no database."""
     services = Services(
         config=configuration("sqlite:///nowhere"),
-        database=cast("Any", None),
+        database=cast("Any", _Nothing()),
         sam=cast("Any", _Sam()),
         clock=FixedClock(),
         clients=cast("Any", None),
@@ -50,6 +50,16 @@ def app(monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
     monkeypatch.setattr(bearer, "identify", identify)
     return create_app(services.config, services)
+
+
+class _Nothing:
+    """A database that keeps nothing but the record of refusals."""
+
+    def apart(self) -> _Nothing:
+        return self
+
+    def run(self, _statement: object, _values: object) -> int:
+        return 1
 
 
 class _Sam(Foreign):

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 ENDPOINTS = json.loads(
     (Path(__file__).parents[1] / "data" / "csc" / "endpoints.json").read_text("utf-8")
 )
-NAMES = sorted({*ENDPOINTS["v1"], *ENDPOINTS["v2.0"], *ENDPOINTS["v2.2_added"]})
+OWN = "signatures/prepareDoc"  # beside the standard's (docs/csc-divergences.md)
+NAMES = sorted({*ENDPOINTS["v1"], *ENDPOINTS["v2.0"], *ENDPOINTS["v2.2_added"], OWN})
 METHODS = {"v1": V1_METHODS, "v2": V2_METHODS}
 PROTECTED = sorted(V1_METHODS.keys() - {"info", "auth/login"})
 GENERIC = (

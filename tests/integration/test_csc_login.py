@@ -169,7 +169,7 @@ def test_sad_and_credential_token_can_be_revoked(portal: CscPortal) -> None:
         assert revoke(portal, bearer, secret).status_code == 204
         body = v2.sign_body(SAD=secret)
         answer = v2.post("signatures/signHash", body)
-        assert answer.json()["error_description"] == "Invalid parameter SAD"
+        assert answer.json()["error_description"] == "SAD expired"
 
 
 def test_token_of_another_client_is_unknown(portal: CscPortal) -> None:

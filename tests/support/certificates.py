@@ -82,7 +82,7 @@ def certified(sam: SapClient, authority: TestAuthority) -> Certified:
             "certify",
             credential_id,
             profile="official",
-            subject={"common_name": "Nguyễn Văn An"},
+            subject={"common_name": "Nguyễn Văn An", "serial_number": credential_id},
             validity_days=30,
             public_key_sha256=hashlib.sha256(created.public_key).hexdigest(),
         ),
