@@ -40,6 +40,7 @@ _SAME_IN_BOTH = frozenset(
 )
 _LAST_OF_16_BITS = "\uffff"
 _SHOWN = ("L", "N", "P", "S")
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # of these categories, and nothing to see
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,8 @@ def encode_text(
     if not text or unicodedata.normalize("NFC", text) != text or text.split(" ").count(""):
         raise InvalidInput("not a composed text with single spaces", parameter=parameter)
     for sign in text:
-        category = unicodedata.category(sign)
-        if sign > _LAST_OF_16_BITS or (sign != " " and category[0] not in _SHOWN):
+        seen = sign == " " or unicodedata.category(sign)[0] in _SHOWN
+        if sign > _LAST_OF_16_BITS or not seen or sign in _BLANK:
             raise InvalidInput(f"U+{ord(sign):04X} in a text", parameter=parameter)
     plain = set(text) <= _SAME_IN_BOTH
     if len(text) > (longest_plain if plain else longest_ucs2):

@@ -135,6 +135,8 @@ def test_two_credentials_in_one_request_are_refused() -> None:
         "\u2028",
         "zero\u200bwidth",
         "\ufeff",
+        "filler\u3164",
+        "\u2800",
         "\x7f",
     ],
     ids=ascii,

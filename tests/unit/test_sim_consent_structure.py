@@ -188,6 +188,8 @@ def test_text_is_coded_as_the_phone_shows_it(text: str, coding: int) -> None:
         "nul\0",
         "no\u00a0break",
         "zero\u200bwidth",
+        "filler\u3164",
+        "blank\u2800cell",
         "right\u202eleft",
         "mark\u200f",
         "isolate\u2066x",
