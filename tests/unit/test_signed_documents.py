@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -106,7 +107,7 @@ def workshop() -> Iterator[Workshop]:
 
 @pytest.mark.parametrize(
     ("stage", "arguments"),
-    [(time.sleep, (60,)), (bytearray, (4 << 30,)), (os._exit, (3,))],
+    [(time.sleep, (60,)), (bytearray, (4 << 30,)), (signal.raise_signal, (signal.SIGKILL,))],
     ids=["slow", "large", "deadly"],
 )
 def test_a_stage_has_bounds_and_the_next_one_works(
