@@ -41,6 +41,15 @@ class Prepared:
     chain: Sequence[bytes]
 
 
+def check(pdf: bytes) -> bytes:
+    """``pdf``, if it can be read at all; ``DemoFailed`` before anything has been set up for it."""
+    try:
+        IncrementalPdfFileWriter(io.BytesIO(pdf))
+    except (PdfError, ValueError) as error:
+        raise DemoFailed(f"this PDF cannot be signed: {error}") from error
+    return pdf
+
+
 async def prepare(pdf: bytes, chain: Sequence[bytes], reason: str) -> Prepared:
     """Write the signature dictionary into ``pdf``; ``chain`` is DER, the signer's first."""
     signer = _signer(chain, bytes(_LONGEST_SIGNATURE))

@@ -85,7 +85,7 @@ class Story:
                 .read_bytes()
             )
         try:
-            return path.read_bytes()
+            return document.check(path.read_bytes())
         except OSError as error:
             raise DemoFailed(f"cannot read {path}: {error.strerror}") from error
 

@@ -122,9 +122,12 @@ class Supervisor:
     async def close(self) -> None:
         """End all workers. Requests in flight must have been answered before."""
         self._closing = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Again until they are gone: before Python 3.12 wait_for forgets that it was cancelled when
+        # what it waits for is there at the same moment, and a task goes on as if nothing had been.
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=0.5)
         for pool in self._nodes.values():
             for worker in list(pool.workers):
                 await worker.stop()

@@ -110,7 +110,8 @@ class OperatorClient:
                 return await self._read(response)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise OperatorUnreachable(f"{config.name}: {type(error).__name__} {error}") from error
-        except (httpx.TransportError, TimeoutError) as error:
+        # OSError: TLS 1.3 refuses a certificate after the handshake; httpx passes that on as it is.
+        except (httpx.TransportError, OSError) as error:
             raise OperatorSlow(f"{config.name}: {type(error).__name__} {error}") from error
         except httpx.HTTPError as error:  # an encoding that lies, and the like
             raise OperatorAnswerInvalid(f"{config.name}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import socket
@@ -144,5 +145,25 @@ def test_node_whose_workers_refuse_is_not_healthy_and_says_why(
         (told,) = supervisor.report()
         assert (told["healthy"], told["last_fault"]) == (False, "RevocationListInvalid")
         await supervisor.close()
+
+    asyncio.run(run())
+
+
+def test_the_end_comes_though_a_task_has_passed_over_its_cancellation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As wait_for of Python 3.11 does when what it waits for comes at that very moment."""
+
+    async def deaf_once(_self: Worker, _seconds: float) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    async def run() -> None:
+        supervisor = supervised(tmp_path, monkeypatch, [])
+        monkeypatch.setattr(Worker, "start", deaf_once)
+        supervisor.start()
+        await asyncio.sleep(0.05)
+        await asyncio.wait_for(supervisor.close(), 10)
 
     asyncio.run(run())
