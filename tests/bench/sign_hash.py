@@ -251,8 +251,8 @@ def main() -> None:
         rssp = stack.enter_context(running(folder / "rssp", url, sam))
         client = stack.enter_context(httpx.Client(base_url=rssp.home, timeout=30))
         print(f"database: {chosen.database}", flush=True)
+        growth(site, client)  # first: it begins with a hundred credentials
         measure(site, client, raw)
-        growth(site, client)
 
 
 if __name__ == "__main__":
