@@ -297,7 +297,8 @@ def demo(arguments: list[str]) -> bool:
 def checks(pytest_arguments: list[str]) -> dict[str, list[str]]:
     """What ``test`` runs, by name, in this order. Coverage is told for a full run only."""
     bin_folder = ENVIRONMENT / "bin"
-    workers = [] if "-n" in pytest_arguments else ["-n", str(os.cpu_count() or 1)]
+    # Two for each processor: the longest tests wait for processes, for disks and for deadlines.
+    workers = [] if "-n" in pytest_arguments else ["-n", str(2 * (os.cpu_count() or 1))]
     tests = [str(bin_folder / "pytest"), *workers, *pytest_arguments]
     commands = {
         "format": [str(bin_folder / "ruff"), "format", "--check", "."],
@@ -342,6 +343,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="for the demo, or for pytest")
     options = parser.parse_args(argv)
     start = time.monotonic()
+    # Many processes will be started: let the first keep what it compiled for the others.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         set_up_seconds = set_up(options.command)
     except CannotContinue as missing:

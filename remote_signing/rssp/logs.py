@@ -58,10 +58,12 @@ _PATTERNS = (
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),  # user:password@host
     re.compile(r"otpauth://\S+"),
 )
+# A name is looked at once, as a whole: the time that a text takes grows with its length alone.
 _ASSIGNMENT = re.compile(
-    r"""(?ix) (?P<name> [a-z0-9_-]* (?:pin|otp|password|secret|token|code|sad|assertion|verifier|
-    handle|request_uri|session|dpop) [a-z0-9_-]*) (?P<quote>["']?) (?P<sign>\s*[=:]\s*)
-    (?P<value> "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | [^\s,;&)}\]]+ )""",
+    r"""(?ix) (?<![a-z0-9_-]) (?P<name> (?= [a-z0-9_-]*? (?:pin|otp|password|secret|token|code|sad|
+    assertion|verifier|handle|request_uri|session|dpop)) [a-z0-9_-]++)
+    (?P<quote>["']?) (?P<sign>\s*[=:]\s*)
+    (?P<value> "(?:[^"\\]|\\.)*+" | '(?:[^'\\]|\\.)*+' | [^\s,;&)}\]]+ )""",
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LONGEST_TEXT = 4000

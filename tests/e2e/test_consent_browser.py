@@ -247,8 +247,8 @@ def test_every_page_fits_is_reachable_and_has_no_barrier(
 
 def faults(page: Page, look: Look) -> list[str]:
     """What is wrong with the page that is shown."""
-    page.wait_for_function("document.documentElement && document.readyState === 'complete'")
-    width = page.evaluate("document.documentElement.scrollWidth")
+    page.wait_for_load_state("load")  # waits outside the page: its policy forbids to poll inside
+    width = page.locator("html").evaluate("page => page.scrollWidth")
     found = [f"scrolls sideways: {width} px"] if width > look.width else []
     found += [
         f"small target: {target}"
