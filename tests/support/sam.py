@@ -41,7 +41,7 @@ POLICY: dict[str, Any] = {
     "ocsp_url": "http://pki.example/ocsp",
     "issuer_url": "http://pki.example/issuing.crt",
 }
-_SECONDS_TO_READY = 60
+_SECONDS_TO_READY = 120
 
 
 def toml(value: object) -> str:
