@@ -29,8 +29,8 @@ class Recipe:
     """How one signature is made, all of it: the same recipe and file give the same DTBS/R.
 
     ``certificate`` and ``chain`` (issuer first, root last) are DER; ``claimed_ms`` is the time that
-    the signature claims, in whole seconds; ``texts`` are the entries Reason, Location, Name and
-    ContactInfo of a PDF.
+    the signature claims, in whole seconds; ``texts`` are further signed properties by the name
+    that CSC has for them, each in the form of its format (``property_text``).
     """
 
     format: Format
@@ -62,9 +62,9 @@ class Recipe:
 class Prepared:
     """A document that waits for its signature.
 
-    ``attributes`` are the signed attributes (DER of the SET), whose digest ``dtbs_r`` is. ``hole``
-    is where a PDF's CMS goes (offsets of the first and after the last byte); ``path`` is None for
-    a signature from a digest.
+    ``attributes`` is what ``dtbs_r`` is the digest of: in CMS the signed attributes (DER of the
+    SET). ``hole`` is where a PDF's CMS goes (offsets of the first and after the last byte);
+    ``path`` is None for a signature from a digest.
     """
 
     attributes: bytes
@@ -84,7 +84,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a signature is finished with. ``stamp`` is a TimeStampToken over ``signature``."""
+    """What a signature is finished with. ``stamp`` is a TimeStampToken, from B-T on."""
 
     signature: bytes
     stamp: bytes | None = None
@@ -95,9 +95,10 @@ class Ending:
 class Unsealed:
     """What still wants the time stamp of B-LTA: over ``digest``, to go to ``hole``.
 
-    ``index`` is the ats-hash-index-v3 (DER) of a CAdES signature.
+    ``algorithm`` is the digest's; ``index`` the ats-hash-index-v3 (DER) of a CAdES signature.
     """
 
     digest: bytes
+    algorithm: str
     hole: tuple[int, int] = (0, 0)
     index: bytes = b""

@@ -13,6 +13,7 @@ from remote_signing.rssp.csc.errors import CscError, invalid, missing
 from remote_signing.rssp.csc.v2 import appearance_order
 from remote_signing.rssp.csc.v2.schemas import read_credential_id
 from remote_signing.rssp.csc.wire import decode
+from remote_signing.rssp.documents.formats import FORMATS
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 DIGESTS = ("sha256", "sha384", "sha512")
 """What signed documents are made with: what every validator knows."""
 _MOST = 100  # entries, and hashes in all
-_PDF_TEXTS = ("Location", "Reason", "Name", "ContactInfo")
-_LONGEST_TEXT = 500
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -124,7 +123,7 @@ class _Reader:
         kind, level, algorithm = _kind(members), _level(members), _algorithm(members)
         allowed = ENVELOPES[kind]
         envelope = _envelope(members, allowed)
-        texts = _texts(members, kind)
+        texts = _texts(members, kind, has_document=True)
         appearance = appearance_order.read(members)
         if appearance is not None and kind != "P":
             raise invalid("appearance")
@@ -140,12 +139,13 @@ class _Reader:
         envelope = _envelope(members, ENVELOPES[kind] if kind == "P" else ("Detached",))
         if level == "B-LTA":
             raise invalid("conformance_level")
-        if _props(members):
-            raise _bad_props([name for name, _ in _props(members)])
+        texts = _texts(members, kind, has_document=False)
         length = digest_by_oid(cast("str", algorithm.hash_oid)).length
         if any(len(value) != length for value in values):
             raise CscError("Invalid digest value length")
-        return [(algorithm, Entry(kind, level, envelope, sdr=value)) for value in values]
+        return [
+            (algorithm, Entry(kind, level, envelope, sdr=value, texts=texts)) for value in values
+        ]
 
     def _file(self, value: JsonValue) -> Path:
         if value is None or value == "" or not isinstance(value, str):
@@ -218,30 +218,21 @@ def _algorithm(members: Parameters) -> Algorithm:
     return Algorithm(sign_algo, members.binary("signAlgoParams"), digest.oid)
 
 
-def _texts(members: Parameters, kind: Format) -> dict[str, str]:
-    """``signed_props`` of a PDF: entries of the signature dictionary (EN 319 142-1 cl. 5.3)."""
+def _texts(members: Parameters, kind: Format, *, has_document: bool) -> dict[str, str]:
+    """``signed_props``, as the format takes them."""
     texts: dict[str, str] = {}
     bad = []
     for name, value in _props(members):
         content = decode(value) if isinstance(value, str) else None
-        text = _utf8(content)
-        if kind != "P" or name not in _PDF_TEXTS or name in texts or text is None:
+        text = FORMATS[kind].property_text(name, content, has_document=has_document)
+        if text is None or name in texts:
             bad.append(name)
         else:
             texts[name] = text
     if bad:
-        raise _bad_props(bad)
+        listed = ", ".join(name[:80] for name in bad[:10])
+        raise CscError(f"Invalid parameter signed_props ({listed})")
     return texts
-
-
-def _utf8(content: bytes | None) -> str | None:
-    if content is None or len(content) > _LONGEST_TEXT:
-        return None
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return text if text.isprintable() else None
 
 
 def _props(members: Parameters) -> list[tuple[str, JsonValue]]:
@@ -253,11 +244,6 @@ def _props(members: Parameters) -> list[tuple[str, JsonValue]]:
             raise invalid("signed_props")
         found.append((name, each.get("attribute_value")))
     return found
-
-
-def _bad_props(names: list[str]) -> CscError:
-    listed = ", ".join(name[:80] for name in names[:10])
-    return CscError(f"Invalid parameter signed_props ({listed})")
 
 
 def _claimed(parameters: Parameters) -> int | None:
