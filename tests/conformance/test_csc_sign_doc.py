@@ -167,7 +167,7 @@ def test_what_the_table_leaves_to_its_pattern(portal: DocumentPortal, case: str)
 
 def test_info_tells_what_is_made(portal: DocumentPortal) -> None:
     told = portal.post("info", {}).json()
-    assert told["signature_formats"]["formats"] == ["C", "P"]
+    assert told["signature_formats"]["formats"] == ["C", "P", "X"]
     assert told["conformance_levels"] == ["Ades-B-B", "Ades-B-T", "Ades-B-LT", "Ades-B-LTA"]
     assert told["validationInfo"] is True
     assert "signatures/signDoc" in told["methods"]

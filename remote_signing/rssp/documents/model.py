@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.documents.appearance import Appearance
 
-Format: TypeAlias = Literal["C", "P"]
+Format: TypeAlias = Literal["C", "P", "X"]
 Level: TypeAlias = Literal["B-B", "B-T", "B-LT", "B-LTA"]
 
 LEVELS: tuple[Level, ...] = ("B-B", "B-T", "B-LT", "B-LTA")
 ENVELOPES: dict[Format, tuple[str, ...]] = {
     "C": ("Attached", "Detached"),
     "P": ("Certification", "Revision"),
+    "X": ("Enveloped", "Enveloping", "Detached"),
 }
 """``signed_envelope_property`` of each format, the standard's default first."""
 
@@ -30,7 +31,8 @@ class Recipe:
 
     ``certificate`` and ``chain`` (issuer first, root last) are DER; ``claimed_ms`` is the time that
     the signature claims, in whole seconds; ``texts`` are further signed properties by the name
-    that CSC has for them, each in the form of its format (``property_text``).
+    that CSC has for them, each in the form of its format (``property_text``). ``reference_uri`` is
+    how a signature that stands alone names its document.
     """
 
     format: Format
@@ -41,6 +43,7 @@ class Recipe:
     chain: tuple[bytes, ...]
     claimed_ms: int
     texts: dict[str, str] = field(default_factory=dict)
+    reference_uri: str | None = None
     appearance: Appearance | None = None
 
     @property

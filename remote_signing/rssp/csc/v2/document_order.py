@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DIGESTS = ("sha256", "sha384", "sha512")
 """What signed documents are made with: what every validator knows."""
 _MOST = 100  # entries, and hashes in all
+_URI = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2}){1,500}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -50,6 +51,7 @@ class Entry:
     path: Path | None = None
     sdr: bytes = b""
     texts: dict[str, str] = field(default_factory=dict)
+    reference_uri: str | None = None
     appearance: Appearance | None = None
 
 
@@ -127,7 +129,13 @@ class _Reader:
         appearance = appearance_order.read(members)
         if appearance is not None and kind != "P":
             raise invalid("appearance")
-        entry = Entry(kind, level, envelope, path, texts=texts, appearance=appearance)
+        uri = _reference_uri(members, kind, envelope)
+        entry = Entry(
+            *(kind, level, envelope, path),
+            texts=texts,
+            reference_uri=uri,
+            appearance=appearance,
+        )
         return [(algorithm, entry)]
 
     @staticmethod
@@ -143,8 +151,12 @@ class _Reader:
         length = digest_by_oid(cast("str", algorithm.hash_oid)).length
         if any(len(value) != length for value in values):
             raise CscError("Invalid digest value length")
+        uri = _reference_uri(members, kind, envelope)
+        if uri is not None and len(values) > 1:
+            raise invalid("referenceUri")
         return [
-            (algorithm, Entry(kind, level, envelope, sdr=value, texts=texts)) for value in values
+            (algorithm, Entry(kind, level, envelope, sdr=value, texts=texts, reference_uri=uri))
+            for value in values
         ]
 
     def _file(self, value: JsonValue) -> Path:
@@ -198,6 +210,14 @@ def _level(members: Parameters) -> Level:
 
 def _envelope(members: Parameters, allowed: tuple[str, ...]) -> str:
     return members.choice("signed_envelope_property", allowed)
+
+
+def _reference_uri(members: Parameters, kind: Format, envelope: str) -> str | None:
+    """How a detached XAdES names its document (``referenceUri`` of the data model in CSC 2.2)."""
+    uri = members.optional_text("referenceUri")
+    if uri is not None and ((kind, envelope) != ("X", "Detached") or _URI.fullmatch(uri) is None):
+        raise invalid("referenceUri")
+    return uri
 
 
 def _algorithm(members: Parameters) -> Algorithm:
