@@ -32,7 +32,8 @@ class Recipe:
     ``certificate`` and ``chain`` (issuer first, root last) are DER; ``claimed_ms`` is the time that
     the signature claims, in whole seconds; ``texts`` are further signed properties by the name
     that CSC has for them, each in the form of its format (``property_text``). ``reference_uri`` is
-    how a signature that stands alone names its document.
+    how a signature that stands alone names its document; ``names`` are those of the documents in a
+    container.
     """
 
     format: Format
@@ -44,6 +45,7 @@ class Recipe:
     claimed_ms: int
     texts: dict[str, str] = field(default_factory=dict)
     reference_uri: str | None = None
+    names: tuple[str, ...] = ()
     appearance: Appearance | None = None
 
     @property

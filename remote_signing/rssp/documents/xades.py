@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _RESULT = ".xades"
 _UNSEALED = ".unsealed"
-_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _END = b"</ds:Signature>"
 
 property_text = xades_properties.property_text
@@ -94,7 +93,7 @@ def seal(recipe: Recipe, prepared: Prepared, _unsealed: Unsealed, stamp: bytes) 
 
 def finish_digest(recipe: Recipe, prepared: Prepared, ending: Ending) -> bytes:
     """The signature as a document of its own."""
-    return _DECLARATION + xmldsig.canonical(finished(recipe, prepared, ending))
+    return xmldsig.DECLARATION + xmldsig.canonical(finished(recipe, prepared, ending))
 
 
 def result(_recipe: Recipe, path: Path) -> Path:
@@ -196,6 +195,6 @@ def _write(recipe: Recipe, prepared: Prepared, element: Element) -> None:
             out.write(signature)
             out.writelines(xmldsig.pieces_of(source))
         else:
-            out.write(_DECLARATION + signature.removesuffix(_END))
+            out.write(xmldsig.DECLARATION + signature.removesuffix(_END))
             out.writelines(_object(recipe, prepared, namespace=False))
             out.write(_END)

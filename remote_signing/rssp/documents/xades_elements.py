@@ -96,12 +96,14 @@ def add_material(signature: Element, material: Material) -> None:
     for each in dict.fromkeys(material.certificates):
         add(values, tag("EncapsulatedX509Certificate"), xmldsig.text_of(each))
     revocation = add(place, tag("RevocationValues"))
-    lists = add(revocation, tag("CRLValues"))
-    for each in material.crls:
-        add(lists, tag("EncapsulatedCRLValue"), xmldsig.text_of(each))
-    answers = add(revocation, tag("OCSPValues"))
-    for each in material.ocsp:
-        add(answers, tag("EncapsulatedOCSPValue"), xmldsig.text_of(each))
+    for holder, name, ders in (
+        ("CRLValues", "EncapsulatedCRLValue", material.crls),
+        ("OCSPValues", "EncapsulatedOCSPValue", material.ocsp),
+    ):
+        if ders:
+            inner = add(revocation, tag(holder))
+            for each in ders:
+                add(inner, tag(name), xmldsig.text_of(each))
 
 
 def archive_digest(

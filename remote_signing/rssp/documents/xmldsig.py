@@ -29,6 +29,7 @@ ENVELOPED: Final = DS + "enveloped-signature"
 BASE64: Final = DS + "base64"
 OBJECT: Final = DS + "Object"
 XPATH: Final = "http://www.w3.org/TR/1999/REC-xpath-19991116"
+DECLARATION: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 NO_SIGNATURE: Final = "not(ancestor-or-self::ds:Signature)"
 """The XPath filter that leaves every signature in a document out of what is signed."""
 

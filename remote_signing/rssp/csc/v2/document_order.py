@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from remote_signing.algorithms import digest_by_oid, implied_digest, known_sign_algorithm
 from remote_signing.errors import AlgorithmUnsupported
 from remote_signing.rssp.csc.errors import CscError, invalid, missing
-from remote_signing.rssp.csc.v2 import appearance_order
+from remote_signing.rssp.csc.v2 import appearance_order, container_order
 from remote_signing.rssp.csc.v2.schemas import read_credential_id
 from remote_signing.rssp.csc.wire import decode
-from remote_signing.rssp.documents.formats import FORMATS
+from remote_signing.rssp.documents.formats import CONTAINERS, FORMATS
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ class Algorithm:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One signature: of the document in ``path``, or of the digest ``sdr`` where that is None."""
+    """One signature: of the document in ``path``, or of the digest ``sdr`` where that is None.
+
+    With ``names`` it is of all documents of a container, and ``path`` is their folder.
+    """
 
     format: Format
     level: Level
@@ -52,6 +55,7 @@ class Entry:
     sdr: bytes = b""
     texts: dict[str, str] = field(default_factory=dict)
     reference_uri: str | None = None
+    names: tuple[str, ...] = ()
     appearance: Appearance | None = None
 
 
@@ -81,7 +85,8 @@ def read(parameters: Parameters, body: Body, folder: Path) -> DocumentOrder:
     if not documents and not digests:
         raise CscError("Empty documentDigests and documents objects")
     reader = _Reader(body, folder)
-    found = [pair for each in documents for pair in reader.document(each)]
+    contained = container_order.wanted(parameters, documents)
+    found = [reader.document(each, contained=contained) for each in documents]
     found += [pair for each in digests for pair in reader.digests(each)]
     algorithms = {algorithm for algorithm, _ in found}
     if len(algorithms) > 1:
@@ -90,12 +95,16 @@ def read(parameters: Parameters, body: Body, folder: Path) -> DocumentOrder:
         raise CscError("Numbers of signatures is too high")
     if parameters.value("operationMode") not in {None, "S"}:
         raise invalid("operationMode")
+    entries = tuple(entry for _, entry in found)
+    if contained:
+        names = container_order.names(documents)
+        entries = (container_order.together(entries, names, folder / "container"),)
     order = DocumentOrder(
         credential_id=credential_id,
         qualifier=qualifier,
         sad=sad,
         algorithm=algorithms.pop(),
-        entries=tuple(entry for _, entry in found),
+        entries=entries,
         wants_info=parameters.flag("returnValidationInfo"),
         claimed_ms=_claimed(parameters),
     )
@@ -120,23 +129,24 @@ class _Reader:
         self._folder = folder
         self._count = 0
 
-    def document(self, members: Parameters) -> list[tuple[Algorithm, Entry]]:
+    def document(self, members: Parameters, *, contained: bool) -> tuple[Algorithm, Entry]:
         path = self._file(members.value("document"))
         kind, level, algorithm = _kind(members), _level(members), _algorithm(members)
-        allowed = ENVELOPES[kind]
-        envelope = _envelope(members, allowed)
+        if contained and kind not in CONTAINERS:
+            raise invalid("container")
+        envelope = _envelope(members, ("Detached",) if contained else ENVELOPES[kind])
         texts = _texts(members, kind, has_document=True)
         appearance = appearance_order.read(members)
         if appearance is not None and kind != "P":
             raise invalid("appearance")
-        uri = _reference_uri(members, kind, envelope)
+        uri = None if contained else _reference_uri(members, kind, envelope)
         entry = Entry(
             *(kind, level, envelope, path),
             texts=texts,
             reference_uri=uri,
             appearance=appearance,
         )
-        return [(algorithm, entry)]
+        return algorithm, entry
 
     @staticmethod
     def digests(members: Parameters) -> list[tuple[Algorithm, Entry]]:

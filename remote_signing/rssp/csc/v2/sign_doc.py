@@ -175,6 +175,7 @@ def _items(services: Services, found: CredentialView, order: DocumentOrder) -> l
                 claimed_ms=claimed,
                 texts=entry.texts,
                 reference_uri=entry.reference_uri,
+                names=entry.names,
                 appearance=entry.appearance,
             ),
             path=entry.path,
