@@ -9,7 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asn1crypto import cms, tsp
+from asn1crypto import algos, cms, tsp
 from lxml import etree
 from pyhanko.sign.ades.report import AdESPassed
 
@@ -44,7 +44,6 @@ NAME = "van-ban.xml"
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "p384-sha384": ("p384", {"signAlgo": "1.2.840.10045.4.3.3"}),
     "p521-sha512": ("p521", {"signAlgo": "1.2.840.10045.4.3.4"}),
-    "rsa2048-sha512": ("rsa2048", {"signAlgo": "1.2.840.113549.1.1.13"}),
     "rsa2048-pss": ("rsa2048", {"signAlgo": "1.2.840.113549.1.1.10", "hashAlgorithmOID": SHA256}),
 }
 
@@ -171,6 +170,24 @@ def test_each_kind_of_key_signs_xml(furnished: DocumentPortal, family: str) -> N
     (content,) = decoded(answer["DocumentWithSignature"])
     assert xmlsec_says(content, trusted(portal)) == "+"
     assert xmlsec_says(content.replace("Bổ".encode(), b"Be"), trusted(portal)) == "-"
+
+
+def test_a_salt_that_xml_has_no_name_for_is_refused(furnished: DocumentPortal) -> None:
+    portal = using(furnished, "rsa2048")
+    sha256 = {"algorithm": "sha256"}
+    parameters = algos.RSASSAPSSParams(
+        {
+            "hash_algorithm": sha256,
+            "mask_gen_algorithm": {"algorithm": "mgf1", "parameters": sha256},
+            "salt_length": 48,
+        }
+    )
+    changes = FAMILIES["rsa2048-pss"][1] | {"signAlgoParams": b64(parameters.dump())}
+    answer = portal.post("signatures/prepareDoc", portal.order(xml(**changes)))
+    told = answer.json()["error_description"]
+    assert (answer.status_code, told) == (400, "Invalid parameter signAlgoParams")
+    cades = portal.post("signatures/prepareDoc", portal.order(document(**changes)))
+    assert cades.status_code == 200
 
 
 def test_two_officials_sign_one_document(furnished: DocumentPortal) -> None:

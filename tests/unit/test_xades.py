@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 from signxml.algorithms import SignatureConstructionMethod
 from signxml.signer import XMLSigner
@@ -147,6 +152,61 @@ def test_instructions_around_the_root_are_signed(
     assert xmlsec_says(made.replace(b"a.xsl", b"b.xsl"), signer.certificate) == "-"
 
 
+@pytest.mark.parametrize("before", ["", "<a/>", "<a/>x", "x"])
+def test_text_around_an_earlier_signature_is_signed(
+    sign: Callable[..., bytes], signer: SoftSigner, before: str
+) -> None:
+    filtered = FILTERED.format(uri="", algorithm=XPATH, inside=NONE)
+    made = sign(filtered.replace("<ds:S", f"{before}<ds:S", 1).replace("</r>", "last</r>").encode())
+    assert xmlsec_says(made, signer.certificate) == "-+"
+    assert xmlsec_says(made.replace(b"last", b"lost"), signer.certificate) == "--"
+
+
+NAMES = st.sampled_from(["a", "p:b", "q:c", "Signature"])
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=8)
+SPACES = st.sampled_from(["", " xmlns='urn:d'", " xmlns:p='urn:x'", " xmlns:q='urn:y' p:n='v'"])
+
+
+def _written(name: str, spaces: str, texts: list[str], inner: list[str]) -> str:
+    shown = "".join(escape(text) + child for text, child in zip(texts, inner, strict=False))
+    return f"<{name}{spaces}>{shown}</{name}>"
+
+
+LEAVES = st.one_of(
+    TEXTS.map(escape),
+    st.sampled_from(["<!-- c -->", "<?pi data?>", "<![CDATA[<&]]>", "&#13;&#10;", "\r\n", "<z/>"]),
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.builds(
+        _written,
+        NAMES,
+        SPACES,
+        st.lists(TEXTS, min_size=3, max_size=3),
+        st.lists(inner, max_size=3),
+    ),
+    max_leaves=12,
+)
+EXAMPLES = int(os.environ.get("XADES_DOCUMENTS", "30"))  # 20,000 for figures
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(inside=TREES, around=st.sampled_from(["", "<!-- </r> -->", "<?x </r>?>", "\n"]))
+def test_whatever_is_in_a_document_xmlsec_finds_both_signatures_good(
+    signer: SoftSigner, tmp_path_factory: pytest.TempPathFactory, inside: str, around: str
+) -> None:
+    path = tmp_path_factory.mktemp("any", numbered=True) / "document"
+    mark = "\ufeff" if around == "\n" else ""
+    content = (
+        f"{mark}{around.strip()}<r xmlns:p='urn:p' xmlns:q='urn:q'>{inside}</r>{around}".encode()
+    )
+    path.write_bytes(content)
+    path.write_bytes(signer.sign(path))
+    made = signer.sign(path)
+    assert xmlsec_says(made, signer.certificate) == "++"
+    assert re.sub(rb"<ds:Signature .*?</ds:Signature>", b"", made) == content
+
+
 def other_signer() -> XMLSigner:
     return XMLSigner(SignatureConstructionMethod.enveloped, signature_algorithm="ecdsa-sha256")
 
@@ -275,20 +335,23 @@ def test_hostile_xml_is_refused_with_its_reason(sign: Callable[..., bytes], case
     assert refused.value.public == {"reason": reason}
 
 
-def test_more_elements_than_the_bound_are_refused(
+def test_more_parts_than_the_bound_are_refused(
     sign: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(xml_reading, "MAX_ELEMENTS", 100)
-    assert sign(b"<r>" + b"<a/>" * 99 + b"</r>")
+    monkeypatch.setattr(xml_reading, "MAX_PARTS", 101)
+    assert sign(b"<r>" + b"<a b=''/>" * 50 + b"</r>")
     with pytest.raises(DocumentUnusable):
-        sign(b"<r>" + b"<a/>" * 100 + b"</r>")
+        sign(b"<r>" + b"<a b=''/>" * 50 + b"<a/></r>")
 
 
+@pytest.mark.parametrize(
+    "told", [("Memory allocation failed", 2, 1, 1), ("unknown error", 0, 0, 0)]
+)
 def test_too_little_memory_is_told_as_such(
-    sign: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+    sign: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch, told: tuple[str, int, int, int]
 ) -> None:
     def full(*_arguments: object) -> None:
-        raise etree.XMLSyntaxError("Memory allocation failed", 2, 1, 1)
+        raise etree.XMLSyntaxError(*told)
 
     monkeypatch.setattr(etree, "parse", full)
     with pytest.raises(MemoryError):

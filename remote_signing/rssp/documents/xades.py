@@ -142,7 +142,8 @@ def _prepare_enveloped(recipe: Recipe, path: Path) -> Prepared:
     earlier_signatures.check(tree)
     hashed = hashlib.new(recipe.digest)
     xmldsig.hash_without_signatures(tree, hashed)
-    whole = Reference("", hashed.digest(), (ENVELOPED, XPATH, INCLUSIVE), mime="text/xml")
+    mime = recipe.texts.get("DataObjectFormat", "text/xml")
+    whole = Reference("", hashed.digest(), (ENVELOPED, XPATH, INCLUSIVE), mime=mime)
     # The file's own digest makes Ids that are unlike those of a signature that is in it already.
     return _prepared(recipe, xmldsig.file_digest(path, "sha256"), whole, path, place)
 

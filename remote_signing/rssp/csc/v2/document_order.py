@@ -136,6 +136,8 @@ class _Reader:
             raise invalid("container")
         envelope = _envelope(members, ("Detached",) if contained else ENVELOPES[kind])
         texts = _texts(members, kind, has_document=True)
+        if contained and "DataObjectFormat" in texts:  # each of the documents has its own
+            raise _bad_props(["DataObjectFormat"])
         appearance = appearance_order.read(members)
         if appearance is not None and kind != "P":
             raise invalid("appearance")
@@ -260,9 +262,13 @@ def _texts(members: Parameters, kind: Format, *, has_document: bool) -> dict[str
         else:
             texts[name] = text
     if bad:
-        listed = ", ".join(name[:80] for name in bad[:10])
-        raise CscError(f"Invalid parameter signed_props ({listed})")
+        raise _bad_props(bad)
     return texts
+
+
+def _bad_props(names: list[str]) -> CscError:
+    listed = ", ".join(name[:80] for name in names[:10])
+    return CscError(f"Invalid parameter signed_props ({listed})")
 
 
 def _props(members: Parameters) -> list[tuple[str, JsonValue]]:
