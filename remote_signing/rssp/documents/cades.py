@@ -21,8 +21,16 @@ RESULT = ".p7m"
 
 def prepare(recipe: Recipe, path: Path) -> Prepared:
     """The file's digest is the content's."""
-    made = cms.prepare(recipe, _digest(path, recipe.digest))
+    made = prepare_digest(recipe, _digest(path, recipe.digest))
     return Prepared(made.attributes, made.dtbs_r, path)
+
+
+def prepare_digest(recipe: Recipe, sdr: bytes) -> Prepared:
+    """The signed attributes over the content's digest; CAdES demands the time among them."""
+    return cms.prepare(recipe, sdr, with_time=True)
+
+
+stamped = cms.stamped
 
 
 def finish(recipe: Recipe, prepared: Prepared, ending: Ending) -> Unsealed | None:
@@ -32,25 +40,46 @@ def finish(recipe: Recipe, prepared: Prepared, ending: Ending) -> Unsealed | Non
     message = cms.signed_data(recipe, prepared, ending, attached)
     if recipe.reaches("B-LT"):
         cms.add_material(message, ending.material)
-    result(prepared.path).write_bytes(message.dump())
+    result(recipe, prepared.path).write_bytes(message.dump())
     if not recipe.reaches("B-LTA"):
         return None
     covered, index = cms.archive_input(message, _digest(prepared.path, "sha256"))
-    return Unsealed(hashlib.sha256(covered).digest(), index=index)
+    return Unsealed(hashlib.sha256(covered).digest(), "sha256", index=index)
 
 
-def seal(path: Path, unsealed: Unsealed, stamp: bytes) -> None:
+def seal(recipe: Recipe, prepared: Prepared, unsealed: Unsealed, stamp: bytes) -> None:
     """Add the archive time stamp to the signature."""
-    message = asn1.ContentInfo.load(result(path).read_bytes())
+    assert prepared.path is not None  # noqa: S101 - as above
+    path = result(recipe, prepared.path)
+    message = asn1.ContentInfo.load(path.read_bytes())
     cms.add_archive_stamp(message, stamp, unsealed.index)
-    result(path).write_bytes(message.dump())
+    path.write_bytes(message.dump())
+
+
+def finish_digest(recipe: Recipe, prepared: Prepared, ending: Ending) -> bytes:
+    """The CMS without its content."""
+    message = cms.signed_data(recipe, prepared, ending)
+    if recipe.reaches("B-LT"):
+        cms.add_material(message, ending.material)
+    content: bytes = message.dump()
+    return content
+
+
+def result(_recipe: Recipe, path: Path) -> Path:
+    """Beside the document at ``path``."""
+    return path.with_suffix(RESULT)
+
+
+def enveloped(recipe: Recipe) -> bool:
+    """Whether the CMS has its content in it."""
+    return recipe.envelope == "Attached"
+
+
+def property_text(_name: str, _value: bytes | None, *, has_document: bool) -> str | None:  # noqa: ARG001 - as others
+    """None: there are no further properties."""
+    return None
 
 
 def _digest(path: Path, algorithm: str) -> bytes:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, algorithm).digest()
-
-
-def result(path: Path) -> Path:
-    """Where the signature of the document at ``path`` is."""
-    return path.with_suffix(RESULT)

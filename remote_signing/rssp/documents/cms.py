@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 _SIGNATURES = {"pkcs1": "{}_rsa", "ecdsa": "{}_ecdsa"}
 
 
-def prepare(recipe: Recipe, content_digest: bytes) -> Prepared:
-    """The signed attributes over ``content_digest``, the SDR, and their digest, the DTBS/R.
-
-    A PDF tells its time in the signature dictionary, so the attribute is not allowed there
-    (EN 319 142-1 cl. 6.3); in CAdES it is demanded.
-    """
+def prepare(recipe: Recipe, content_digest: bytes, *, with_time: bool) -> Prepared:
+    """The signed attributes over ``content_digest``, the SDR, and their digest, the DTBS/R."""
     made = [
         _attribute("content_type", "data"),
         _attribute("message_digest", content_digest),
         _attribute("signing_certificate_v2", _signing_certificate(recipe)),
     ]
-    if recipe.format == "C":
+    if with_time:
         made.append(_attribute("signing_time", cms.Time({"utc_time": recipe.claimed})))
     attributes: bytes = cms.CMSAttributes(made).dump()
     return Prepared(attributes, hashlib.new(recipe.digest, attributes).digest())
+
+
+def stamped(_recipe: Recipe, _prepared: Prepared, signature: bytes) -> bytes:
+    """What signature-time-stamp is over: the signature itself (EN 319 122-1 cl. 5.3)."""
+    return signature
 
 
 def signed_data(

@@ -36,9 +36,9 @@ def material(status: Status, certificate: bytes) -> Material:
     )
 
 
-def stamp(timestamper: Timestamper, recipe: Recipe, signature: bytes) -> bytes:
-    """The TimeStampToken over a signature. Raises ``Unavailable``."""
-    digest = hashlib.new(recipe.digest, signature).digest()
+def stamp(timestamper: Timestamper, recipe: Recipe, covered: bytes) -> bytes:
+    """The TimeStampToken over ``covered``, a signature. Raises ``Unavailable``."""
+    digest = hashlib.new(recipe.digest, covered).digest()
     return stamp_digest(timestamper, recipe, digest, recipe.digest)
 
 

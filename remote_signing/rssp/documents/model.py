@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.documents.appearance import Appearance
 
-Format: TypeAlias = Literal["C", "P"]
+Format: TypeAlias = Literal["C", "P", "X"]
 Level: TypeAlias = Literal["B-B", "B-T", "B-LT", "B-LTA"]
 
 LEVELS: tuple[Level, ...] = ("B-B", "B-T", "B-LT", "B-LTA")
 ENVELOPES: dict[Format, tuple[str, ...]] = {
     "C": ("Attached", "Detached"),
     "P": ("Certification", "Revision"),
+    "X": ("Enveloped", "Enveloping", "Detached"),
 }
 """``signed_envelope_property`` of each format, the standard's default first."""
 
@@ -29,8 +30,10 @@ class Recipe:
     """How one signature is made, all of it: the same recipe and file give the same DTBS/R.
 
     ``certificate`` and ``chain`` (issuer first, root last) are DER; ``claimed_ms`` is the time that
-    the signature claims, in whole seconds; ``texts`` are the entries Reason, Location, Name and
-    ContactInfo of a PDF.
+    the signature claims, in whole seconds; ``texts`` are further signed properties by the name
+    that CSC has for them, each in the form of its format (``property_text``). ``reference_uri`` is
+    how a signature that stands alone names its document; ``names`` are those of the documents in a
+    container.
     """
 
     format: Format
@@ -41,6 +44,8 @@ class Recipe:
     chain: tuple[bytes, ...]
     claimed_ms: int
     texts: dict[str, str] = field(default_factory=dict)
+    reference_uri: str | None = None
+    names: tuple[str, ...] = ()
     appearance: Appearance | None = None
 
     @property
@@ -62,9 +67,10 @@ class Recipe:
 class Prepared:
     """A document that waits for its signature.
 
-    ``attributes`` are the signed attributes (DER of the SET), whose digest ``dtbs_r`` is. ``hole``
-    is where a PDF's CMS goes (offsets of the first and after the last byte); ``path`` is None for
-    a signature from a digest.
+    ``attributes`` is what ``dtbs_r`` is the digest of: in CMS the signed attributes (DER of the
+    SET); in XML the whole signature without its value, of which it is ``ds:SignedInfo``. ``hole``
+    is where a PDF's CMS goes (offsets of the first and after the last byte), and where a signature
+    goes into an XML document; ``path`` is None for a signature from a digest.
     """
 
     attributes: bytes
@@ -84,7 +90,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a signature is finished with. ``stamp`` is a TimeStampToken over ``signature``."""
+    """What a signature is finished with. ``stamp`` is a TimeStampToken, from B-T on."""
 
     signature: bytes
     stamp: bytes | None = None
@@ -95,9 +101,10 @@ class Ending:
 class Unsealed:
     """What still wants the time stamp of B-LTA: over ``digest``, to go to ``hole``.
 
-    ``index`` is the ats-hash-index-v3 (DER) of a CAdES signature.
+    ``algorithm`` is the digest's; ``index`` the ats-hash-index-v3 (DER) of a CAdES signature.
     """
 
     digest: bytes
+    algorithm: str
     hole: tuple[int, int] = (0, 0)
     index: bytes = b""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.documents.model import Ending, Recipe
 
+_LONGEST_TEXT = 500
 _STAMP = 16_384  # bytes kept free for a TimeStampToken; our own have 2,500
 _FURTHER = 4_096  # and for what is around certificates and signature
 _KINDS = {"reason": "Reason", "location": "Location", "name": "Name", "contact_info": "ContactInfo"}
@@ -55,9 +56,21 @@ def prepare(recipe: Recipe, path: Path) -> Prepared:
         except _BROKEN as error:
             cause = f"{type(error).__name__}: {error}"
             raise DocumentUnusable(cause, reason="the PDF is damaged or not supported") from error
-    made = cms.prepare(recipe, found.document_digest)
+    made = prepare_digest(recipe, found.document_digest)
     hole = (found.reserved_region_start, found.reserved_region_end)
     return Prepared(made.attributes, made.dtbs_r, path, hole)
+
+
+def prepare_digest(recipe: Recipe, sdr: bytes) -> Prepared:
+    """Of a PDF's byte range.
+
+    A PDF tells its time in the signature dictionary, so the attribute is not allowed here
+    (EN 319 142-1 cl. 6.3).
+    """
+    return cms.prepare(recipe, sdr, with_time=False)
+
+
+stamped = cms.stamped
 
 
 def finish(recipe: Recipe, prepared: Prepared, ending: Ending) -> Unsealed | None:
@@ -71,10 +84,42 @@ def finish(recipe: Recipe, prepared: Prepared, ending: Ending) -> Unsealed | Non
         return _reserve(stream, recipe) if recipe.reaches("B-LTA") else None
 
 
-def seal(path: Path, unsealed: Unsealed, stamp: bytes) -> None:
+def seal(_recipe: Recipe, prepared: Prepared, unsealed: Unsealed, stamp: bytes) -> None:
     """Put the document time stamp into its place."""
-    with path.open("r+b") as stream:
+    assert prepared.path is not None  # noqa: S101 - as above
+    with prepared.path.open("r+b") as stream:
         _fill(stream, unsealed.hole, stamp)
+
+
+def finish_digest(recipe: Recipe, prepared: Prepared, ending: Ending) -> bytes:
+    """The CMS for the client's PDF, into which the client puts validation data too."""
+    content: bytes = cms.signed_data(recipe, prepared, ending).dump()
+    return content
+
+
+def result(_recipe: Recipe, path: Path) -> Path:
+    """The file itself."""
+    return path
+
+
+def enveloped(_recipe: Recipe) -> bool:
+    """True: a PDF has its signature in it."""
+    return True
+
+
+def property_text(name: str, value: bytes | None, *, has_document: bool) -> str | None:
+    """An entry of the signature dictionary (EN 319 142-1 cl. 5.3): UTF-8 that can be printed.
+
+    With a digest alone the dictionary is the client's.
+    """
+    known = has_document and name in _KINDS.values()
+    if not known or value is None or len(value) > _LONGEST_TEXT:
+        return None
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() else None
 
 
 # What pyHanko raises on broken files: its own errors, and Python's from deep inside its parser.
@@ -181,4 +226,4 @@ def _reserve(stream: Any, recipe: Recipe) -> Unsealed:  # noqa: ANN401 - as abov
     steps.send(SigObjSetup(sig_placeholder=place))
     digest, _ = steps.send(SigIOSetup(md_algorithm=recipe.digest, in_place=True))
     hole = (digest.reserved_region_start, digest.reserved_region_end)
-    return Unsealed(digest.document_digest, hole)
+    return Unsealed(digest.document_digest, recipe.digest, hole)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from remote_signing.rssp.documents import cades, cms, evidence, pades
+from remote_signing.rssp.documents import evidence
+from remote_signing.rssp.documents.formats import FORMATS, stages
 from remote_signing.rssp.documents.model import Ending, Material
 from remote_signing.rssp.documents.workshop import Workshop
 from remote_signing.rssp.timestamps import Timestamper
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.documents.model import Prepared, Recipe
 
-_FORMATS: dict[str, Any] = {"P": pades, "C": cades}  # modules with the same three functions
 _PIECE = 3 * 64 * 1024  # bytes whose base64 needs no padding
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One signature that is asked for: of a file, or of a digest (the SDR) alone."""
+    """One signature that is asked for: of a file, or of a digest (the SDR) alone.
+
+    For a container ``path`` is the folder of its documents.
+    """
 
     recipe: Recipe
     path: Path | None = None
@@ -95,9 +98,8 @@ class Desk:
 
     def _prepare(self, item: Item) -> Prepared:
         if item.path is None:
-            return cms.prepare(item.recipe, item.sdr)
-        stage = _FORMATS[item.recipe.format].prepare
-        return cast("Prepared", self._workshop.do(stage, item.recipe, item.path))
+            return FORMATS[item.recipe.format].prepare_digest(item.recipe, item.sdr)
+        return self._workshop.do(stages(item.recipe).prepare, item.recipe, item.path)
 
     def _material(self, item: Item, found: dict[bytes, Material]) -> Material:
         if not item.recipe.reaches("B-LT"):
@@ -108,29 +110,20 @@ class Desk:
         return found[certificate]
 
     def _finish(self, waiting: Waiting, signature: bytes) -> Done:
-        recipe, path = waiting.item.recipe, waiting.item.path
+        recipe, prepared, path = waiting.item.recipe, waiting.prepared, waiting.item.path
+        how = stages(recipe)
         stamp = None
         if recipe.reaches("B-T"):
-            stamp = evidence.stamp(self._timestamper, recipe, signature)
+            covered = how.stamped(recipe, prepared, signature)
+            stamp = evidence.stamp(self._timestamper, recipe, covered)
         ending = Ending(signature, stamp, waiting.material)
         if path is None:
-            return Done(enveloped=False, content=self._object(waiting, ending))
-        stages = _FORMATS[recipe.format]
-        unsealed = self._workshop.do(stages.finish, recipe, waiting.prepared, ending)
+            content = FORMATS[recipe.format].finish_digest(recipe, prepared, ending)
+            return Done(enveloped=False, content=content)
+        unsealed = self._workshop.do(how.finish, recipe, prepared, ending)
         if unsealed is not None:
-            algorithm = recipe.digest if recipe.format == "P" else "sha256"
-            token = evidence.stamp_digest(self._timestamper, recipe, unsealed.digest, algorithm)
-            self._workshop.do(stages.seal, path, unsealed, token)
-        if recipe.format == "P":
-            return Done(enveloped=True, path=path)
-        return Done(enveloped=recipe.envelope == "Attached", path=cades.result(path))
-
-    @staticmethod
-    def _object(waiting: Waiting, ending: Ending) -> bytes:
-        """A signature without its document. A PDF's validation data goes into the PDF, not here."""
-        recipe = waiting.item.recipe
-        message = cms.signed_data(recipe, waiting.prepared, ending)
-        if recipe.format == "C" and recipe.reaches("B-LT"):
-            cms.add_material(message, ending.material)
-        content: bytes = message.dump()
-        return content
+            token = evidence.stamp_digest(
+                self._timestamper, recipe, unsealed.digest, unsealed.algorithm
+            )
+            self._workshop.do(how.seal, recipe, prepared, unsealed, token)
+        return Done(enveloped=how.enveloped(recipe), path=how.result(recipe, path))

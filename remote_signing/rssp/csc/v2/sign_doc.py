@@ -155,6 +155,10 @@ def _items(services: Services, found: CredentialView, order: DocumentOrder) -> l
     )
     if scheme.digest.oid != digest_by_oid(cast("str", algorithm.hash_oid)).oid:
         raise CscError("String parameter hashAlgorithmOID contradicts with signAlgo parameter")
+    # The other formats name an algorithm, not its parameters, and it has a salt of this length.
+    salted = scheme.padding == "pss" and scheme.salt_length != scheme.digest.length
+    if salted and any(entry.format not in {"C", "P"} for entry in order.entries):
+        raise invalid("signAlgoParams")
     now = services.now_ms() // 1000 * 1000
     claimed = now if order.claimed_ms is None else order.claimed_ms
     if not now - _LONGEST_AGO_MS <= claimed <= now + _AHEAD_MS:
@@ -170,6 +174,8 @@ def _items(services: Services, found: CredentialView, order: DocumentOrder) -> l
                 chain=found.chain,
                 claimed_ms=claimed,
                 texts=entry.texts,
+                reference_uri=entry.reference_uri,
+                names=entry.names,
                 appearance=entry.appearance,
             ),
             path=entry.path,
