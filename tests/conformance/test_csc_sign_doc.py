@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remote_signing.errors import SamUnavailable
+from remote_signing.rssp.documents.model import ENVELOPES
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
 from tests.support.world import ECDSA_SHA256, SHA256, new_world
 
@@ -167,7 +168,7 @@ def test_what_the_table_leaves_to_its_pattern(portal: DocumentPortal, case: str)
 
 def test_info_tells_what_is_made(portal: DocumentPortal) -> None:
     told = portal.post("info", {}).json()
-    assert told["signature_formats"]["formats"] == ["C", "P"]
+    assert told["signature_formats"]["formats"] == list(ENVELOPES)
     assert told["conformance_levels"] == ["Ades-B-B", "Ades-B-T", "Ades-B-LT", "Ades-B-LTA"]
     assert told["validationInfo"] is True
     assert "signatures/signDoc" in told["methods"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from remote_signing.rssp.documents import cades, pades
+from remote_signing.rssp.documents import cades, jades, pades
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,5 +47,5 @@ class Stages(Protocol):
         """An entry of CSC's ``signed_props`` as ``Recipe.texts`` has it; None for a bad one."""
 
 
-FORMATS: Final[dict[Format, Stages]] = {"C": cades, "P": pades}
+FORMATS: Final[dict[Format, Stages]] = {"C": cades, "P": pades, "J": jades}
 """By ``signature_format`` of CSC."""

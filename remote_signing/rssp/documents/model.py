@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.documents.appearance import Appearance
 
-Format: TypeAlias = Literal["C", "P"]
+Format: TypeAlias = Literal["C", "P", "J"]
 Level: TypeAlias = Literal["B-B", "B-T", "B-LT", "B-LTA"]
 
 LEVELS: tuple[Level, ...] = ("B-B", "B-T", "B-LT", "B-LTA")
 ENVELOPES: dict[Format, tuple[str, ...]] = {
-    "C": ("Attached", "Detached"),
+    "C": ("Attached", "Detached", "Parallel"),
     "P": ("Certification", "Revision"),
+    "J": ("Attached", "Detached", "Parallel"),
 }
 """``signed_envelope_property`` of each format, the standard's default first."""
 
@@ -63,8 +64,9 @@ class Prepared:
     """A document that waits for its signature.
 
     ``attributes`` is what ``dtbs_r`` is the digest of: in CMS the signed attributes (DER of the
-    SET). ``hole`` is where a PDF's CMS goes (offsets of the first and after the last byte);
-    ``path`` is None for a signature from a digest.
+    SET); of a JWS the protected header, which the payload follows. ``hole`` is where a PDF's CMS
+    goes (offsets of the first and after the last byte); ``path`` is None for a signature from a
+    digest.
     """
 
     attributes: bytes
