@@ -145,7 +145,11 @@ FURTHER: dict[str, tuple[Scene, str]] = {
         "Invalid parameter signed_props",
     ),
     "no document": (asked(document(document="")), "Invalid array parameter documents"),
-    "asynchronous": (asked(document(), operationMode="A"), "Invalid parameter operationMode"),
+    "another mode": (asked(document(), operationMode="B"), "Invalid parameter operationMode"),
+    "kept for no time": (
+        asked(document(), operationMode="A", validity_period=0),
+        "Invalid parameter validity_period",
+    ),
     "time of yesterday": (
         asked(document(), claimedTime="2020-01-01T00:00:00Z", SAD=f"{'0' * 26}.{'x' * 43}"),
         "Invalid parameter claimedTime",
