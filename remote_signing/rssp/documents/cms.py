@@ -74,8 +74,10 @@ def read(message: bytes) -> tuple[Any, bytes]:
         if found["content_type"].native != "signed_data":
             raise DocumentUnusable("content type", reason="it is no signed CMS")
         data = found["content"]
-        for name in ("digest_algorithms", "certificates", "crls", "signer_infos"):
-            _ = data[name].native  # reads all of it
+        for name in ("certificates", "crls"):
+            _ = [each.dump() for each in data[name]]
+        _ = [each["algorithm"].native for each in data["digest_algorithms"]]
+        _ = [each["signed_attrs"].untag().dump() for each in data["signer_infos"]]
         enclosed = data["encap_content_info"]
         kind, content = enclosed["content_type"].native, enclosed["content"].native
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
