@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import cms
@@ -18,11 +18,19 @@ from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 from tests.support import cades
 from tests.support.documents import DECISION, TEXT
 from tests.support.jades import JadesJudge
+from tests.support.xml_judges import (
+    found,
+    schema_mistakes,
+    signatures,
+    signxml_accepts,
+    xmlsec_says,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from remote_signing.rssp.documents.model import Format as FormatName
     from tests.support.documents import DocumentPortal
 
     Judge = Callable[["DocumentPortal", "Cell", bytes, Path], None]
@@ -43,6 +51,7 @@ ALGORITHMS: dict[str, tuple[str, dict[str, str]]] = {
     },
 }
 """Name → kind of key, and the members of ``signDoc`` that ask for it."""
+_NAME, _XML = "van-ban.xml", "<VanBan><NoiDung>Bổ nhiệm</NoiDung></VanBan>\n".encode()
 BY_DIGEST = "by digest"
 """In the place of an envelope: only the document's digest is sent."""
 
@@ -51,20 +60,21 @@ BY_DIGEST = "by digest"
 class Format:
     """How a format's entry is asked for, who judges it, and what ``Parallel`` signs beside.
 
-    ``judge`` raises when a judge says no.
+    ``judge`` raises when a judge says no; ``apart`` are more members for a signature that stands
+    alone.
     """
 
     judges: str
     judge: Judge
     content: bytes = TEXT
-    digest_envelope: str | None = "Detached"
+    apart: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Cell:
     """One signature of the matrix."""
 
-    format: str
+    format: FormatName
     level: str
     envelope: str
     algorithm: str
@@ -78,6 +88,8 @@ class Cell:
             "conformance_level": f"Ades-{self.level}",
             **ALGORITHMS[self.algorithm][1],
         }
+        if self.envelope in {"Detached", BY_DIGEST}:
+            asked |= kind.apart
         if self.envelope == BY_DIGEST:
             digest = hashlib.new(f"sha{self.algorithm[2:]}", content).digest()
             return asked | {"hashes": [base64.b64encode(digest).decode()]}
@@ -88,7 +100,7 @@ class Cell:
 def cells(algorithms: Sequence[str]) -> Iterator[Cell]:
     """Every cell of these algorithms. B-LTA is over the document, so no digest has it."""
     for kind, level, algorithm in itertools.product(FORMATS, LEVELS, algorithms):
-        for envelope in (*ENVELOPES[kind], BY_DIGEST):  # type: ignore[index]  # a format that is made
+        for envelope in (*ENVELOPES[kind], BY_DIGEST):
             if not (envelope == BY_DIGEST and level == "B-LTA"):
                 yield Cell(kind, level, envelope, algorithm)
 
@@ -103,7 +115,7 @@ def few() -> list[Cell]:
     ]
 
 
-def _starts() -> Iterator[tuple[int, str]]:
+def _starts() -> Iterator[tuple[int, FormatName]]:
     """So that the same level of two formats is not made by the same algorithms."""
     return ((number * 2 % len(ALGORITHMS), kind) for number, kind in enumerate(FORMATS))
 
@@ -134,8 +146,20 @@ def _jades(portal: DocumentPortal, cell: Cell, signed: bytes, _folder: Path) -> 
         judge.accepts(signed, "B-LTA", TEXT, 0)
 
 
-FORMATS: dict[str, Format] = {
+def _xades(portal: DocumentPortal, cell: Cell, signed: bytes, _folder: Path) -> None:
+    assert schema_mistakes(signed) == []
+    assert xmlsec_says(signed, portal.app.state.status.root_certificate(), {_NAME: _XML}) == "+"
+    (signature,) = signatures(signed)
+    (certificate, *_) = found(signature, "ds:KeyInfo/ds:X509Data/ds:X509Certificate")
+    der = base64.b64decode(certificate.text or "")
+    assert signxml_accepts(signed, der, {_NAME: _XML})
+    held = len(found(signature, ".//xades:UnsignedSignatureProperties/*"))
+    assert held == {"B-B": 0, "B-T": 1, "B-LT": 3, "B-LTA": 4}[cell.level]
+
+
+FORMATS: dict[FormatName, Format] = {
     "C": Format("pyHanko and OpenSSL", _cades),
     "P": Format("pyHanko", _pades, DECISION.read_bytes()),
+    "X": Format("xmlsec, signxml and the schemas", _xades, _XML, {"referenceUri": _NAME}),
     "J": Format("joserfc, jwcrypto and rfc3161-client", _jades),
 }
