@@ -144,7 +144,8 @@ def hash_without_signatures(tree: ElementTree[Element], into: Hash) -> None:
     Raises ``DocumentUnusable`` for a relative namespace name, which C14N 1.0 does not know.
     """
     for each in list(tree.iter(tag("Signature"))):
-        _remove(each)
+        if next(each.iterancestors(tag("Signature")), None) is None:
+            _remove(each)
     # Whoever reads the document may take prefixes in texts for what they are bound to; inclusive
     # C14N has all bindings signed.
     try:
