@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from remote_signing.rssp.documents.model import Format
     from tests.support.documents import DocumentPortal
 
 WHOLE = os.environ.get("SIGNED_DOCUMENTS") == "all"
@@ -29,9 +30,9 @@ CELLS = list(cells(list(ALGORITHMS))) if WHOLE else few()
 
 
 @pytest.fixture(scope="module")
-def tally() -> Iterator[Counter[str]]:
+def tally() -> Iterator[Counter[Format]]:
     """How many cells of each format its judges have accepted."""
-    counted: Counter[str] = Counter()
+    counted: Counter[Format] = Counter()
     yield counted
     for kind, number in counted.items():
         print(f"\n{kind}: {number} cells accepted by {FORMATS[kind].judges}", end="")
@@ -43,7 +44,7 @@ def signed(furnished: DocumentPortal) -> dict[str, bytes]:
     """What a Parallel signature is put beside, by format."""
     furnished.now()
     furnished.world.new_credential()
-    kinds = [kind for kind in FORMATS if "Parallel" in ENVELOPES[kind]]  # type: ignore[index]  # made
+    kinds = [kind for kind in FORMATS if "Parallel" in ENVELOPES[kind]]
     wanted = [Cell(kind, "B-LTA", "Attached", "ES256").entry(b"") for kind in kinds]
     made = furnished.sign(*wanted)["DocumentWithSignature"]
     return dict(zip(kinds, map(base64.b64decode, made), strict=True))
@@ -65,7 +66,7 @@ def test_in_the_small_matrix_each_algorithm_meets_each_format() -> None:
 def test_every_cell_is_accepted(
     furnished: DocumentPortal,
     signed: dict[str, bytes],
-    tally: Counter[str],
+    tally: Counter[Format],
     algorithm: str,
     tmp_path: Path,
 ) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from remote_signing.rssp.documents.model import Format, Level
     from tests.support.documents import DocumentPortal
 
     Judge = Callable[["DocumentPortal", "Cell", bytes, Path], None]
@@ -48,7 +49,7 @@ BY_DIGEST = "by digest"
 
 
 @dataclass(frozen=True)
-class Format:
+class Judged:
     """How a format's entry is asked for, who judges it, and what ``Parallel`` signs beside.
 
     ``judge`` raises when a judge says no.
@@ -64,8 +65,8 @@ class Format:
 class Cell:
     """One signature of the matrix."""
 
-    format: str
-    level: str
+    format: Format
+    level: Level
     envelope: str
     algorithm: str
 
@@ -88,7 +89,7 @@ class Cell:
 def cells(algorithms: Sequence[str]) -> Iterator[Cell]:
     """Every cell of these algorithms. B-LTA is over the document, so no digest has it."""
     for kind, level, algorithm in itertools.product(FORMATS, LEVELS, algorithms):
-        for envelope in (*ENVELOPES[kind], BY_DIGEST):  # type: ignore[index]  # a format that is made
+        for envelope in (*ENVELOPES[kind], BY_DIGEST):
             if not (envelope == BY_DIGEST and level == "B-LTA"):
                 yield Cell(kind, level, envelope, algorithm)
 
@@ -103,7 +104,7 @@ def few() -> list[Cell]:
     ]
 
 
-def _starts() -> Iterator[tuple[int, str]]:
+def _starts() -> Iterator[tuple[int, Format]]:
     """So that the same level of two formats is not made by the same algorithms."""
     return ((number * 2 % len(ALGORITHMS), kind) for number, kind in enumerate(FORMATS))
 
@@ -134,8 +135,8 @@ def _jades(portal: DocumentPortal, cell: Cell, signed: bytes, _folder: Path) -> 
         judge.accepts(signed, "B-LTA", TEXT, 0)
 
 
-FORMATS: dict[str, Format] = {
-    "C": Format("pyHanko and OpenSSL", _cades),
-    "P": Format("pyHanko", _pades, DECISION.read_bytes()),
-    "J": Format("joserfc, jwcrypto and rfc3161-client", _jades),
+FORMATS: dict[Format, Judged] = {
+    "C": Judged("pyHanko and OpenSSL", _cades),
+    "P": Judged("pyHanko", _pades, DECISION.read_bytes()),
+    "J": Judged("joserfc, jwcrypto and rfc3161-client", _jades),
 }
