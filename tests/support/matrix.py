@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import cms
@@ -20,7 +20,7 @@ from tests.support.documents import DECISION, TEXT
 from tests.support.jades import JadesJudge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from remote_signing.rssp.documents.model import Format, Level
@@ -50,15 +50,15 @@ BY_DIGEST = "by digest"
 
 @dataclass(frozen=True)
 class Judged:
-    """How a format's entry is asked for, who judges it, and what ``Parallel`` signs beside.
+    """Who judges a format, and what it is judged by; ``judge`` raises when somebody says no.
 
-    ``judge`` raises when a judge says no.
+    ``apart`` is asked for too where the signature stands alone.
     """
 
     judges: str
     judge: Judge
     content: bytes = TEXT
-    digest_envelope: str | None = "Detached"
+    apart: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,11 @@ class Cell:
     envelope: str
     algorithm: str
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether the answer has it in ``SignatureObject``."""
+        return self.envelope in {"Detached", BY_DIGEST}
+
     def entry(self, signed: bytes) -> dict[str, Any]:
         """What ``signDoc`` is asked for; ``signed`` is what a Parallel signature is beside."""
         kind = FORMATS[self.format]
@@ -79,6 +84,8 @@ class Cell:
             "conformance_level": f"Ades-{self.level}",
             **ALGORITHMS[self.algorithm][1],
         }
+        if self.is_apart:
+            asked |= kind.apart
         if self.envelope == BY_DIGEST:
             digest = hashlib.new(f"sha{self.algorithm[2:]}", content).digest()
             return asked | {"hashes": [base64.b64encode(digest).decode()]}
@@ -130,7 +137,7 @@ def _jades(portal: DocumentPortal, cell: Cell, signed: bytes, _folder: Path) -> 
     judge = JadesJudge(portal.app.state.status.root_certificate())
     found = judge.accepts(signed, cell.level, TEXT)
     assert found.header["alg"] == cell.algorithm
-    assert found.payload == (b"" if cell.envelope in {"Detached", BY_DIGEST} else TEXT)
+    assert found.payload == (b"" if cell.is_apart else TEXT)
     if cell.envelope == "Parallel":
         judge.accepts(signed, "B-LTA", TEXT, 0)
 
