@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+    from tests.support.documents import DocumentPortal
+
 _TESTS = Path(__file__).parent
 _KINDS = ("unit", "integration", "fault", "conformance", "architecture", "e2e")
 
@@ -131,6 +133,26 @@ def sam_factory(
     yield start
     for sam in started:
         sam.stop()
+
+
+@pytest.fixture(scope="session")
+def furnished(
+    sam_factory: Callable[..., RunningSam], sqlite_folder: SqliteFolder
+) -> Iterator[DocumentPortal]:
+    """A portal for signed documents with a real SAM behind: its start costs more than they do.
+
+    On one database, as what depends on it is in other tests. A test makes its own credential.
+    """
+    # What reads documents takes a second to import.
+    from tests.support.documents import DocumentPortal  # noqa: PLC0415 - see above
+    from tests.support.world import new_world  # noqa: PLC0415 - as above
+
+    with new_world(sqlite_folder) as world:
+        pinned = {world.authority.key_id: world.authority.public_key}
+        world.join(sam_factory(workers=1, pinned=pinned).client())
+        made = DocumentPortal.at(world)
+        yield made
+        made.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from remote_signing.rssp.activation_sql import ACTIVATION, SYSTEM, TIME_PREFIX, 
 from remote_signing.rssp.models import (
     OPEN,
     access_token,
+    job_part,
     login_session,
     refresh_token,
     replay,
@@ -71,6 +72,7 @@ def prune(services: Services) -> int:
         login_session: at - _DAY_MS,
         service_authorization: at - _DAY_MS,
         signing_job: at,
+        job_part: at,
     }
     count = sum(
         _delete_all(services, table, table.c.expires_at < end) for table, end in ends.items()

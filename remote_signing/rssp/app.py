@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -104,7 +105,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await asyncio.to_thread(migrations.check, services.database)
     housekeeping = Housekeeping(services)
     housekeeping.start()
-    signing = SigningWorker(services, polling.make)
+    make = functools.partial(polling.make, desk=app.state.desk)
+    signing = SigningWorker(services, make)
     signing.start()
     _give_notice(services)
     try:

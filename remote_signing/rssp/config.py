@@ -186,6 +186,10 @@ class AsynchronousConfig:
     threads: int = 2  # of each process; 0: not offered
     validity: int = 3600  # seconds that an outcome is kept, unless the client says
     longest_validity: int = 86400
+    # Megabytes of documents waiting for their signature, or for being fetched, above which no
+    # further one is taken; and seconds that one is still there after it was fetched first.
+    kept: int = 1024
+    fetched: int = 600
     # Networks (CIDR) that a response_uri may lead to beside the public internet.
     callback_networks: tuple[str, ...] = ()
     callback_tries: int = 10  # over about ten minutes
@@ -354,3 +358,5 @@ def _check_asynchronous(asynchronous: AsynchronousConfig) -> None:
         raise ConfigInvalid("asynchronous.validity: is not within 1 and longest_validity")
     if asynchronous.threads < 0 or asynchronous.callback_tries < 1:
         raise ConfigInvalid("asynchronous: threads and callback_tries cannot be negative or none")
+    if asynchronous.kept < 1 or asynchronous.fetched < 1:
+        raise ConfigInvalid("asynchronous: kept and fetched are above zero")

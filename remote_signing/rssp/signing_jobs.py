@@ -12,18 +12,21 @@ Secrets that the client presented are in a row as digests only, as everywhere in
 from __future__ import annotations
 
 import json
+import logging
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Text, bindparam, insert, select, update
 
-from remote_signing.errors import ActivationUnknown, InvalidInput
+from remote_signing.errors import ActivationUnknown, InvalidInput, Unavailable
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit, callback
+from remote_signing.rssp import audit, callback, job_parts
 from remote_signing.rssp.models import signing_job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sqlalchemy import Row
 
@@ -32,16 +35,23 @@ if TYPE_CHECKING:
 
 Members = dict[str, Any]
 
+KEEPS: Final = "documents"
+"""The member of a request that says: documents are kept for it in :mod:`.job_parts`."""
 LEASE_MS: Final = 90_000
 """Longer than a signature and a call-back take; see ``lifetimes.signing``."""
 _LONGEST_PAUSE_MS = 120_000
+_log = logging.getLogger(__name__)
 
 _JOB = signing_job.c
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What shall be done for whom. ``validity_ms`` None: as long as the configuration says."""
+    """What shall be done for whom.
+
+    ``validity_ms`` None: as long as the configuration says. ``id`` is told where documents are kept
+    under it already (:mod:`.job_parts`).
+    """
 
     method: str
     client_id: str
@@ -49,14 +59,23 @@ class NewJob:
     request: Mapping[str, JsonValue] = field(repr=False)
     validity_ms: int | None = None
     response_uri: str | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What ``signPolling`` answers: an HTTP status and JSON members."""
+    """What ``signPolling`` answers: an HTTP status and JSON members.
+
+    In their place ``kept`` may name parts: member → names of :mod:`.job_parts`, in their order.
+    """
 
     status: int
     members: Members
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of all parts that belong to it."""
+        return [name for names in self.members.get("kept", {}).values() for name in names]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,7 @@ class Claimed:
     response_uri: str | None
     tries: int
     outcome: Outcome | None
+    expires_at: int = 0
 
 
 def is_offered(services: Services) -> bool:
@@ -84,13 +104,11 @@ def accept(services: Services, new: NewJob) -> str:
     """
     config = services.config.asynchronous
     now = services.now_ms()
-    validity = config.validity * 1000 if new.validity_ms is None else new.validity_ms
-    if validity > config.longest_validity * 1000:
-        raise InvalidInput("kept too long", parameter="validity_period", bounds=True)
+    expires_at = end_of(services, new.validity_ms)
     if new.response_uri is not None:
         callback.check(config, new.response_uri)
     row = {
-        "id": new_id(now),
+        "id": new.id or new_id(now),
         "client_id": new.client_id,
         "subscriber_id": new.subscriber_id,
         "method": new.method,
@@ -99,7 +117,7 @@ def accept(services: Services, new: NewJob) -> str:
         "response_uri": new.response_uri,
         "due_at": now,
         "created_at": now,
-        "expires_at": now + validity,
+        "expires_at": expires_at,
     }
     event = audit.Event(
         "job.accepted",
@@ -113,6 +131,15 @@ def accept(services: Services, new: NewJob) -> str:
         audit.record(connection, event, now)
     services.work.set()
     return str(row["id"])
+
+
+def end_of(services: Services, validity_ms: int | None) -> int:
+    """When a job that is accepted now is over. ``InvalidInput`` (``validity_period``)."""
+    config = services.config.asynchronous
+    validity = config.validity * 1000 if validity_ms is None else validity_ms
+    if validity > config.longest_validity * 1000:
+        raise InvalidInput("kept too long", parameter="validity_period", bounds=True)
+    return services.now_ms() + validity
 
 
 def find(
@@ -142,11 +169,15 @@ def claim(services: Services) -> Claimed | None:
         response_uri=row.response_uri,
         tries=row.tries,
         outcome=_outcome(row),
+        expires_at=row.expires_at,
     )
 
 
 def finish(services: Services, job: Claimed, outcome: Outcome) -> bool:
-    """ACCEPTED → DONE; False when another worker has taken the job over. One statement."""
+    """ACCEPTED → DONE; False when another worker has taken the job over. One statement.
+
+    Two for a job with documents: they are removed with it, but for those of the outcome.
+    """
     now = services.now_ms()
     parameters = {
         **_mine(job),
@@ -157,11 +188,58 @@ def finish(services: Services, job: Claimed, outcome: Outcome) -> bool:
         "new_answer": json.dumps(outcome.members),
         "new_request": "{}",
     }
-    if services.database.one(_FINISH, parameters) is None:
+    if not _finished(services, job, outcome, parameters):
         return False
     if job.response_uri is not None:
         services.work.set()
     return True
+
+
+def _finished(services: Services, job: Claimed, outcome: Outcome, row: Members) -> bool:
+    if KEEPS not in job.request:
+        return services.database.one(_FINISH, row) is not None
+    with services.database.transaction() as connection:
+        if connection.execute(_FINISH, row).first() is None:
+            return False
+        job_parts.forget_others(connection, job.id, outcome.parts)
+    return True
+
+
+def note(services: Services, job: Claimed, request: Members) -> bool:
+    """Write down how far a job is; False when another worker has taken it over. One statement."""
+    parameters = {**_mine(job), "new_request": json.dumps(request)}
+    return services.database.one(_NOTE, parameters) is not None
+
+
+@contextmanager
+def held(services: Services, job: Claimed, period: float = LEASE_MS / 3000) -> Iterator[None]:
+    """Renew the lease every ``period`` seconds, for work that may take longer than one."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(period):
+            try:
+                services.database.one(
+                    _POSTPONE, {**_mine(job), "next": services.now_ms() + LEASE_MS}
+                )
+            except Unavailable as error:
+                _log.warning("lease not renewed", extra={"job": job.id, "cause": error.cause})
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def fetched(services: Services, job_id: str) -> None:
+    """The outcome's documents are being handed out: they end soon. Two statements."""
+    end = services.now_ms() + services.config.asynchronous.fetched * 1000
+    with services.database.transaction() as connection:
+        if connection.execute(_END, {"the_id": job_id, "the_end": end}).first() is not None:
+            job_parts.expire(connection, job_id, end)
 
 
 def put_off(services: Services, job: Claimed) -> None:
@@ -222,3 +300,16 @@ _FINISH = (
     .returning(_JOB.id)
 )
 _POSTPONE = update(signing_job).where(*_MINE).values(due_at=_NEXT).returning(_JOB.id)
+_NOTE = (
+    update(signing_job)
+    .where(*_MINE, _JOB.state == "ACCEPTED")
+    .values(request=bindparam("new_request", type_=Text()))
+    .returning(_JOB.id)
+)
+_THE_END = bindparam("the_end", type_=_JOB.expires_at.type)
+_END = (
+    update(signing_job)
+    .where(_JOB.id == _THE_ID, _JOB.expires_at > _THE_END)
+    .values(expires_at=_THE_END)
+    .returning(_JOB.id)
+)

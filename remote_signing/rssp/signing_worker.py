@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from remote_signing.rssp.deps import Services
-    from remote_signing.rssp.signing_jobs import Claimed, Members, Outcome
+    from remote_signing.rssp.signing_jobs import Claimed, Outcome
 
-Make: TypeAlias = "Callable[[Services, str, Members], Outcome]"
-"""``make(services, method, request)``: the outcome, good or bad; ``Unavailable`` to try later."""
+Make: TypeAlias = "Callable[[Services, Claimed], Outcome]"
+"""``make(services, job)``: the outcome, good or bad; ``Unavailable`` to try later."""
 
 PERIOD: Final = 1.0
 """Seconds between looks for jobs that another process has accepted."""
@@ -78,7 +78,7 @@ def step(services: Services, make: Make) -> bool:
 
 def _sign(services: Services, job: Claimed, make: Make) -> None:
     try:
-        outcome = make(services, job.method, job.request)
+        outcome = make(services, job)
     except Unavailable as error:
         _log.info("signing job put off", extra={"job": job.id, "cause": error.cause})
         signing_jobs.put_off(services, job)

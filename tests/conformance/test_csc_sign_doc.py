@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remote_signing.errors import SamUnavailable
+from remote_signing.rssp.documents.model import ENVELOPES
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
 from tests.support.world import ECDSA_SHA256, SHA256, new_world
 
@@ -144,7 +145,11 @@ FURTHER: dict[str, tuple[Scene, str]] = {
         "Invalid parameter signed_props",
     ),
     "no document": (asked(document(document="")), "Invalid array parameter documents"),
-    "asynchronous": (asked(document(), operationMode="A"), "Invalid parameter operationMode"),
+    "another mode": (asked(document(), operationMode="B"), "Invalid parameter operationMode"),
+    "kept for no time": (
+        asked(document(), operationMode="A", validity_period=0),
+        "Invalid parameter validity_period",
+    ),
     "time of yesterday": (
         asked(document(), claimedTime="2020-01-01T00:00:00Z", SAD=f"{'0' * 26}.{'x' * 43}"),
         "Invalid parameter claimedTime",
@@ -246,7 +251,7 @@ def test_what_the_table_leaves_to_its_pattern(portal: DocumentPortal, case: str)
 
 def test_info_tells_what_is_made(portal: DocumentPortal) -> None:
     told = portal.post("info", {}).json()
-    assert told["signature_formats"]["formats"] == ["C", "P", "X"]
+    assert told["signature_formats"]["formats"] == list(ENVELOPES)
     assert told["conformance_levels"] == ["Ades-B-B", "Ades-B-T", "Ades-B-LT", "Ades-B-LTA"]
     assert told["validationInfo"] is True
     assert "signatures/signDoc" in told["methods"]

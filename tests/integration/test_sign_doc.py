@@ -12,49 +12,18 @@ import re
 import subprocess
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from asn1crypto import cms, tsp
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import load_der_x509_certificate
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESPassed
 
 from tests.support.csc import b64
 from tests.support.csc_schema import check_answer, check_request
-from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
+from tests.support.documents import TEXT, DocumentPortal, decision, document, pdf
 from tests.support.served import served
-from tests.support.world import ECDSA_SHA256, SHA256, new_world
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.support.sam import RunningSam
-    from tests.support.sqlite import SqliteFolder
-
-LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
-RSA_PSS, ECDSA_SHA384 = "1.2.840.113549.1.1.10", "1.2.840.10045.4.3.3"
-RSA_SHA512 = "1.2.840.113549.1.1.13"
-FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "p256-sha256": ("p256", {}),
-    "p384-sha384": ("p384", {"signAlgo": ECDSA_SHA384}),
-    "rsa2048-sha512": ("rsa2048", {"signAlgo": RSA_SHA512}),
-    "rsa3072-pss": ("rsa3072", {"signAlgo": RSA_PSS, "hashAlgorithmOID": SHA256}),
-}
-
-
-@pytest.fixture(scope="module")
-def furnished(
-    sam_factory: Callable[..., RunningSam], sqlite_folder: SqliteFolder
-) -> Iterator[DocumentPortal]:
-    """One for all tests here; on one database, as what depends on it is in other files."""
-    with new_world(sqlite_folder) as world:
-        pinned = {world.authority.key_id: world.authority.public_key}
-        world.join(sam_factory(workers=1, pinned=pinned).client())
-        made = DocumentPortal.at(world)
-        yield made
-        made.close()
+from tests.support.world import ECDSA_SHA256
 
 
 @pytest.fixture
@@ -72,83 +41,6 @@ def using(portal: DocumentPortal, algorithm: str, **changes: Any) -> DocumentPor
 def only(values: list[str]) -> bytes:
     (text,) = values
     return base64.b64decode(text)
-
-
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("envelope", ["Certification", "Revision"])
-def test_pades_is_what_it_says(portal: DocumentPortal, envelope: str, level: str) -> None:
-    entry = decision(conformance_level=f"Ades-{level}", signed_envelope_property=envelope)
-    pdf = only(portal.sign(entry)["DocumentWithSignature"])
-    assert pdf.startswith(DECISION.read_bytes())
-    assert portal.judge.pades(pdf, level) == AdESPassed.OK
-
-
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("envelope", ["Attached", "Detached"])
-def test_cades_is_what_it_says(
-    portal: DocumentPortal, envelope: str, level: str, tmp_path: Path
-) -> None:
-    entry = document(conformance_level=f"Ades-{level}", signed_envelope_property=envelope)
-    answer = portal.sign(entry)
-    name = "DocumentWithSignature" if envelope == "Attached" else "SignatureObject"
-    message = only(answer[name])
-    assert_cades(portal, message, level, envelope, tmp_path)
-
-
-def assert_cades(
-    portal: DocumentPortal, message: bytes, level: str, envelope: str, folder: Path
-) -> None:
-    signed = cms.ContentInfo.load(message)["content"]
-    digest = None if envelope == "Attached" else hashlib.sha256(TEXT).digest()
-    # pyHanko takes status out of PDFs only; that ours is in the message is told below.
-    assert portal.judge.cms(signed, level, digest) == AdESPassed.OK
-    assert openssl_accepts(portal, message, envelope, folder)
-    kinds = [each["type"].native for each in signed["signer_infos"][0]["unsigned_attrs"] or []]
-    reached = LEVELS.index(level)
-    assert (
-        kinds == ["signature_time_stamp_token", "0.4.0.1733.2.4"][: min(reached, 1) + reached // 3]
-    )
-    assert len(signed["crls"] or []) == (4 if level in {"B-LT", "B-LTA"} else 0)
-
-
-def openssl_accepts(portal: DocumentPortal, message: bytes, envelope: str, folder: Path) -> bool:
-    (folder / "message.p7m").write_bytes(message)
-    (folder / "content").write_bytes(TEXT)
-    root = load_der_x509_certificate(portal.app.state.status.root_certificate())
-    (folder / "root.pem").write_bytes(root.public_bytes(Encoding.PEM))
-    given = ["-content", "content"] if envelope == "Detached" else []
-    command = [
-        "openssl",
-        "cms",
-        "-verify",
-        "-cades",
-        "-inform",
-        "DER",
-        "-in",
-        "message.p7m",
-        *given,
-    ]
-    command += ["-CAfile", "root.pem", "-purpose", "any", "-binary", "-out", "found"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return (folder / "found").read_bytes() == TEXT
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_each_kind_of_key_signs_both_formats(
-    furnished: DocumentPortal, family: str, tmp_path: Path
-) -> None:
-    algorithm, changes = FAMILIES[family]
-    portal = using(furnished, algorithm)
-    answer = portal.sign(
-        decision(conformance_level="Ades-B-LTA", **changes),
-        document(conformance_level="Ades-B-T", **changes),
-    )
-    pdf, message = map(base64.b64decode, answer["DocumentWithSignature"])
-    assert portal.judge.pades(pdf, "B-LTA") == AdESPassed.OK
-    signed = cms.ContentInfo.load(message)["content"]
-    assert portal.judge.cms(signed, "B-T") == AdESPassed.OK
-    assert openssl_accepts(portal, message, "Attached", tmp_path)
 
 
 def test_b_lta_is_good_after_the_certificate_has_ended(portal: DocumentPortal) -> None:
@@ -256,15 +148,6 @@ def of_digest(content: bytes, **changes: Any) -> dict[str, Any]:
     return entry | changes
 
 
-@pytest.mark.parametrize("level", ["B-B", "B-T", "B-LT"])
-def test_a_digest_alone_becomes_a_detached_signature(
-    portal: DocumentPortal, level: str, tmp_path: Path
-) -> None:
-    answer = portal.sign(of_digest(TEXT, conformance_level=f"ades-{level.lower()}"))
-    assert_cades(portal, only(answer["SignatureObject"]), level, "Detached", tmp_path)
-    assert ("validationInfo" in answer) is (level == "B-LT")
-
-
 def test_the_cms_for_a_pdf_that_the_client_prepared_has_no_signing_time(
     portal: DocumentPortal,
 ) -> None:
@@ -281,31 +164,16 @@ def test_the_cms_for_a_pdf_that_the_client_prepared_has_no_signing_time(
 
 def test_at_scal1_one_call_does(furnished: DocumentPortal) -> None:
     portal = using(furnished, "p256", scal="1")
-    world = portal.world
-    body = {
-        "credentialID": world.credential_id,
-        "numSignatures": 3,
-        "authData": [{"id": name, "value": value} for name, value in factors(portal).items()],
-    }
-    given = portal.post("credentials/authorize", body)
-    assert given.status_code == 200, given.text
-    order = portal.order(document(), decision(), SAD=given.json()["SAD"])
+    sad = portal.sad_for(3)
+    order = portal.order(document(), decision(), SAD=sad)
     answer = portal.post("signatures/signDoc", order)
     assert answer.status_code == 200, answer.text
     pdf = base64.b64decode(answer.json()["DocumentWithSignature"][1])
     assert portal.judge.pades(pdf, "B-B") == AdESPassed.OK
-    more = portal.order(document(b"a"), document(b"b"), SAD=given.json()["SAD"])
+    more = portal.order(document(b"a"), document(b"b"), SAD=sad)
     refused = portal.post("signatures/signDoc", more)  # one signature is left
     told = "documentDigests or documents are not authorized by the SAD"
     assert refused.json()["error_description"] == told
-
-
-def factors(portal: DocumentPortal) -> dict[str, str]:
-    """Factor id → what the signer types."""
-    body = {"credentialID": portal.world.credential_id, "authInfo": True, "lang": "en"}
-    objects = portal.post("credentials/info", body).json()["auth"]["objects"]
-    known = {"Signing PIN": portal.world.pin, "One-time code": portal.world.otp()}
-    return {each["id"]: known[each["label"]] for each in objects}
 
 
 LARGE = int(os.environ.get("SIGN_DOC_MEGABYTES", "24"))  # 100 for figures

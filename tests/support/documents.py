@@ -104,6 +104,24 @@ class DocumentPortal:
         assert given.status_code == 200, given.text
         return str(given.json()["SAD"])
 
+    def sad_for(self, count: int) -> str:
+        """A SAD for so many signatures of a SCAL1 credential, which binds no hash."""
+        body = {
+            "credentialID": self.world.credential_id,
+            "numSignatures": count,
+            "authData": [{"id": name, "value": value} for name, value in self._factors().items()],
+        }
+        given = self.post("credentials/authorize", body)
+        assert given.status_code == 200, given.text
+        return str(given.json()["SAD"])
+
+    def _factors(self) -> dict[str, str]:
+        """Factor id → what the signer types."""
+        body = {"credentialID": self.world.credential_id, "authInfo": True, "lang": "en"}
+        objects = self.post("credentials/info", body).json()["auth"]["objects"]
+        known = {"Signing PIN": self.world.pin, "One-time code": self.world.otp()}
+        return {each["id"]: known[each["label"]] for each in objects}
+
     def now(self) -> None:
         """A signer who is there, with an unused code; a real SAM's clock is the machine's."""
         if isinstance(self.world.services.sam, FakeSam):

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 Wanted = TypeVar("Wanted")
 Reader: TypeAlias = "Callable[[Parameters], Wanted]"
 Work: TypeAlias = "Callable[[Services, Caller, Wanted], Outcome]"
+Give: TypeAlias = "Callable[[Services, Outcome], Response]"
 BearerWork: TypeAlias = "Callable[[Services, Presented, Wanted | CscError], Outcome]"
 Method: TypeAlias = "Callable[[Call], Awaitable[Response]]"
 Condition: TypeAlias = "Callable[[RsspConfig], bool]"
@@ -111,14 +112,19 @@ class Call:
             return translate("", error)
 
 
-def for_caller(read: Reader[Wanted], work: Work[Wanted]) -> Method:
-    """The method that does ``work`` for whom a token names."""
+def _given(_services: Services, outcome: Outcome) -> Response:
+    status, members = outcome
+    return answer(members, status)
+
+
+def for_caller(read: Reader[Wanted], work: Work[Wanted], give: Give = _given) -> Method:
+    """The method that does ``work`` for whom a token names, and answers as ``give`` puts it."""
 
     async def method(call: Call) -> Response:
         presented = bearer.read(call.services, call.request)
         wanted = await call.read(read)
-        status, members = await run_in_threadpool(_judge, call, presented, wanted, work)
-        return answer(members, status)
+        outcome = await run_in_threadpool(_judge, call, presented, wanted, work)
+        return give(call.services, outcome)
 
     return method
 

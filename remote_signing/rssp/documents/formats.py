@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from remote_signing.rssp.documents import asic_cades, asic_xades, cades, pades, xades
+from remote_signing.rssp.documents import asic_cades, asic_xades, cades, jades, pades, xades
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ class FormatStages(Stages, Protocol):
         """An entry of CSC's ``signed_props`` as ``Recipe.texts`` has it; None for a bad one."""
 
 
-FORMATS: Final[dict[Format, FormatStages]] = {"C": cades, "P": pades, "X": xades}
+FORMATS: Final[dict[Format, FormatStages]] = {"C": cades, "P": pades, "X": xades, "J": jades}
 """By ``signature_format`` of CSC."""
 
 CONTAINERS: Final[dict[Format, Stages]] = {"C": asic_cades, "X": asic_xades}

@@ -8,7 +8,7 @@ done = desk.finish(waiting, signatures)   # in the same order
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from remote_signing.rssp.documents import evidence
@@ -81,8 +81,19 @@ class Desk:
         Validation data is gathered here too: when it cannot be had, no consent is spent. Raises
         ``DocumentUnusable`` (public ``entry``: which one), ``Unavailable``.
         """
+        return self.supplied(self.fixed(items))
+
+    def fixed(self, items: Sequence[Item]) -> list[Waiting]:
+        """What is signed, and nothing more: for who waits until validation data can be had.
+
+        Raises ``DocumentUnusable``, ``Unavailable`` when no place is free.
+        """
+        return [Waiting(item, self._prepare(item)) for item in items]
+
+    def supplied(self, waiting: Sequence[Waiting]) -> list[Waiting]:
+        """The same with validation data, for the levels that have it. Raises ``Unavailable``."""
         found: dict[bytes, Material] = {}
-        return [Waiting(item, self._prepare(item), self._material(item, found)) for item in items]
+        return [replace(each, material=self._material(each.item, found)) for each in waiting]
 
     def finish(self, waiting: Sequence[Waiting], signatures: Sequence[bytes]) -> list[Done]:
         """The signed documents, with time stamps. Raises ``Unavailable``, ``DocumentUnusable``."""

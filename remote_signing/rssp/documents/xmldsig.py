@@ -11,7 +11,7 @@ from asn1crypto import x509
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from lxml import etree
 
-from remote_signing.errors import DocumentUnusable
+from remote_signing.errors import AlgorithmParametersInvalid, DocumentUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -119,8 +119,11 @@ def add_signed_info(signature: Element, recipe: Recipe, references: Sequence[Ref
 
 
 def signature_method(recipe: Recipe) -> str:
-    """The algorithm's URI. A PSS salt is as long as the digest; callers refuse others."""
-    return _METHODS[recipe.scheme.padding].format(recipe.digest)
+    """The algorithm's URI. ``AlgorithmParametersInvalid`` for a salt that XML has no name for."""
+    scheme = recipe.scheme
+    if scheme.padding == "pss" and scheme.salt_length != scheme.digest.length:
+        raise AlgorithmParametersInvalid(f"XML signature with a salt of {scheme.salt_length}")
+    return _METHODS[scheme.padding].format(recipe.digest)
 
 
 def signature_value(recipe: Recipe, signature: bytes) -> bytes:

@@ -40,6 +40,7 @@ _PRUNES = (
     "replay",
     "sim_transaction",
     "signing_job",
+    "job_part",
 )
 
 

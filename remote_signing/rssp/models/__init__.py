@@ -15,6 +15,7 @@ from remote_signing.rssp.models.access import (
 )
 from remote_signing.rssp.models.activations import (
     OPEN,
+    job_part,
     signature_activation,
     signing_job,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "credential",
     "credential_request",
     "issued_certificate",
+    "job_part",
     "login_session",
     "metadata",
     "oauth_client",

@@ -113,3 +113,16 @@ Index(
     sqlite_where=_DUE,
     postgresql_where=_DUE,
 )
+
+# Documents of jobs, and what came of them, in pieces: a process of any host may go on with a job.
+job_part = Table(
+    "job_part",
+    metadata,
+    Column("id", Identifier, primary_key=True),
+    Column("job_id", Identifier, nullable=False),
+    Column("name", Text, nullable=False),  # document-0, … as asked for; result-0, … as made
+    Column("number", Integer, nullable=False),  # of the piece, from 0
+    Column("content", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+Index("uq_job_part_place", job_part.c.job_id, job_part.c.name, job_part.c.number, unique=True)

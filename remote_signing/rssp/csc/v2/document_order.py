@@ -11,7 +11,7 @@ from remote_signing.algorithms import digest_by_oid, implied_digest, known_sign_
 from remote_signing.errors import AlgorithmUnsupported
 from remote_signing.rssp.csc.errors import CscError, invalid, missing
 from remote_signing.rssp.csc.v2 import appearance_order, container_order
-from remote_signing.rssp.csc.v2.schemas import read_credential_id
+from remote_signing.rssp.csc.v2.schemas import read_credential_id, read_later
 from remote_signing.rssp.csc.wire import decode
 from remote_signing.rssp.documents.formats import CONTAINERS, FORMATS
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remote_signing.rssp.csc.v2.parameters import Parameters
+    from remote_signing.rssp.csc.v2.schemas import Later
     from remote_signing.rssp.documents.appearance import Appearance
     from remote_signing.rssp.documents.intake import Body
     from remote_signing.rssp.documents.model import Format, Level
@@ -61,7 +62,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DocumentOrder:
-    """``signDoc``. ``claimed_ms`` is None where the time of the call is to be claimed."""
+    """``signDoc``. ``claimed_ms`` is None where the time of the call is to be claimed.
+
+    ``later`` is for asynchronous mode, and ``body`` what it was read from, to be read again then.
+    """
 
     credential_id: str | None
     qualifier: str | None
@@ -70,6 +74,8 @@ class DocumentOrder:
     entries: tuple[Entry, ...]
     wants_info: bool
     claimed_ms: int | None
+    later: Later | None
+    body: Body = field(repr=False)
 
 
 def read(parameters: Parameters, body: Body, folder: Path) -> DocumentOrder:
@@ -93,8 +99,6 @@ def read(parameters: Parameters, body: Body, folder: Path) -> DocumentOrder:
         raise invalid("signAlgo")
     if len(found) > _MOST:
         raise CscError("Numbers of signatures is too high")
-    if parameters.value("operationMode") not in {None, "S"}:
-        raise invalid("operationMode")
     entries = tuple(entry for _, entry in found)
     if contained:
         names = container_order.names(documents)
@@ -107,6 +111,8 @@ def read(parameters: Parameters, body: Body, folder: Path) -> DocumentOrder:
         entries=entries,
         wants_info=parameters.flag("returnValidationInfo"),
         claimed_ms=_claimed(parameters),
+        later=read_later(parameters),
+        body=body,
     )
     parameters.client_data()
     return order

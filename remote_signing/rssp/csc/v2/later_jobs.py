@@ -5,24 +5,39 @@ A method joins by putting its worker into ``MAKERS`` (:mod:`remote_signing.rssp.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from remote_signing.identifiers import StoredTicket
-from remote_signing.rssp import activation, signing_jobs
+from remote_signing.identifiers import StoredTicket, new_id
+from remote_signing.rssp import activation, job_parts, signing_jobs
 from remote_signing.rssp.activation import Use
 from remote_signing.rssp.csc.errors import invalid
 from remote_signing.rssp.csc.wire import encode
+from remote_signing.rssp.job_parts import Part
 from remote_signing.rssp.signing_jobs import NewJob
 from remote_signing.sap import b64, unb64
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from remote_signing.identifiers import Ticket
+    from remote_signing.rssp.activation_model import Prospect
     from remote_signing.rssp.csc.v2.schemas import Later
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.signing_jobs import Members
     from remote_signing.strict_json import JsonValue
 
 SIGN_HASH = "signatures/signHash"
+SIGN_DOC = "signatures/signDoc"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsGiven:
+    """An order of ``signDoc`` without the SAD; ``files`` by the markers in it (:mod:`.intake`)."""
+
+    members: dict[str, JsonValue] = field(repr=False)
+    files: Mapping[str, Path]
 
 
 def accept(services: Services, use: Use, later: Later) -> str:
@@ -43,6 +58,42 @@ def accept(services: Services, use: Use, later: Later) -> str:
     return signing_jobs.accept(services, new)
 
 
+def accept_documents(
+    services: Services, use: Use, prospect: Prospect, later: Later, given: DocumentsGiven
+) -> str:
+    """Note that documents shall be signed by ``use``, and keep them; the ``responseID``.
+
+    Two statements, and one for each piece of a document. Errors: those of ``signing_jobs.accept``;
+    ``Unavailable`` when too much is kept.
+    """
+    job_id = new_id(services.now_ms())
+    # A worker that has claimed the job in its last moment still finds them.
+    end = signing_jobs.end_of(services, later.validity_ms) + signing_jobs.LEASE_MS
+    names = {marker: f"document-{number}" for number, marker in enumerate(given.files)}
+    request: dict[str, JsonValue] = {
+        "use": _stored(use),
+        "subscriber_id": prospect.subscriber_id,
+        "order": given.members,
+        signing_jobs.KEEPS: {**names},
+    }
+    new = NewJob(
+        method=SIGN_DOC,
+        client_id=prospect.client_id,
+        subscriber_id=prospect.subscriber_id,
+        request=request,
+        validity_ms=later.validity_ms,
+        response_uri=later.response_uri,
+        id=job_id,
+    )
+    try:
+        for marker, path in given.files.items():
+            job_parts.keep(services, Part(job_id, names[marker], end), path)
+        return signing_jobs.accept(services, new)
+    except BaseException:
+        job_parts.forget(services, job_id)
+        raise
+
+
 def check_offered(services: Services) -> None:
     """Refuse mode "A" where ``info`` does not offer it."""
     if not signing_jobs.is_offered(services):
@@ -54,7 +105,7 @@ def sign_hash(services: Services, request: Members) -> Members:
 
     Errors: those of ``activation.sign_hash``.
     """
-    signatures = activation.sign_hash(services, _use(request))
+    signatures = activation.sign_hash(services, use_of(request))
     return {"signatures": [encode(value) for value in signatures]}
 
 
@@ -73,7 +124,8 @@ def _stored(use: Use) -> dict[str, JsonValue]:
     }
 
 
-def _use(request: Members) -> Use:
+def use_of(request: Members) -> Use:
+    """The use of a key that :func:`accept` has written down."""
     params, service = request["sign_algo_params"], request["service_token"]
     return Use(
         ticket=_read_ticket(request["ticket"]),

@@ -36,6 +36,18 @@ class Spelling:
 
 
 EXACT = Spelling(strict=True)
+# Members that known clients write as v1 had them, or as libraries do (docs/csc-divergences.md).
+V2 = Spelling(
+    {
+        "hashes": ("hashes", "hash"),
+        "hashAlgorithmOID": ("hashAlgorithmOID", "hashAlgo"),
+        "requestID": ("requestID", "responseID"),
+        "hash": ("hash",),
+        "PIN": ("PIN",),
+        "OTP": ("OTP",),
+        "returnValidationInfo": ("returnValidationInfo", "returnValidationInformation"),
+    }
+)
 
 
 class Parameters:

@@ -10,18 +10,22 @@ from remote_signing.errors import RemoteSigningError, Unavailable
 from remote_signing.identifiers import is_id
 from remote_signing.rssp import signing_jobs
 from remote_signing.rssp.csc.errors import CscError, invalid, refuse
-from remote_signing.rssp.csc.v2 import later_jobs
+from remote_signing.rssp.csc.v2 import later_documents, later_jobs
+from remote_signing.rssp.csc.wire import answer
 from remote_signing.rssp.signing_jobs import Outcome as JobOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from starlette.responses import Response
 
     from remote_signing.rssp.bearer import Caller
     from remote_signing.rssp.config import RsspConfig
     from remote_signing.rssp.csc.v2.credentials import Outcome
     from remote_signing.rssp.csc.v2.parameters import Parameters
     from remote_signing.rssp.deps import Services
-    from remote_signing.rssp.signing_jobs import Members
+    from remote_signing.rssp.documents.signing import Desk
+    from remote_signing.rssp.signing_jobs import Claimed, Members
 
     Maker = Callable[[Services, Members], Members]
 
@@ -33,7 +37,10 @@ _NOT_YET = CscError(
 )
 
 MAKERS: Mapping[str, Maker] = {later_jobs.SIGN_HASH: later_jobs.sign_hash}
-"""Method → what answers a job of it: its members, or a domain error or ``CscError``."""
+"""Method → what answers a job of it: its members, or a domain error or ``CscError``.
+
+``signDoc`` needs the process's desk beside that, and is not in here.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ def poll(services: Services, caller: Caller, request: PollRequest) -> Outcome:
     """The outcome of the caller's own job, or 202. Two statements.
 
     A job belongs to the client that asked for it and the signer whose key it uses; nothing tells
-    a stranger whether it exists.
+    a stranger whether it exists. Two more where documents are handed out: they end soon after.
     """
     if caller.subscriber_id is not None and request.user_id is not None:
         raise CscError("userID parameter SHALL be null")
@@ -73,16 +80,27 @@ def poll(services: Services, caller: Caller, request: PollRequest) -> Outcome:
     outcome = signing_jobs.find(services, request.request_id, caller.client_id, signer)
     if outcome is None:
         raise _NOT_YET
+    if outcome.parts:
+        signing_jobs.fetched(services, request.request_id)
     return outcome.status, outcome.members
 
 
-def make(services: Services, method: str, request: Members) -> JobOutcome:
+def give(services: Services, outcome: Outcome) -> Response:
+    """The answer of :func:`poll`; documents are sent as they are read."""
+    status, members = outcome
+    if "kept" in members:
+        return later_documents.hand_out(services, dict(members))
+    return answer(members, status)
+
+
+def make(services: Services, job: Claimed, desk: Desk | None = None) -> JobOutcome:
     """What the same request would have been answered without asynchronous mode.
 
     ``Unavailable`` is raised: the job is tried again.
     """
+    method = job.method
     try:
-        return JobOutcome(200, MAKERS[method](services, request))
+        return JobOutcome(200, _made(services, job, desk))
     except Unavailable:
         raise
     except CscError as error:
@@ -93,3 +111,11 @@ def make(services: Services, method: str, request: Members) -> JobOutcome:
         _log.exception("unforeseen", extra={"method": method})
         told = refuse(method, RemoteSigningError("unforeseen, see above"))
     return JobOutcome(told.status, {"error": told.error, "error_description": told.description})
+
+
+def _made(services: Services, job: Claimed, desk: Desk | None) -> Members:
+    if job.method != later_jobs.SIGN_DOC:
+        return MAKERS[job.method](services, job.request)
+    if desk is None:
+        raise Unavailable("no desk for documents in this process")
+    return later_documents.make(services, desk, job)

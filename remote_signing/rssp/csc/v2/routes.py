@@ -16,7 +16,7 @@ from remote_signing.rssp.csc.v2 import (
     signatures,
 )
 from remote_signing.rssp.csc.v2.info import info
-from remote_signing.rssp.csc.v2.parameters import Spelling
+from remote_signing.rssp.csc.v2.parameters import V2
 from remote_signing.rssp.csc.wire import answer
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ METHODS: Mapping[str, Method] = {
     "signatures/signHash": for_bearer(schemas.read_sign_hash, signatures.sign_hash),
     "signatures/signDoc": sign_doc.sign_doc,
     "signatures/prepareDoc": sign_doc.prepare_doc,
-    "signatures/signPolling": for_caller(polling.read, polling.poll),
+    "signatures/signPolling": for_caller(polling.read, polling.poll, polling.give),
     "signatures/timestamp": for_caller(timestamp.read, timestamp.stamp),
 }
 """What is served; ``info`` tells exactly these. Any other method is 501."""
@@ -61,18 +61,7 @@ METHODS: Mapping[str, Method] = {
 VERSION = Version(
     prefix=PREFIX,
     methods=METHODS,
-    # Members that known clients write as v1 had them, or as libraries do (docs/csc-divergences.md).
-    spelling=Spelling(
-        {
-            "hashes": ("hashes", "hash"),
-            "hashAlgorithmOID": ("hashAlgorithmOID", "hashAlgo"),
-            "requestID": ("requestID", "responseID"),
-            "hash": ("hash",),
-            "PIN": ("PIN",),
-            "OTP": ("OTP",),
-            "returnValidationInfo": ("returnValidationInfo", "returnValidationInformation"),
-        }
-    ),
+    spelling=V2,
     conditions={
         "auth/login": auth.is_offered,
         "signatures/signPolling": polling.is_offered,

@@ -8,6 +8,8 @@ same DTBS/R in ``signDoc`` (docs/sign-doc.md).
 from __future__ import annotations
 
 import logging
+import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,11 +22,13 @@ from remote_signing.algorithms import algorithm_named, digest_by_oid, resolve_sc
 from remote_signing.errors import CertificateExpired, CredentialUnknown
 from remote_signing.rssp import bearer
 from remote_signing.rssp.csc.errors import CscError, invalid
-from remote_signing.rssp.csc.v2 import document_order, signatures
+from remote_signing.rssp.csc.v2 import document_answer, document_order, later_jobs, signatures
 from remote_signing.rssp.csc.v2.credentials import of_user, reachable
+from remote_signing.rssp.csc.v2.later_jobs import DocumentsGiven
 from remote_signing.rssp.csc.v2.schemas import SignHashRequest
 from remote_signing.rssp.csc.wire import MEDIA_TYPE, answer, encode
 from remote_signing.rssp.documents import intake
+from remote_signing.rssp.documents.intake import Body
 from remote_signing.rssp.documents.model import Recipe
 from remote_signing.rssp.documents.signing import Item
 
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.credentials import CredentialView
     from remote_signing.rssp.csc.dispatch import Call
     from remote_signing.rssp.csc.v2.document_order import DocumentOrder
+    from remote_signing.rssp.csc.v2.schemas import Later
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.documents.model import Material
     from remote_signing.rssp.documents.signing import Desk, Done, Waiting
@@ -56,7 +61,8 @@ async def sign_doc(call: Call) -> Response:
 
     ``DocumentWithSignature`` and ``SignatureObject`` each in the order of their entries. The level
     that was asked for, or an error: without a time stamp or a status nothing less is given. The
-    same call again, with its ``claimedTime``, uses the key no second time.
+    same call again, with its ``claimedTime``, uses the key no second time. In asynchronous mode a
+    ``responseID`` instead, and a statement for each piece of a document that is kept.
     """
     return await _served(call, _sign)
 
@@ -75,13 +81,27 @@ async def _served(call: Call, work: Work) -> Response:
     folder = TemporaryDirectory(prefix="document-", dir=settings.folder)
     try:
         body = await intake.read(call.request, Path(folder.name), settings.largest)
-        order = await run_in_threadpool(
-            document_order.read, call.named(body.members), body, Path(folder.name)
-        )
+        order = await run_in_threadpool(_read, call, body, Path(folder.name))
         return await run_in_threadpool(work, call, presented, caller, order, folder)
     except BaseException:
         folder.cleanup()
         raise
+
+
+def _read(call: Call, body: Body, folder: Path) -> DocumentOrder:
+    """The order; in asynchronous mode its ``body`` has copies of the documents, to be kept.
+
+    What follows moves the files and writes to them, and the worker begins anew.
+    """
+    originals = body
+    if body.members.get("operationMode") == "A":
+        copies = {
+            marker: None if path is None else shutil.copyfile(path, path.with_suffix(".original"))
+            for marker, path in body.files.items()
+        }
+        originals = Body(body.members, copies)
+    order = document_order.read(call.named(body.members), body, folder)
+    return replace(order, body=originals)
 
 
 def _identified(services: Services, presented: Presented) -> Caller:
@@ -91,21 +111,39 @@ def _identified(services: Services, presented: Presented) -> Caller:
 def _sign(
     call: Call, presented: Presented, caller: Caller, order: DocumentOrder, folder: Folder
 ) -> Response:
+    if order.later is not None:
+        return _accept(call, presented, caller, order, folder)
     services, desk = call.services, _desk(call)
     found = _credential(services, caller, order)
-    waiting = desk.prepare(_items(services, found, order))
-    wanted = SignHashRequest(
-        sad=order.sad,
-        credential_id=found.id,
-        hashes=tuple(each.prepared.dtbs_r for each in waiting),
-        sign_algo=order.algorithm.sign_algo,
-        hash_algorithm_oid=order.algorithm.hash_oid,
-        sign_algo_params=order.algorithm.params,
-    )
+    waiting = desk.prepare(items(found, order, _claimed(services, order)))
+    wanted = _wanted(found, order, waiting)
     made = signatures.sign_proved(services, presented, caller.proved, wanted)
     done = desk.finish(waiting, made)
-    material = _told(desk, found, order, waiting)
+    material = told(desk, found, order, waiting)
     return StreamingResponse(_text(done, material, folder), media_type=MEDIA_TYPE)
+
+
+def _accept(
+    call: Call,
+    presented: Presented,
+    caller: Caller,
+    order: DocumentOrder,
+    folder: Folder,
+) -> Response:
+    """Note that it is wanted, when it could be made now: time and status need not be there yet."""
+    services, body = call.services, order.body
+    later_jobs.check_offered(services)
+    found, claimed = _credential(services, caller, order), _claimed(services, order)
+    waiting = _desk(call).fixed(items(found, order, claimed))
+    wanted = _wanted(found, order, waiting)
+    use, prospect = signatures.foreseen(services, presented, caller.proved, wanted)
+    members = {name: value for name, value in body.members.items() if name != "SAD"}
+    files = {marker: path for marker, path in body.files.items() if path is not None}
+    given = DocumentsGiven(members | {"claimedTime": _claimed_text(claimed)}, files)
+    later = cast("Later", order.later)
+    response_id = later_jobs.accept_documents(services, use, prospect, later, given)
+    folder.cleanup()
+    return answer({"responseID": response_id})
 
 
 def _prepare(
@@ -113,17 +151,34 @@ def _prepare(
 ) -> Response:
     services = call.services
     found = _credential(services, caller, order)
-    items = _items(services, found, order)
-    waiting = _desk(call).prepare(items)
+    claimed = _claimed(services, order)
+    waiting = _desk(call).prepare(items(found, order, claimed))
     folder.cleanup()
-    claimed = datetime.fromtimestamp(items[0].recipe.claimed_ms // 1000, UTC)
     return answer(
         {
             "credentialID": found.id,
             "hashes": [encode(each.prepared.dtbs_r) for each in waiting],
-            "hashAlgorithmOID": items[0].recipe.scheme.digest.oid,
-            "claimedTime": claimed.strftime(_TIME),
+            "hashAlgorithmOID": waiting[0].item.recipe.scheme.digest.oid,
+            "claimedTime": _claimed_text(claimed),
         }
+    )
+
+
+def _claimed_text(claimed: int) -> str:
+    """``claimedTime`` for a time in ms."""
+    return datetime.fromtimestamp(claimed // 1000, UTC).strftime(_TIME)
+
+
+def _wanted(
+    found: CredentialView, order: DocumentOrder, waiting: Sequence[Waiting]
+) -> SignHashRequest:
+    return SignHashRequest(
+        sad=order.sad,
+        credential_id=found.id,
+        hashes=tuple(each.prepared.dtbs_r for each in waiting),
+        sign_algo=order.algorithm.sign_algo,
+        hash_algorithm_oid=order.algorithm.hash_oid,
+        sign_algo_params=order.algorithm.params,
     )
 
 
@@ -148,21 +203,23 @@ def _credential(services: Services, caller: Caller, order: DocumentOrder) -> Cre
     return found
 
 
-def _items(services: Services, found: CredentialView, order: DocumentOrder) -> list[Item]:
+def _claimed(services: Services, order: DocumentOrder) -> int:
+    """The time that the signatures claim, in ms: the order's, or now, in whole seconds."""
+    now = services.now_ms() // 1000 * 1000
+    claimed = now if order.claimed_ms is None else order.claimed_ms
+    if not now - _LONGEST_AGO_MS <= claimed <= now + _AHEAD_MS:
+        raise invalid("claimedTime")
+    return claimed
+
+
+def items(found: CredentialView, order: DocumentOrder, claimed: int) -> list[Item]:
+    """One for each entry, claiming the time ``claimed`` (ms)."""
     algorithm = order.algorithm
     scheme = resolve_scheme(
         algorithm_named(found.algorithm), algorithm.sign_algo, algorithm.hash_oid, algorithm.params
     )
     if scheme.digest.oid != digest_by_oid(cast("str", algorithm.hash_oid)).oid:
         raise CscError("String parameter hashAlgorithmOID contradicts with signAlgo parameter")
-    # The other formats name an algorithm, not its parameters, and it has a salt of this length.
-    salted = scheme.padding == "pss" and scheme.salt_length != scheme.digest.length
-    if salted and any(entry.format not in {"C", "P"} for entry in order.entries):
-        raise invalid("signAlgoParams")
-    now = services.now_ms() // 1000 * 1000
-    claimed = now if order.claimed_ms is None else order.claimed_ms
-    if not now - _LONGEST_AGO_MS <= claimed <= now + _AHEAD_MS:
-        raise invalid("claimedTime")
     return [
         Item(
             recipe=Recipe(
@@ -185,7 +242,7 @@ def _items(services: Services, found: CredentialView, order: DocumentOrder) -> l
     ]
 
 
-def _told(
+def told(
     desk: Desk, found: CredentialView, order: DocumentOrder, waiting: Sequence[Waiting]
 ) -> Material | None:
     """``validationInfo``: when asked for, and when a level needs it and no document is here."""
@@ -196,39 +253,12 @@ def _told(
 
 
 def _text(done: Sequence[Done], material: Material | None, folder: Folder) -> Iterator[bytes]:
-    """The answer in pieces: a document of 100 MB is never in memory as a whole."""
+    results = {
+        document_answer.ENVELOPED: [each.base64() for each in done if each.enveloped],
+        document_answer.APART: [each.base64() for each in done if not each.enveloped],
+    }
+    info = None if material is None else document_answer.validation_info(material)
     try:
-        first = True
-        for name, enveloped in (("DocumentWithSignature", True), ("SignatureObject", False)):
-            results = [each for each in done if each.enveloped is enveloped]
-            if results:
-                yield b"%s%s" % (b"{" if first else b",", _array(name))
-                yield from _values(results)
-                first = False
-        if material is not None:
-            parts = (
-                *(("ocsp", material.ocsp), ("crl", material.crls)),
-                ("certificates", material.certificates),
-            )
-            yield b',"validationInfo":{'
-            yield b",".join(_listed(name, values) for name, values in parts)
-            yield b"}"
-        yield b"}"
+        yield from document_answer.text(results, info)
     finally:
         folder.cleanup()
-
-
-def _array(name: str) -> bytes:
-    return b'"%s":[' % name.encode("ascii")
-
-
-def _values(results: Sequence[Done]) -> Iterator[bytes]:
-    for number, each in enumerate(results):
-        yield b',"' if number else b'"'
-        yield from each.base64()
-        yield b'"'
-    yield b"]"
-
-
-def _listed(name: str, values: Sequence[bytes]) -> bytes:
-    return _array(name) + b",".join(b'"%s"' % encode(each).encode() for each in values) + b"]"

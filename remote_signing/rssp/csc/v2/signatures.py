@@ -20,6 +20,7 @@ from remote_signing.rssp.csc.wire import encode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from remote_signing.rssp.activation_model import Prospect
     from remote_signing.rssp.bearer import Presented, Proved
     from remote_signing.rssp.csc.v2.credentials import Outcome
     from remote_signing.rssp.csc.v2.schemas import ExtendRequest, SignHashRequest
@@ -57,6 +58,15 @@ def sign_proved(
     use = _use(presented, proved, wanted)
     with _token_told(services, proved, use):
         return activation.sign_hash(services, use)
+
+
+def foreseen(
+    services: Services, presented: Presented, proved: Proved, wanted: SignHashRequest
+) -> tuple[Use, Prospect]:
+    """What :func:`sign_proved` would do, when it could be done now; nothing is reserved."""
+    use = _use(presented, proved, wanted)
+    with _token_told(services, proved, use):
+        return use, activation.foresee(services, use)
 
 
 def extend(services: Services, presented: Presented, wanted: ExtendRequest | CscError) -> Outcome:
