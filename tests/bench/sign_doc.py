@@ -40,16 +40,14 @@ if TYPE_CHECKING:
     from tests.conftest import Databases
 
 
-_LINE = "<Dong so='1'>Căn cứ Nghị định số 30/2020/NĐ-CP</Dong>\n".encode()
-XML = b"<VanBan>" + _LINE * (DECISION.stat().st_size // len(_LINE)) + b"</VanBan>"
-
-
 def content(kind: str, megabytes: int | None) -> bytes:
     """A document that the format takes: the demo's, or one of that size."""
-    if megabytes is None:
-        return XML if kind == "X" else DECISION.read_bytes()
     if kind == "X":
-        return b"<d>%s</d>" % (b"x" * (megabytes << 20))
+        line = "<Dong so='1'>Căn cứ Nghị định số 30/2020/NĐ-CP</Dong>\n".encode()
+        wanted = DECISION.stat().st_size if megabytes is None else megabytes << 20
+        return b"<VanBan>%s</VanBan>" % (line * (wanted // len(line)))
+    if megabytes is None:
+        return DECISION.read_bytes()
     filler = b"x" * (megabytes << 20)
     if kind != "P":
         return filler

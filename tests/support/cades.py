@@ -49,7 +49,9 @@ def accepted(
 def alone(message: bytes, number: int) -> Any:
     """The SignedData with one of its signatures only, as pyHanko wants it."""
     found = cms.ContentInfo.load(message)
-    found["content"]["signer_infos"] = [found["content"]["signer_infos"][number]]
+    infos = [each.dump() for each in found["content"]["signer_infos"]]
+    # Of what it has read, asn1crypto writes everything anew when something around it changes.
+    found["content"]["signer_infos"] = [cms.SignerInfo.load(infos[number])]
     return cms.ContentInfo.load(found.dump())["content"]
 
 

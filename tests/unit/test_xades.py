@@ -63,6 +63,11 @@ def signer(signer_of: Callable[[str], SoftSigner]) -> SoftSigner:
     return signer_of("p256")
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shelf")
+
+
 @pytest.fixture
 def sign(signer: SoftSigner, tmp_path: Path) -> Callable[..., bytes]:
     def signed(content: bytes, **changes: Any) -> bytes:
@@ -193,9 +198,9 @@ EXAMPLES = int(os.environ.get("XADES_DOCUMENTS", "30"))  # 20,000 for figures
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(inside=TREES, around=st.sampled_from(["", "<!-- </r> -->", "<?x </r>?>", "\n"]))
 def test_whatever_is_in_a_document_xmlsec_finds_both_signatures_good(
-    signer: SoftSigner, tmp_path_factory: pytest.TempPathFactory, inside: str, around: str
+    signer: SoftSigner, shelf: Path, inside: str, around: str
 ) -> None:
-    path = tmp_path_factory.mktemp("any", numbered=True) / "document"
+    path = shelf / "any"
     mark = "\ufeff" if around == "\n" else ""
     content = (
         f"{mark}{around.strip()}<r xmlns:p='urn:p' xmlns:q='urn:q'>{inside}</r>{around}".encode()
@@ -205,6 +210,29 @@ def test_whatever_is_in_a_document_xmlsec_finds_both_signatures_good(
     made = signer.sign(path)
     assert xmlsec_says(made, signer.certificate) == "++"
     assert re.sub(rb"<ds:Signature .*?</ds:Signature>", b"", made) == content
+
+
+SPLINTERS = st.sampled_from(
+    [b"<", b">", b"&", b"/", b"'", b'"', b"]]>", b"<!--", b"<?", b"xmlns:a=''", b"&#0;", b"\xff"]
+)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, len(DECREE)), st.integers(0, 20), st.one_of(SPLINTERS, st.binary(max_size=6)))
+def test_a_torn_document_is_refused_or_signed_well(
+    signer: SoftSigner,
+    shelf: Path,
+    start: int,
+    length: int,
+    put: bytes,
+) -> None:
+    path = shelf / "torn"
+    path.write_bytes(DECREE[:start] + put + DECREE[start + length :])
+    try:
+        made = signer.sign(path)
+    except DocumentUnusable:
+        return
+    assert xmlsec_says(made, signer.certificate) == "+"
 
 
 def other_signer() -> XMLSigner:
@@ -317,6 +345,13 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "deep": (b"<r>" * 300 + b"</r>" * 300, "the XML is too deep or too large"),
     "attributes": (
         b"<r " + b" ".join(b'a%d=""' % n for n in range(300)) + b"/>",
+        "the XML is too deep or too large",
+    ),
+    "prefixes without end": (
+        b"".join(
+            b"<r%s>" % b"".join(b" xmlns:p%d_%d='urn:x'" % (n, m) for m in range(250))
+            for n in range(199)
+        ),
         "the XML is too deep or too large",
     ),
     "a relative namespace": (b"<r xmlns='x'/>", "the XML has no canonical form"),

@@ -69,10 +69,10 @@ class Prepared:
     """A document that waits for its signature.
 
     ``attributes`` is what ``dtbs_r`` is the digest of: in CMS the signed attributes (DER of the
-    SET); in XML the whole signature without its value, of which it is ``ds:SignedInfo``; of a JWS
-    the protected header, which the payload follows. ``hole`` is where a PDF's CMS goes (offsets of
-    the first and after the last byte), and where a signature goes into an XML document; ``path`` is
-    None for a signature from a digest.
+    SET); of a JWS the protected header, which the payload follows; in XML the whole signature
+    without its value, of which it is ``ds:SignedInfo``. ``hole`` is where a PDF's CMS goes (offsets
+    of the first and after the last byte), and where a signature goes into an XML document; ``path``
+    is None for a signature from a digest.
     """
 
     attributes: bytes

@@ -7,6 +7,7 @@ stays as it was.
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200
 MAX_PARTS = 2_000_000  # elements and attributes
 MAX_ATTRIBUTES = 256  # of one element, declarations of namespaces among them
+# libxml2's canonical form compares all declarations in scope with each other at each element, and
+# its attributes: 3 ns each time, during which no signal is looked at.
+MAX_COMPARISONS = 2_000_000_000
 _PIECE = 1024 * 1024
 _ENCODINGS = {None, "utf-8", "us-ascii"}
 _NOT_UTF8 = "the XML is not UTF-8"
@@ -73,7 +77,8 @@ class _Scan:
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.end, self.root = -1, ""
-        self._depth = self._parts = 0
+        self._depth = self._parts = self._comparisons = 0
+        self._declared = [0]  # in scope, at each level
 
     def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if (encoding and encoding.lower()) not in _ENCODINGS:
@@ -88,11 +93,15 @@ class _Scan:
         self._depth += 1
         own = len(attributes) // 2
         self._parts += 1 + own
-        if self._depth > MAX_DEPTH or own > MAX_ATTRIBUTES or self._parts > MAX_PARTS:
-            counts = f"depth {self._depth}, {own} attributes, {self._parts} parts"
-            raise DocumentUnusable(counts, reason="the XML is too deep or too large")
+        names = sum(1 for name in attributes[::2] if name.startswith("xmlns"))
+        self._declared.append(self._declared[-1] + names)
+        self._comparisons += self._declared[-1] ** 2 + own**2
+        found = (self._depth, own, self._parts, self._comparisons)
+        if any(map(operator.gt, found, (MAX_DEPTH, MAX_ATTRIBUTES, MAX_PARTS, MAX_COMPARISONS))):
+            raise DocumentUnusable(f"counts {found}", reason="the XML is too deep or too large")
 
     def _end(self, name: str) -> None:
         self._depth -= 1
+        self._declared.pop()
         if self._depth == 0:
             self.end, self.root = self.parser.CurrentByteIndex, name

@@ -11,7 +11,7 @@ from asn1crypto import x509
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from lxml import etree
 
-from remote_signing.errors import DocumentUnusable
+from remote_signing.errors import AlgorithmParametersInvalid, DocumentUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -119,8 +119,11 @@ def add_signed_info(signature: Element, recipe: Recipe, references: Sequence[Ref
 
 
 def signature_method(recipe: Recipe) -> str:
-    """The algorithm's URI. A PSS salt is as long as the digest; callers refuse others."""
-    return _METHODS[recipe.scheme.padding].format(recipe.digest)
+    """The algorithm's URI. ``AlgorithmParametersInvalid`` for a salt that XML has no name for."""
+    scheme = recipe.scheme
+    if scheme.padding == "pss" and scheme.salt_length != scheme.digest.length:
+        raise AlgorithmParametersInvalid(f"XML signature with a salt of {scheme.salt_length}")
+    return _METHODS[scheme.padding].format(recipe.digest)
 
 
 def signature_value(recipe: Recipe, signature: bytes) -> bytes:
@@ -144,7 +147,8 @@ def hash_without_signatures(tree: ElementTree[Element], into: Hash) -> None:
     Raises ``DocumentUnusable`` for a relative namespace name, which C14N 1.0 does not know.
     """
     for each in list(tree.iter(tag("Signature"))):
-        _remove(each)
+        if next(each.iterancestors(tag("Signature")), None) is None:
+            _remove(each)
     # Whoever reads the document may take prefixes in texts for what they are bound to; inclusive
     # C14N has all bindings signed.
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from remote_signing.rssp.csc.v2.later_jobs import DocumentsGiven
 from remote_signing.rssp.csc.v2.schemas import SignHashRequest
 from remote_signing.rssp.csc.wire import MEDIA_TYPE, answer, encode
 from remote_signing.rssp.documents import intake
+from remote_signing.rssp.documents.intake import Body
 from remote_signing.rssp.documents.model import Recipe
 from remote_signing.rssp.documents.signing import Item
 
@@ -79,13 +81,27 @@ async def _served(call: Call, work: Work) -> Response:
     folder = TemporaryDirectory(prefix="document-", dir=settings.folder)
     try:
         body = await intake.read(call.request, Path(folder.name), settings.largest)
-        order = await run_in_threadpool(
-            document_order.read, call.named(body.members), body, Path(folder.name)
-        )
+        order = await run_in_threadpool(_read, call, body, Path(folder.name))
         return await run_in_threadpool(work, call, presented, caller, order, folder)
     except BaseException:
         folder.cleanup()
         raise
+
+
+def _read(call: Call, body: Body, folder: Path) -> DocumentOrder:
+    """The order; in asynchronous mode its ``body`` has copies of the documents, to be kept.
+
+    What follows moves the files and writes to them, and the worker begins anew.
+    """
+    originals = body
+    if body.members.get("operationMode") == "A":
+        copies = {
+            marker: None if path is None else shutil.copyfile(path, path.with_suffix(".original"))
+            for marker, path in body.files.items()
+        }
+        originals = Body(body.members, copies)
+    order = document_order.read(call.named(body.members), body, folder)
+    return replace(order, body=originals)
 
 
 def _identified(services: Services, presented: Presented) -> Caller:
@@ -115,20 +131,15 @@ def _accept(
     folder: Folder,
 ) -> Response:
     """Note that it is wanted, when it could be made now: time and status need not be there yet."""
-    services, files = call.services, order.body.files
+    services, body = call.services, order.body
     later_jobs.check_offered(services)
     found, claimed = _credential(services, caller, order), _claimed(services, order)
-    # Preparing writes to the files, and the worker prepares anew.
-    originals = {
-        marker: shutil.copyfile(path, path.with_suffix(".original"))
-        for marker, path in files.items()
-        if path is not None
-    }
     waiting = _desk(call).fixed(items(found, order, claimed))
     wanted = _wanted(found, order, waiting)
     use, prospect = signatures.foreseen(services, presented, caller.proved, wanted)
-    members = {name: value for name, value in order.body.members.items() if name != "SAD"}
-    given = DocumentsGiven(members | {"claimedTime": _claimed_text(claimed)}, originals)
+    members = {name: value for name, value in body.members.items() if name != "SAD"}
+    files = {marker: path for marker, path in body.files.items() if path is not None}
+    given = DocumentsGiven(members | {"claimedTime": _claimed_text(claimed)}, files)
     later = cast("Later", order.later)
     response_id = later_jobs.accept_documents(services, use, prospect, later, given)
     folder.cleanup()
@@ -209,10 +220,6 @@ def items(found: CredentialView, order: DocumentOrder, claimed: int) -> list[Ite
     )
     if scheme.digest.oid != digest_by_oid(cast("str", algorithm.hash_oid)).oid:
         raise CscError("String parameter hashAlgorithmOID contradicts with signAlgo parameter")
-    # The other formats name an algorithm, not its parameters, and it has a salt of this length.
-    salted = scheme.padding == "pss" and scheme.salt_length != scheme.digest.length
-    if salted and any(entry.format not in {"C", "P"} for entry in order.entries):
-        raise invalid("signAlgoParams")
     return [
         Item(
             recipe=Recipe(
