@@ -77,14 +77,22 @@ class Answer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget what an earlier try left."""
         self._kept = bytearray()
         self._in_string = self._escape = False
         self._spill: _Spill | None = None
         self._found: dict[str, list[Path]] = {kind: [] for kind in _KINDS.values()}
+
+    def begin(self) -> None:
+        """Forget what an earlier try left, files too."""
+        if self._spill is not None:
+            self._spill.close()
+        for paths in self._found.values():
+            for path in paths:
+                path.unlink(missing_ok=True)
+            paths.clear()
+        self._kept.clear()
+        self._in_string = self._escape = False
+        self._spill = None
 
     def feed(self, piece: bytes) -> None:
         """Read on; it tells strings from what is between them and knows no more of JSON."""
@@ -148,7 +156,7 @@ class Answer:
 
     def _end(self) -> None:
         if self._spill is not None:
-            self._spill.close()
+            self._spill.end()
             self._spill = None
         self._kept += b'"'
         self._in_string = False
@@ -168,14 +176,17 @@ class _Spill:
         self._rest = text[whole:]
         self._decode(text[:whole])
 
-    def close(self) -> None:
-        """The end of the document."""
+    def end(self) -> None:
+        """The document is whole."""
         self._decode(self._rest)
+        self.close()
+
+    def close(self) -> None:
+        """Write no more, whole or not."""
         self._stream.close()
 
     def _decode(self, text: bytes) -> None:
         try:
             self._stream.write(base64.b64decode(text, validate=True))
         except ValueError:
-            self._stream.close()
             raise AnswerUnusable("signatures/signDoc: a document that is no base64") from None

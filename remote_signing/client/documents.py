@@ -92,15 +92,15 @@ def sign_doc(
     members = _members(order)
     if sad is not None:
         members["SAD"] = sad.value
+    name, body = "signatures/signDoc", order_body(members, _entries(order))
+    once = order.claimed_time is None
     taken = Answer(folder)
-    yield from caller.csc_body(
-        "signatures/signDoc",
-        order_body(members, _entries(order)),
-        token,
-        repeatable=order.claimed_time is not None,
-        sink=taken,
-    )
-    documents, signatures, info = taken.close()
+    try:
+        yield from caller.csc_body(name, body, token, repeatable=not once, sink=taken)
+        documents, signatures, info = taken.close()
+    except BaseException:
+        taken.begin()  # no half a document is left
+        raise
     return SignedDocuments(documents, signatures, info)
 
 

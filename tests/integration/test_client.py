@@ -1,0 +1,304 @@
+"""The client in Python against a real service and SAM, with a proxy that breaks connections."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asn1crypto import tsp
+from pyhanko.sign.ades.report import AdESPassed
+
+from remote_signing import client as csc
+from remote_signing.rssp import client_certificate
+from remote_signing.rssp.csc.v2 import polling
+from remote_signing.rssp.signing_worker import step
+from tests.support.client_certificates import certificate, escaped
+from tests.support.client_desk import BACK, DIGEST, QUICK, Desk
+from tests.support.client_desk import desk as make_desk
+from tests.support.csc_schema import SCHEMAS, check_request
+from tests.support.documents import DECISION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.documents import DocumentPortal
+    from tests.support.relay import Fault
+    from tests.support.sam import RunningSam
+    from tests.support.sqlite import SqliteFolder
+
+LOST: tuple[Fault, ...] = ("unheard", "cut", "half", "gateway")
+PATIENT = csc.Retry(tries=12, first=0.1, longest=1.5)
+
+
+@pytest.fixture(scope="module")
+def place(
+    sam_factory: Callable[..., RunningSam], sqlite_folder: SqliteFolder
+) -> Iterator[tuple[Desk, DocumentPortal]]:
+    with make_desk(sam_factory, sqlite_folder) as made:
+        yield made
+
+
+@pytest.fixture
+def desk(place: tuple[Desk, DocumentPortal]) -> Iterator[Desk]:
+    """With a new credential: none of its one-time codes is used. Every request is by the book."""
+    desk, portal = place
+    desk.relay.forget()
+    portal.now()
+    desk.world.new_credential()
+    yield desk
+    for path, body in desk.relay.heard:
+        method = path.partition("/csc/v2/")[2]
+        if f"{method}.in" in SCHEMAS["v2"] and not path.endswith("Doc"):
+            check_request("v2", method, json.loads(body))
+
+
+def assert_signed(desk: Desk, signature: bytes, digest: bytes = DIGEST) -> None:
+    """``InvalidSignature`` unless it is; and the key was used once."""
+    with desk.client() as client:
+        shown = client.credential_info(client.service_token(), desk.world.credential_id)
+    desk.world.verify(shown.certificates[0], digest, signature)
+    recorded = desk.recorded()
+    assert (recorded["signing.started"], recorded["signing.done"]) == (1, 1)
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_lost_answer_is_fetched_again_and_the_key_is_used_once(desk: Desk, fault: Fault) -> None:
+    with desk.client() as client:
+        token = desk.token(client)
+        desk.relay.fail("signHash", fault, fault)
+        (signature,) = client.sign_hash(token, desk.order())
+    assert_signed(desk, signature)
+    heard = 1 if fault == "unheard" else 3
+    assert desk.relay.times("signHash") == heard
+    assert desk.recorded()["signing.repeated"] == heard - 1
+
+
+def test_a_repeat_while_the_first_is_being_signed_waits_for_its_signature(desk: Desk) -> None:
+    with desk.client(retry=PATIENT) as client:
+        token = desk.token(client)
+        desk.relay.fail("signHash", "early", "early")
+        (signature,) = client.sign_hash(token, desk.order())
+    assert_signed(desk, signature)
+
+
+def test_the_asynchronous_client_fetches_a_lost_answer_too(desk: Desk) -> None:
+    async def signed() -> bytes:
+        async with desk.asynchronous() as client:
+            pushed = await client.ask_consent(desk.wanted())
+            token = await client.redeem(pushed, await asyncio.to_thread(desk.consent, pushed))
+            desk.relay.fail("signHash", "busy", "cut", "half")
+            (signature,) = await client.sign_hash(token, desk.order())
+            return signature
+
+    assert_signed(desk, asyncio.run(signed()))
+    assert desk.relay.times("signHash") == 3
+
+
+def test_who_gives_up_and_calls_again_gets_the_same_signature(desk: Desk) -> None:
+    with desk.client() as client:
+        token = desk.token(client)
+        cuts: list[Fault] = ["cut"] * QUICK.tries
+        desk.relay.fail("signHash", *cuts)
+        with pytest.raises(csc.OutcomeUnknown, match="signHash"):
+            client.sign_hash(token, desk.order())
+        (signature,) = client.sign_hash(token, desk.order())
+    assert_signed(desk, signature)
+
+
+def test_a_lost_redemption_is_not_sent_again(desk: Desk) -> None:
+    with desk.client() as client:
+        pushed = client.ask_consent(desk.wanted())
+        came_back = desk.consent(pushed)
+        desk.relay.heard.clear()
+        desk.relay.fail("token", "busy", "cut")
+        with pytest.raises(csc.OutcomeUnknown):
+            client.redeem(pushed, came_back)
+        assert desk.relay.times("token") == 1  # the service's own 503 was worth another try
+        with pytest.raises(csc.GrantRefused):
+            client.redeem(pushed, came_back)
+
+
+def test_a_lost_question_is_not_put_to_the_signer_again(desk: Desk) -> None:
+    wanted = csc.Authorization(desk.world.credential_id, (DIGEST,))
+    with desk.client() as client:
+        token = client.service_token()
+        desk.relay.fail("authorize", "cut")
+        with pytest.raises(csc.OutcomeUnknown):
+            client.authorize(token, wanted)
+    assert desk.relay.times("authorize") == 1
+    assert desk.recorded()["activation.requested"] == 1
+
+
+def test_without_a_browser_the_signer_is_asked_and_waited_for(desk: Desk) -> None:
+    wanted = csc.Authorization(desk.world.credential_id, (DIGEST,), "Ký ban hành")
+    with desk.client() as client:
+        token = client.service_token()
+        asked = client.authorize(token, wanted)
+        assert isinstance(asked, csc.Asked)
+        assert len(asked.verification_code) == 4
+        assert isinstance(client.authorize_check(token, asked), csc.Asked)
+        with pytest.raises(csc.Denied, match="no answer"):
+            client.await_sad(token, asked, every=0.01, longest=0.02)
+        desk.world.approve(asked.handle.partition(".")[0])
+        desk.relay.fail("authorizeCheck", "cut")
+        sad = client.await_sad(token, asked)
+        (signature,) = client.sign_hash(token, desk.order(), sad)
+    assert_signed(desk, signature)
+
+
+def test_at_scal1_the_codes_go_along_and_a_transaction_is_extended(desk: Desk) -> None:
+    desk.world.new_credential(scal="1")
+    world = desk.world
+    second = hashlib.sha256(b"y").digest()
+    codes = {"PIN": world.pin, "OTP": world.otp()}
+    wanted = csc.Authorization(world.credential_id, num_signatures=2, codes=codes)
+    with desk.client() as client:
+        token = client.service_token()
+        sad = client.authorize(token, wanted)
+        assert isinstance(sad, csc.Sad)
+        client.sign_hash(token, desk.order(), sad)
+        sad = client.extend_transaction(
+            token, csc.Authorization(world.credential_id, (second,)), sad
+        )
+        with pytest.raises(csc.HashNotAuthorised):
+            client.sign_hash(token, desk.order(hashlib.sha256(b"z").digest()), sad)
+        client.sign_hash(token, desk.order(second), sad)
+    assert desk.recorded()["signing.done"] == 2
+
+
+def test_signatures_are_made_after_the_answer(desk: Desk) -> None:
+    with desk.client() as client:
+        token = desk.token(client)
+        name = client.sign_hash_later(token, desk.order())
+        step(desk.world.services, polling.make)
+        (signature,) = client.poll(token, name) or ()
+    assert_signed(desk, signature)
+
+
+def test_a_time_stamp_is_over_the_digest(desk: Desk) -> None:
+    with desk.client() as client:
+        token = client.timestamp(client.service_token(), DIGEST, csc.SHA256)
+    content = tsp.ContentInfo.load(token)["content"]["encap_content_info"]["content"].parsed
+    assert content["message_imprint"]["hashed_message"].native == DIGEST
+    assert content["nonce"].native is not None
+
+
+def test_the_signer_lets_a_client_see_his_credentials_until_it_is_revoked(desk: Desk) -> None:
+    with desk.client() as client:
+        pushed = client.ask_access(BACK)
+        first = client.redeem(pushed, desk.consent(pushed))
+        assert desk.world.credential_id in client.list_credentials(first)
+        second = client.refresh(first)
+        shown = client.credential_info(second, desk.world.credential_id)
+        assert (shown.scal, shown.key_length, shown.is_enabled) == ("2", 256, True)
+        assert csc.sign_algorithm(shown.algorithms, "sha256") == csc.ECDSA_SHA256
+        desk.relay.fail("revoke", "cut")
+        client.revoke(second.refresh or "")
+        assert desk.relay.times("revoke") == 2
+        with pytest.raises(csc.TokenRefused):
+            client.list_credentials(second)
+        with pytest.raises(csc.Refused, match="token"):
+            client.revoke(second.refresh or "")
+        with pytest.raises(ValueError, match="without a refresh token"):
+            client.refresh(client.service_token())
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_a_client_with_a_secret_signs_too(desk: Desk, method: str) -> None:
+    secret = desk.register(method, auth_method=method)
+    identity = csc.ClientSecret(method, secret, in_form=method.endswith("post"))
+    with desk.client(identity=identity, proof_key=None) as client:
+        token = desk.token(client)
+        assert token.kind == "Bearer"
+        client.sign_hash(token, desk.order())
+    wrong = csc.ClientSecret(method, secret + "x", in_form=identity.in_form)
+    with desk.client(identity=wrong, proof_key=None) as client, pytest.raises(csc.Refused):
+        client.service_token()
+
+
+def test_a_client_known_by_its_certificate_signs_too(desk: Desk) -> None:
+    shown = escaped(certificate())
+    thumbprint = client_certificate.read(shown).thumbprint
+    desk.register("tls", auth_method="tls_client_auth", tls_thumbprint=thumbprint)
+    desk.relay.added["X-Client-Certificate"] = shown
+    with desk.client(identity=csc.MutualTls("tls"), proof_key=None) as client:
+        token = desk.token(client)
+        client.sign_hash(token, desk.order())
+        desk.relay.added.clear()
+        with pytest.raises(csc.TokenRefused):
+            client.sign_hash(token, desk.order())
+
+
+def test_refusals_are_told_by_their_kind(desk: Desk) -> None:
+    other = hashlib.sha256(b"another").digest()
+    with desk.client() as client:
+        token = desk.token(client)
+        with pytest.raises(csc.HashNotAuthorised) as refused:
+            client.sign_hash(token, desk.order(other))
+        reason = refused.value.reason
+        assert (reason.status, reason.error) == (400, "invalid_request")
+        assert reason.request_id
+        with pytest.raises(csc.MethodMissing):
+            client.call(token, "credentials/sendOTP", {})
+        service = client.service_token()
+        assert "signatures/signHash" in client.call(None, "info", {})["methods"]  # type: ignore[operator]  # a list
+        assert client.info()["specs"] == "2.2.0.0"
+        with pytest.raises(csc.Refused, match="credentialID"):
+            client.credential_info(service, "0" * 26)
+    with desk.client(proof_key=None) as bare, pytest.raises(ValueError, match="bound to a key"):
+        bare.sign_hash(token, desk.order())
+    assert desk.recorded()["signing.done"] == 0
+
+
+def test_when_the_signer_refuses_the_browser_brings_that_back(desk: Desk) -> None:
+    with desk.client() as client:
+        pushed = client.ask_consent(desk.wanted())
+        came_back = f"{BACK}?error=access_denied&state={pushed.state}&iss={desk.relay.url}"
+        with pytest.raises(csc.Denied):
+            client.redeem(pushed, came_back)
+
+
+def test_documents_are_signed_in_two_steps_and_a_lost_answer_fetched_again(
+    desk: Desk, place: tuple[Desk, DocumentPortal], tmp_path: Path
+) -> None:
+    document = csc.Document(DECISION, csc.ECDSA_SHA256)
+    order = csc.DocumentOrder(desk.world.credential_id, (document, document))
+    with desk.client() as client:
+        service = client.service_token()
+        prepared = client.prepare_doc(service, order)
+        wanted = csc.Authorization(order.credential_id, prepared.digests)
+        asked = client.authorize(service, wanted)
+        assert isinstance(asked, csc.Asked)
+        desk.world.approve(asked.handle.partition(".")[0])
+        sad = client.await_sad(service, asked)
+        desk.relay.fail("signDoc", "half", "cut")
+        signed = client.sign_doc(service, prepared.order, tmp_path, sad)
+    assert [path.name for path in signed.documents] == ["document-1", "document-2"]
+    for path in signed.documents:
+        assert place[1].judge.pades(path.read_bytes(), "B-B") == AdESPassed.OK
+    assert desk.relay.times("signDoc") == 3
+    assert desk.recorded()["signing.done"] == 1
+
+
+def test_a_document_without_a_claimed_time_is_not_sent_again(desk: Desk, tmp_path: Path) -> None:
+    desk.world.new_credential(scal="1")
+    codes = {"PIN": desk.world.pin, "OTP": desk.world.otp()}
+    document = csc.Document(
+        DECISION, csc.ECDSA_SHA256, "C", more={"signed_envelope_property": "Detached"}
+    )
+    order = csc.DocumentOrder(desk.world.credential_id, (document,), wants_validation_info=True)
+    with desk.client() as client:
+        token = client.service_token()
+        wanted = csc.Authorization(order.credential_id, num_signatures=2, codes=codes)
+        sad: Any = client.authorize(token, wanted)
+        desk.relay.fail("signDoc", "cut")
+        with pytest.raises(csc.OutcomeUnknown):
+            client.sign_doc(token, order, tmp_path, sad)
+        assert desk.recorded()["signing.done"] == 1
+        signed = client.sign_doc(token, order, tmp_path, sad)
+    assert (len(signed.documents), len(signed.signatures)) == (0, 1)
+    assert signed.validation_info is not None
