@@ -1,0 +1,134 @@
+"""What the shells make of httpx: the same flows, blocking and asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from remote_signing.client import (
+    AnswerUnusable,
+    AsyncSigningClient,
+    NotReached,
+    OutcomeUnknown,
+    Retry,
+    Service,
+    SigningClient,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SERVICE = Service("https://rssp.example")
+RETRY = Retry(tries=3, first=0.001, longest=0.01)
+
+
+def blocking(handle: Callable[[httpx.Request], httpx.Response], method: str, *args: Any) -> Any:
+    transport = httpx.MockTransport(handle)
+    with SigningClient(SERVICE, retry=RETRY, transport=transport) as client:
+        return getattr(client, method)(*args)
+
+
+def awaited(handle: Callable[[httpx.Request], httpx.Response], method: str, *args: Any) -> Any:
+    async def run() -> Any:
+        transport = httpx.MockTransport(handle)
+        async with AsyncSigningClient(SERVICE, retry=RETRY, transport=transport) as client:
+            return await getattr(client, method)(*args)
+
+    return asyncio.run(run())
+
+
+EITHER = pytest.mark.parametrize("run", [blocking, awaited])
+
+
+@EITHER
+def test_a_call_is_one_post_of_json_with_its_length(run: Any) -> None:
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"name": "Ký số"})
+
+    assert run(handle, "info")["name"] == "Ký số"
+    (request,) = seen
+    assert (request.method, str(request.url)) == ("POST", "https://rssp.example/csc/v2/info")
+    assert (request.content, request.headers["content-length"]) == (b"{}", "2")
+    assert "transfer-encoding" not in request.headers
+    assert "authorization" not in request.headers
+
+
+@EITHER
+@pytest.mark.parametrize(
+    ("fault", "kind", "times"),
+    [
+        (httpx.ConnectError("no route"), NotReached, 3),
+        (httpx.ConnectTimeout("slow"), NotReached, 3),
+        (httpx.PoolTimeout("busy"), NotReached, 3),
+        (httpx.ReadTimeout("silence"), OutcomeUnknown, 1),
+        (httpx.WriteError("reset"), OutcomeUnknown, 1),
+        (httpx.RemoteProtocolError("cut"), OutcomeUnknown, 1),
+    ],
+    ids=lambda value: getattr(type(value), "__name__", ""),
+)
+def test_faults_are_told_by_whether_anything_was_sent(
+    run: Any, fault: Exception, kind: type[Exception], times: int
+) -> None:
+    tries = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        tries.append(request)
+        raise fault
+
+    with pytest.raises(kind, match=type(fault).__name__):
+        run(handle, "call", None, "credentials/create", {})
+    assert len(tries) == times
+
+
+@EITHER
+def test_a_busy_service_is_asked_again_and_then_told(run: Any) -> None:
+    tries = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        tries.append(request)
+        return httpx.Response(503, json={"error": "temporarily_unavailable"})
+
+    with pytest.raises(Unavailable):
+        run(handle, "call", None, "credentials/create", {})
+    assert len(tries) == 3
+
+
+@EITHER
+def test_an_answer_that_does_not_end_is_left(run: Any) -> None:
+    def handle(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b" " * (17 * 1024 * 1024))
+
+    with pytest.raises(AnswerUnusable, match="too long"):
+        run(handle, "info")
+
+
+@EITHER
+def test_a_redirect_is_not_followed_with_what_is_secret(run: Any) -> None:
+    def handle(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(307, headers={"location": "https://evil.example/"})
+
+    with pytest.raises(Exception, match="307"):
+        run(handle, "info")
+
+
+def test_both_clients_have_the_same_methods_with_the_same_texts() -> None:
+    def methods(kind: type[Any]) -> dict[str, tuple[str | None, str]]:
+        found = inspect.getmembers(kind, inspect.isfunction)
+        return {
+            name: (member.__doc__, str(inspect.signature(member)))
+            for name, member in found
+            if hasattr(member, "__wrapped__")
+        }
+
+    ours = methods(SigningClient)
+    assert ours == methods(AsyncSigningClient)
+    assert {"sign_hash", "redeem", "sign_doc"} <= ours.keys()
+    assert all(text for text, _ in ours.values())
