@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from asn1crypto import tsp
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.ades.report import AdESPassed
+from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
 from remote_signing import client as csc
+from remote_signing.client import pdf
 from remote_signing.rssp import client_certificate
 from remote_signing.rssp.csc.v2 import polling
 from remote_signing.rssp.signing_worker import step
@@ -302,3 +308,58 @@ def test_a_document_without_a_claimed_time_is_not_sent_again(desk: Desk, tmp_pat
         signed = client.sign_doc(token, order, tmp_path, sad)
     assert (len(signed.documents), len(signed.signatures)) == (0, 1)
     assert signed.validation_info is not None
+
+
+PADES = PdfSignatureMetadata(
+    field_name="ChuKySo", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES
+)
+
+
+@pytest.mark.parametrize("algorithm", ["p256", "rsa2048"])
+def test_pyhanko_signs_with_the_consent_between_digest_and_signature(
+    desk: Desk, place: tuple[Desk, DocumentPortal], algorithm: str
+) -> None:
+    desk.world.new_credential(algorithm=algorithm)
+    asked_for: list[bytes] = []
+
+    async def signed() -> bytes:
+        async with desk.asynchronous() as client:
+
+            async def consent(dtbs_r: bytes) -> pdf.Consent:
+                asked_for.append(dtbs_r)
+                pushed = await client.ask_consent(desk.wanted(dtbs_r))
+                came_back = await asyncio.to_thread(desk.consent, pushed)
+                return pdf.Consent(await client.redeem(pushed, came_back))
+
+            service = await client.service_token()
+            credential = await client.credential_info(service, desk.world.credential_id)
+            signer = pdf.CscSigner(client, credential, consent)
+            desk.relay.fail("signHash", "cut")
+            writer = IncrementalPdfFileWriter(io.BytesIO(DECISION.read_bytes()))
+            out = await PdfSigner(PADES, signer).async_sign_pdf(writer)
+            return bytes(out.getvalue())
+
+    assert place[1].judge.pades(asyncio.run(signed()), "B-B") == AdESPassed.OK
+    assert len(asked_for) == 1
+    recorded = desk.recorded()
+    assert (recorded["signing.done"], recorded["signing.repeated"]) == (1, 1)
+
+
+def test_many_documents_are_prepared_for_one_consent(
+    desk: Desk, place: tuple[Desk, DocumentPortal]
+) -> None:
+    with desk.client() as client:
+        credential = client.credential_info(client.service_token(), desk.world.credential_id)
+
+        async def prepared() -> list[pdf.PreparedPdf]:
+            content = DECISION.read_bytes()
+            metadata = [replace(PADES, reason=f"Ký lần {number}") for number in range(3)]
+            return [await pdf.prepare(content, credential, each) for each in metadata]
+
+        documents = asyncio.run(prepared())
+        digests = tuple(each.dtbs_r for each in documents)
+        token = desk.token(client, *digests)
+        signatures = client.sign_hash(token, pdf.hash_order(credential, digests, "sha256"))
+    for each, signature in zip(documents, signatures, strict=True):
+        content = asyncio.run(each.embed(signature))
+        assert place[1].judge.pades(content, "B-B") == AdESPassed.OK
