@@ -1,11 +1,16 @@
-"""Keys in memory or in a file, for client assertions and DPoP proofs. Needs ``cryptography``.
+"""Keys in memory or in a file, for client assertions and DPoP proofs: the extra ``keys``.
 
-pip install 'remote-signing-client[keys]'
+    python -m remote_signing.client.keys portal.pem
+
+writes the key set (JWK) that the service's operator registers.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cryptography.hazmat.primitives import hashes
@@ -17,7 +22,8 @@ from remote_signing.client.identity import b64url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from remote_signing.client.identity import SigningKey
 
 _CURVES: dict[str, tuple[str, str, hashes.HashAlgorithm]] = {
     "secp256r1": ("ES256", "P-256", hashes.SHA256()),
@@ -91,3 +97,12 @@ def read_key(path: Path, password: bytes | None = None) -> EcKey | RsaKey:
     if isinstance(private, rsa.RSAPrivateKey):
         return RsaKey(private)
     raise ValueError(f"{path}: neither RSA nor ECDSA with P-256, P-384 or P-521")
+
+
+def key_set(key: SigningKey) -> dict[str, list[dict[str, str]]]:
+    """The public half as a JWK set (RFC 7517 cl. 5), to be registered with the service."""
+    return {"keys": [{**key.public_jwk, "use": "sig", "alg": key.algorithm}]}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(key_set(read_key(Path(sys.argv[1])))) + "\n")

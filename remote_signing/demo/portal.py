@@ -24,7 +24,7 @@ from remote_signing.client import (
     SigningClient,
     ToSign,
 )
-from remote_signing.client.keys import EcKey
+from remote_signing.client.keys import EcKey, key_set
 from remote_signing.demo.telling import DemoFailed
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Portal:
         self._key = EcKey.generate()
         self._client = SigningClient(
             Service(addresses.rssp),
-            PrivateKeyJwt(self.client_id, self._key, "1"),
+            PrivateKeyJwt(self.client_id, self._key),
             proof_key=EcKey.generate(),
             timeout=_SECONDS_TO_ANSWER,
         )
@@ -73,8 +73,7 @@ class Portal:
     @property
     def jwks(self) -> dict[str, Any]:
         """What is registered: the public half of the identity key."""
-        jwk = {**self._key.public_jwk, "use": "sig", "alg": self._key.algorithm, "kid": "1"}
-        return {"keys": [jwk]}
+        return key_set(self._key)
 
     def credential(self, subscriber_id: str) -> Credential:
         """The signer's newest credential, with its certificate chain."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,50 +22,21 @@ from remote_signing.rssp.csc.v2 import polling
 from remote_signing.rssp.signing_worker import step
 from tests.support.client_certificates import certificate, escaped
 from tests.support.client_desk import BACK, DIGEST, QUICK, Desk
-from tests.support.client_desk import desk as make_desk
-from tests.support.csc_schema import SCHEMAS, check_request
 from tests.support.documents import DECISION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.support.documents import DocumentPortal
+    from tests.support.documents import Judge
     from tests.support.relay import Fault
-    from tests.support.sam import RunningSam
-    from tests.support.sqlite import SqliteFolder
 
 LOST: tuple[Fault, ...] = ("unheard", "cut", "half", "gateway")
 PATIENT = csc.Retry(tries=12, first=0.1, longest=1.5)
 
 
-@pytest.fixture(scope="module")
-def place(
-    sam_factory: Callable[..., RunningSam], sqlite_folder: SqliteFolder
-) -> Iterator[tuple[Desk, DocumentPortal]]:
-    with make_desk(sam_factory, sqlite_folder) as made:
-        yield made
-
-
-@pytest.fixture
-def desk(place: tuple[Desk, DocumentPortal]) -> Iterator[Desk]:
-    """With a new credential: none of its one-time codes is used. Every request is by the book."""
-    desk, portal = place
-    desk.relay.forget()
-    portal.now()
-    desk.world.new_credential()
-    yield desk
-    for path, body in desk.relay.heard:
-        method = path.partition("/csc/v2/")[2]
-        if f"{method}.in" in SCHEMAS["v2"] and not path.endswith("Doc"):
-            check_request("v2", method, json.loads(body))
-
-
 def assert_signed(desk: Desk, signature: bytes, digest: bytes = DIGEST) -> None:
     """``InvalidSignature`` unless it is; and the key was used once."""
-    with desk.client() as client:
-        shown = client.credential_info(client.service_token(), desk.world.credential_id)
-    desk.world.verify(shown.certificates[0], digest, signature)
+    desk.world.verify(desk.certificate, digest, signature)
     recorded = desk.recorded()
     assert (recorded["signing.started"], recorded["signing.done"]) == (1, 1)
 
@@ -269,7 +239,7 @@ def test_when_the_signer_refuses_the_browser_brings_that_back(desk: Desk) -> Non
 
 
 def test_documents_are_signed_in_two_steps_and_a_lost_answer_fetched_again(
-    desk: Desk, place: tuple[Desk, DocumentPortal], tmp_path: Path
+    desk: Desk, judge: Judge, tmp_path: Path
 ) -> None:
     document = csc.Document(DECISION, csc.ECDSA_SHA256)
     order = csc.DocumentOrder(desk.world.credential_id, (document, document))
@@ -285,7 +255,7 @@ def test_documents_are_signed_in_two_steps_and_a_lost_answer_fetched_again(
         signed = client.sign_doc(service, prepared.order, tmp_path, sad)
     assert [path.name for path in signed.documents] == ["document-1", "document-2"]
     for path in signed.documents:
-        assert place[1].judge.pades(path.read_bytes(), "B-B") == AdESPassed.OK
+        assert judge.pades(path.read_bytes(), "B-B") == AdESPassed.OK
     assert desk.relay.times("signDoc") == 3
     assert desk.recorded()["signing.done"] == 1
 
@@ -317,7 +287,7 @@ PADES = PdfSignatureMetadata(
 
 @pytest.mark.parametrize("algorithm", ["p256", "rsa2048"])
 def test_pyhanko_signs_with_the_consent_between_digest_and_signature(
-    desk: Desk, place: tuple[Desk, DocumentPortal], algorithm: str
+    desk: Desk, judge: Judge, algorithm: str
 ) -> None:
     desk.world.new_credential(algorithm=algorithm)
     asked_for: list[bytes] = []
@@ -339,15 +309,13 @@ def test_pyhanko_signs_with_the_consent_between_digest_and_signature(
             out = await PdfSigner(PADES, signer).async_sign_pdf(writer)
             return bytes(out.getvalue())
 
-    assert place[1].judge.pades(asyncio.run(signed()), "B-B") == AdESPassed.OK
+    assert judge.pades(asyncio.run(signed()), "B-B") == AdESPassed.OK
     assert len(asked_for) == 1
     recorded = desk.recorded()
     assert (recorded["signing.done"], recorded["signing.repeated"]) == (1, 1)
 
 
-def test_many_documents_are_prepared_for_one_consent(
-    desk: Desk, place: tuple[Desk, DocumentPortal]
-) -> None:
+def test_many_documents_are_prepared_for_one_consent(desk: Desk, judge: Judge) -> None:
     with desk.client() as client:
         credential = client.credential_info(client.service_token(), desk.world.credential_id)
 
@@ -362,4 +330,4 @@ def test_many_documents_are_prepared_for_one_consent(
         signatures = client.sign_hash(token, pdf.hash_order(credential, digests, "sha256"))
     for each, signature in zip(documents, signatures, strict=True):
         content = asyncio.run(each.embed(signature))
-        assert place[1].judge.pades(content, "B-B") == AdESPassed.OK
+        assert judge.pades(content, "B-B") == AdESPassed.OK

@@ -76,8 +76,12 @@ class Desk:
         return clients.register(self.world.database, self.world.clock, new) or ""
 
     def consent(self, pushed: csc.Pushed) -> str:
+        """The signer agrees; where his browser comes back to."""
+        return self.came_back(pushed.browser_url)
+
+    def came_back(self, browser_url: str) -> str:
         """The signer's browser: opens the page, agrees, comes back to this address."""
-        page = httpx.get(pushed.browser_url, trust_env=False)
+        page = httpx.get(browser_url, trust_env=False)
         kind, _, name = page.headers["location"].rpartition("/")
         if kind.endswith("services"):
             return service_authorization.approve(self.world.services, self.world.session, name)
@@ -97,6 +101,13 @@ class Desk:
         """A token of scope ``credential``, after the signer's consent."""
         pushed = client.ask_consent(self.wanted(*digests))
         return client.redeem(pushed, self.consent(pushed))
+
+    @property
+    def certificate(self) -> bytes:
+        """The credential's, in DER."""
+        with self.client() as client:
+            shown = client.credential_info(client.service_token(), self.world.credential_id)
+        return shown.certificates[0]
 
     def recorded(self) -> Counter[str]:
         """How often the credential's records tell of each kind of event."""

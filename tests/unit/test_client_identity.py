@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
@@ -31,6 +33,7 @@ from remote_signing.client.identity import proof
 from remote_signing.client.keys import EcKey, RsaKey, read_key
 from remote_signing.client.oauth import Pushed, redeem
 from remote_signing.client.oids import digest, sign_algorithm
+from remote_signing.rssp import jose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +106,16 @@ def test_keys_are_read_from_pem_files(tmp_path: Path) -> None:
         path.write_bytes(pem)
         with pytest.raises(ValueError, match="neither"):
             read_key(path)
+
+
+def test_the_operator_is_given_the_public_half_alone(tmp_path: Path) -> None:
+    key, path = KEYS["secp256r1"], tmp_path / "portal.pem"
+    pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(pem)
+    command = [sys.executable, "-m", "remote_signing.client.keys", str(path)]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert told == {"keys": [{**key.public_jwk, "use": "sig", "alg": "ES256"}]}
+    jose.check_key_set(told)
 
 
 PUSHED = Pushed("https://x", "1234", 60, "https://portal.example/back", "state1", "verifier")
