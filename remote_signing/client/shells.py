@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import httpx
@@ -103,17 +104,18 @@ class SigningClient:
     def run(self, flow: Flow[T]) -> T:
         """Do what ``flow`` yields; its result."""
         event: Incoming | Lost | None = None
-        while True:
-            try:
-                step = flow.send(event)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
-                event = None
-            else:
-                event = self._send(step)
+        with closing(flow):
+            while True:
+                try:
+                    step = flow.send(event)
+                except StopIteration as done:
+                    result: T = done.value
+                    return result
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    event = None
+                else:
+                    event = self._send(step)
 
     def _send(self, outgoing: Outgoing) -> Incoming | Lost:
         try:
@@ -188,17 +190,18 @@ class AsyncSigningClient:
     async def run(self, flow: Flow[T]) -> T:
         """Do what ``flow`` yields; its result."""
         event: Incoming | Lost | None = None
-        while True:
-            try:
-                step = flow.send(event)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            if isinstance(step, Pause):
-                await asyncio.sleep(step.seconds)
-                event = None
-            else:
-                event = await self._send(step)
+        with closing(flow):
+            while True:
+                try:
+                    step = flow.send(event)
+                except StopIteration as done:
+                    result: T = done.value
+                    return result
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    event = None
+                else:
+                    event = await self._send(step)
 
     async def _send(self, outgoing: Outgoing) -> Incoming | Lost:
         try:

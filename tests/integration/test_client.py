@@ -221,7 +221,7 @@ def test_refusals_are_told_by_their_kind(desk: Desk) -> None:
         with pytest.raises(csc.MethodMissing):
             client.call(token, "credentials/sendOTP", {})
         service = client.service_token()
-        assert "signatures/signHash" in client.call(None, "info", {})["methods"]  # type: ignore[operator]  # a list
+        assert client.call(None, "info", {}) == client.info()
         assert client.info()["specs"] == "2.2.0.0"
         with pytest.raises(csc.Refused, match="credentialID"):
             client.credential_info(service, "0" * 26)

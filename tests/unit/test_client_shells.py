@@ -10,18 +10,23 @@ import httpx
 import pytest
 
 from remote_signing.client import (
+    ECDSA_SHA256,
     AnswerUnusable,
     AsyncSigningClient,
+    Document,
+    DocumentOrder,
     NotReached,
     OutcomeUnknown,
     Retry,
     Service,
     SigningClient,
+    Token,
     Unavailable,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SERVICE = Service("https://rssp.example")
 RETRY = Retry(tries=3, first=0.001, longest=0.01)
@@ -108,6 +113,24 @@ def test_an_answer_that_does_not_end_is_left(run: Any) -> None:
 
     with pytest.raises(AnswerUnusable, match="too long"):
         run(handle, "info")
+
+
+@EITHER
+@pytest.mark.parametrize("end", [b'?AAA"]}', b""], ids=["no base64", "no end"])
+def test_of_an_answer_that_is_no_document_nothing_is_left(
+    run: Any, tmp_path: Path, end: bytes
+) -> None:
+    document = tmp_path / "a.pdf"
+    document.write_bytes(b"%PDF-1.7")
+    order = DocumentOrder("c", (Document(document, ECDSA_SHA256),), claimed_time="2026")
+    content = b'{"DocumentWithSignature":["' + b"A" * 4000 + end
+
+    def handle(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=content)
+
+    with pytest.raises(AnswerUnusable):
+        run(handle, "sign_doc", Token("t"), order, tmp_path)
+    assert list(tmp_path.iterdir()) == [document]
 
 
 @EITHER
