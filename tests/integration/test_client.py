@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import io
 from dataclasses import replace
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from asn1crypto import tsp
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.x509 import load_der_x509_certificate
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.ades.report import AdESPassed
 from pyhanko.sign.fields import SigSeedSubFilter
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from tests.support.documents import Judge
     from tests.support.relay import Fault
 
+RSASSA_PSS = "1.2.840.113549.1.1.10"
 LOST: tuple[Fault, ...] = ("unheard", "cut", "half", "gateway")
 PATIENT = csc.Retry(tries=12, first=0.1, longest=1.5)
 
@@ -278,6 +284,18 @@ def test_a_document_without_a_claimed_time_is_not_sent_again(desk: Desk, tmp_pat
         signed = client.sign_doc(token, order, tmp_path, sad)
     assert (len(signed.documents), len(signed.signatures)) == (0, 1)
     assert signed.validation_info is not None
+
+
+def test_pss_is_asked_for_with_the_parameters_that_the_service_tells(desk: Desk) -> None:
+    desk.world.new_credential(algorithm="rsa2048")
+    with desk.client() as client:
+        told: Any = client.info()["signAlgorithms"]
+        parameters = dict(zip(told["algos"], told["algoParams"], strict=True))[RSASSA_PSS]
+        order = desk.order(sign_algorithm=RSASSA_PSS, parameters=base64.b64decode(parameters))
+        (signature,) = client.sign_hash(desk.token(client), order)
+    key: Any = load_der_x509_certificate(desk.certificate).public_key()
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+    key.verify(signature, DIGEST, pss, Prehashed(hashes.SHA256()))
 
 
 PADES = PdfSignatureMetadata(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,13 +12,17 @@ import pytest
 
 from remote_signing.client import (
     ECDSA_SHA256,
+    SHA256,
     AnswerUnusable,
     AsyncSigningClient,
+    Authorization,
     Document,
     DocumentOrder,
+    HashOrder,
     NotReached,
     OutcomeUnknown,
     Retry,
+    Sad,
     Service,
     SigningClient,
     Token,
@@ -155,3 +160,62 @@ def test_both_clients_have_the_same_methods_with_the_same_texts() -> None:
     assert ours == methods(AsyncSigningClient)
     assert {"sign_hash", "redeem", "sign_doc"} <= ours.keys()
     assert all(text for text, _ in ours.values())
+
+
+ORDER = HashOrder("c", (b"\1" * 32,), ECDSA_SHA256, SHA256, b"\2")
+SENT = {
+    "credentialID": "c",
+    "hashes": ["AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="],
+    "signAlgo": ECDSA_SHA256,
+    "hashAlgorithmOID": SHA256,
+    "signAlgoParams": "Ag==",
+}
+
+
+@EITHER
+@pytest.mark.parametrize(
+    ("method", "given", "sent", "answer", "expected"),
+    [
+        ("list_credentials", ("u",), {"userID": "u", "onlyValid": True}, {}, ()),
+        ("sign_hash", (ORDER,), SENT, {"signatures": ["AQI="]}, (b"\1\2",)),
+        (
+            "sign_hash_later",
+            (ORDER, Sad("s", 60), "https://portal.example/done"),
+            SENT
+            | {"SAD": "s", "operationMode": "A", "response_uri": "https://portal.example/done"},
+            {"responseID": "r"},
+            "r",
+        ),
+        (
+            "extend_transaction",
+            (Authorization("c"), Sad("s", 60)),
+            {"credentialID": "c", "SAD": "s"},
+            {"SAD": "t"},
+            Sad("t", 3600),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_asked_is_written_as_the_standard_has_it(  # noqa: PLR0913, PLR0917 - a table of cases
+    run: Any, method: str, given: tuple[Any, ...], sent: Any, answer: Any, expected: Any
+) -> None:
+    seen = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append((json.loads(request.content), request.headers["authorization"]))
+        return httpx.Response(200, json=answer)
+
+    assert run(handle, method, Token("t"), *given) == expected
+    assert seen == [(sent, "Bearer t")]
+
+
+@EITHER
+@pytest.mark.parametrize("signatures", [[], ["AQI=", "AQI="]])
+def test_another_number_of_signatures_than_asked_for_is_none(
+    run: Any, signatures: list[str]
+) -> None:
+    def handle(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"signatures": signatures})
+
+    with pytest.raises(AnswerUnusable, match="signatures for 1 digests"):
+        run(handle, "sign_hash", Token("t"), ORDER)
