@@ -70,7 +70,9 @@ def test_what_was_certainly_not_done_is_sent_again(
     assert (result, times) == (DONE, 3)
 
 
-@pytest.mark.parametrize("event", [UNANSWERED, Incoming(502, {}, b""), PROXY_BUSY])
+@pytest.mark.parametrize(
+    "event", [UNANSWERED, Incoming(502, {}, b""), Incoming(502, {}, BUSY.body), PROXY_BUSY]
+)
 def test_without_an_answer_only_what_is_repeatable_is_sent_again(event: Incoming | Lost) -> None:
     result, times, _ = played([event, DONE], repeatable=True)
     assert isinstance(result, Incoming)

@@ -18,6 +18,7 @@ from remote_signing.client import (
     Authorization,
     Document,
     DocumentOrder,
+    HashNotAuthorised,
     HashOrder,
     NotReached,
     OutcomeUnknown,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVICE = Service("https://rssp.example")
+SIGNED = b'{"DocumentWithSignature":["AAAA"]}'
 RETRY = Retry(tries=3, first=0.001, longest=0.01)
 
 
@@ -118,6 +120,25 @@ def test_an_answer_that_does_not_end_is_left(run: Any) -> None:
 
     with pytest.raises(AnswerUnusable, match="too long"):
         run(handle, "info")
+
+
+@EITHER
+def test_a_document_goes_to_a_file_and_a_refusal_is_told(run: Any, tmp_path: Path) -> None:
+    document, folder = tmp_path / "a.pdf", tmp_path / "signed"
+    document.write_bytes(b"%PDF-1.7")
+    folder.mkdir()
+    order = DocumentOrder("c", (Document(document, ECDSA_SHA256),), claimed_time="2026")
+    refused = {"error": "invalid_hash", "error_description": "not authorised"}
+    answers = iter((httpx.Response(403, json=refused), httpx.Response(200, content=SIGNED)))
+
+    def handle(_request: httpx.Request) -> httpx.Response:
+        return next(answers)
+
+    with pytest.raises(HashNotAuthorised, match="not authorised"):
+        run(handle, "sign_doc", Token("t"), order, folder)
+    assert list(folder.iterdir()) == []
+    signed = run(handle, "sign_doc", Token("t"), order, folder)
+    assert [path.read_bytes() for path in signed.documents] == [b"\0\0\0"]
 
 
 @EITHER
