@@ -6,16 +6,13 @@ clock, so every rule below is tested without one.
 
 What is sent again, and when:
 
-=====================  =========================================================================
-the request never left always: connection refused, no route, TLS not established
-429, 503 in CSC's form always, not before ``Retry-After``: nothing was used up
-no answer, 502, 504    only calls that are ``repeatable``: where the service gives the same answer
-                       again (``signHash``, ``signDoc`` with a claimed time), or where another
-                       answer harms nobody (reading, time stamps, a request that nobody opens)
-any other answer       never: it is the answer
-=====================  =========================================================================
-
-A call that is not repeatable ends in ``OutcomeUnknown``, and the program decides.
+- The request never left (connection refused, no route, no TLS): always.
+- 429, and 503 in CSC's form: always, not before ``Retry-After``. Nothing was used up.
+- No answer, 502, 504, 503 in other words: only a call that is ``repeatable``, because the service
+  gives the same answer again (``signHash``, ``signDoc`` with a claimed time), or because another
+  answer harms nobody (reading, time stamps, a request that nobody opens). Any other call ends in
+  ``OutcomeUnknown``, and the program decides.
+- Any other answer: never. It is the answer.
 """
 
 from __future__ import annotations

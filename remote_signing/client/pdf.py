@@ -14,11 +14,12 @@ what the signer consents to. Two ways, both digest first and consent in between:
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from asn1crypto import x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.signers import ExternalSigner, PdfSigner
 from pyhanko.sign.signers.pdf_cms import Signer
 from pyhanko.sign.signers.pdf_signer import PdfTBSDocument
@@ -110,12 +111,13 @@ class PreparedPdf:
 async def prepare(
     pdf: bytes, credential: Credential, metadata: PdfSignatureMetadata
 ) -> PreparedPdf:
-    """Write everything but the signature into ``pdf``. Errors: pyHanko's own.
+    """Write everything but the signature into ``pdf``: PAdES, level B-B. Errors: pyHanko's own.
 
-    ``metadata`` names the digest algorithm (``md_algorithm``, else SHA-256), the field and what
-    else pyHanko knows.
+    ``metadata`` names the field, the digest algorithm (``md_algorithm``, else SHA-256) and what
+    else pyHanko knows; it may leave the kind of signature out.
     """
     name = metadata.md_algorithm or DEFAULT_DIGEST
+    metadata = replace(metadata, md_algorithm=name, subfilter=SigSeedSubFilter.PADES)
     signer = _external(credential, bytes(longest_signature(credential)))
     output = io.BytesIO()
     writer = IncrementalPdfFileWriter(io.BytesIO(pdf))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfError
-from pyhanko.sign.fields import SigSeedSubFilter
 from pyhanko.sign.signers import PdfSignatureMetadata
 
 from remote_signing.client import pdf
@@ -35,12 +34,7 @@ def check(content: bytes) -> bytes:
 
 async def prepare(content: bytes, credential: Credential, reason: str) -> pdf.PreparedPdf:
     """Write the signature dictionary into a PDF."""
-    metadata = PdfSignatureMetadata(
-        field_name=_FIELD,
-        md_algorithm="sha256",
-        subfilter=SigSeedSubFilter.PADES,
-        reason=reason,
-    )
+    metadata = PdfSignatureMetadata(field_name=_FIELD, reason=reason)
     try:
         return await pdf.prepare(content, credential, metadata)
     except (PdfError, ValueError) as error:

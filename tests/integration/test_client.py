@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import io
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -339,8 +338,8 @@ def test_many_documents_are_prepared_for_one_consent(desk: Desk, judge: Judge) -
 
         async def prepared() -> list[pdf.PreparedPdf]:
             content = DECISION.read_bytes()
-            metadata = [replace(PADES, reason=f"Ký lần {number}") for number in range(3)]
-            return [await pdf.prepare(content, credential, each) for each in metadata]
+            fields = [PdfSignatureMetadata(field_name=f"Ký-{number}") for number in range(3)]
+            return [await pdf.prepare(content, credential, each) for each in fields]
 
         documents = asyncio.run(prepared())
         digests = tuple(each.dtbs_r for each in documents)
