@@ -6,6 +6,8 @@ import asyncio
 import base64
 import hashlib
 import io
+import os
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tests.support.documents import Judge
     from tests.support.relay import Fault
 
+SIGNATURES = int(os.environ.get("CLIENT_SIGNATURES", "6"))
 RSASSA_PSS = "1.2.840.113549.1.1.10"
 LOST: tuple[Fault, ...] = ("unheard", "cut", "half", "gateway")
 PATIENT = csc.Retry(tries=12, first=0.1, longest=1.5)
@@ -88,6 +91,22 @@ def test_who_gives_up_and_calls_again_gets_the_same_signature(desk: Desk) -> Non
             client.sign_hash(token, desk.order())
         (signature,) = client.sign_hash(token, desk.order())
     assert_signed(desk, signature)
+
+
+def test_however_answers_are_lost_each_hash_is_signed_once(desk: Desk) -> None:
+    """One consent to many hashes, one call for each, some of them failing again and again."""
+    chance = random.Random(26)  # noqa: S311 - the same faults in each run
+    kinds: tuple[Fault, ...] = (*LOST, "busy", "early")
+    digests = [hashlib.sha256(b"%d" % number).digest() for number in range(SIGNATURES)]
+    with desk.client(retry=PATIENT) as client:
+        token = desk.token(client, *digests)
+        for number, digest in enumerate(digests):
+            desk.clock_is_right()
+            desk.relay.fail("signHash", *chance.choices(kinds, k=chance.randrange(4)))
+            (signature,) = client.sign_hash(token, desk.order(digest))
+            desk.world.verify(desk.certificate, digest, signature)
+            assert desk.recorded()["signing.done"] == number + 1
+    print(f"{SIGNATURES} hashes, {desk.relay.times('signHash')} requests: {desk.recorded()}")
 
 
 def test_a_lost_redemption_is_not_sent_again(desk: Desk) -> None:
