@@ -141,6 +141,8 @@ def missing_packages(purpose: str) -> list[str]:
     if purpose == "test":
         present["git"] = lambda: shutil.which("git") is not None
         present["curl"] = lambda: shutil.which("curl") is not None
+        # The signing program in Java of docs/integrate is run by a test.
+        present["default-jdk-headless"] = lambda: shutil.which("javac") is not None
         present["chromium"] = lambda: find_chromium() is not None
     return [package for package, is_present in present.items() if not is_present()]
 

@@ -1,47 +1,43 @@
-"""The ministry's portal: asks over OAuth 2.0 (PAR, RAR, PKCE, DPoP), signs over the CSC API v2."""
+"""The ministry's portal: what is left to do beside :mod:`remote_signing.client`.
+
+Its keys, and the address that the official's browser comes back to.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import json
 import queue
 import secrets
 import threading
-import time
-from dataclasses import dataclass
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
+from remote_signing.client import (
+    ClientError,
+    ConsentRequest,
+    PrivateKeyJwt,
+    Service,
+    SigningClient,
+    ToSign,
+)
+from remote_signing.client.keys import EcKey, key_set
 from remote_signing.demo.telling import DemoFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
+    from remote_signing.client import Credential, HashOrder, Pushed, Token
     from remote_signing.demo.stage import Addresses
 
-SHA256 = "2.16.840.1.101.3.4.2.1"
-ECDSA_SHA256 = "1.2.840.10045.4.3.2"
-_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_SECONDS_TO_ANSWER = httpx.Timeout(60)
 _SECONDS_TO_COME_BACK = 10.0
 _TOUR = "<!doctype html><title>Cổng</title><p>CODE <code>{}</code></p>"
 _THANKS = "<!doctype html><title>Cổng</title><p>Đã nhận kết quả. Có thể đóng trang này.</p>"
-
-
-@dataclass(frozen=True, slots=True)
-class Consented:
-    """A pushed request: the address for the official's browser, the code to compare."""
-
-    browser_url: str
-    verification_code: str
-    state: str
-    code_verifier: str
 
 
 class Portal:
@@ -49,10 +45,14 @@ class Portal:
 
     def __init__(self, addresses: Addresses) -> None:
         self.client_id = f"portal-{secrets.token_hex(4)}"
-        self._addresses = addresses
-        self._identity = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"})
-        self._proof = ECKey.generate_key("P-256")
-        self._http = httpx.Client(timeout=60)
+        self._redirect_uri = addresses.redirect_uri
+        self._key = EcKey.generate()
+        self._client = SigningClient(
+            Service(addresses.rssp),
+            PrivateKeyJwt(self.client_id, self._key),
+            proof_key=EcKey.generate(),
+            timeout=_SECONDS_TO_ANSWER,
+        )
         self._answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         self._server = _callback_server(addresses.portal_port, self._answers)
 
@@ -68,122 +68,51 @@ class Portal:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._http.close()
+        self._client.close()
 
     @property
     def jwks(self) -> dict[str, Any]:
         """What is registered: the public half of the identity key."""
-        return {"keys": [{**self._identity.as_dict(private=False), "kid": "1"}]}
+        return key_set(self._key)
 
-    def service_token(self) -> str:
-        """A token of scope ``service`` for the portal itself."""
-        return self._token({"grant_type": "client_credentials", "scope": "service"})
+    def credential(self, subscriber_id: str) -> Credential:
+        """The signer's newest credential, with its certificate chain."""
+        with _in_words():
+            token = self._client.service_token()
+            *_, newest = self._client.list_credentials(token, subscriber_id)
+            return self._client.credential_info(token, newest)
 
-    def credential_info(self, token: str, subscriber_id: str) -> dict[str, Any]:
-        """The signer's credential, with its certificate chain: ``list``, then ``info``."""
-        listed = self.call("credentials/list", token, {"userID": subscriber_id, "onlyValid": True})
-        credential_id = listed["credentialIDs"][-1]
-        asked = {"credentialID": credential_id, "certificates": "chain"}
-        return {"credentialID": credential_id, **self.call("credentials/info", token, asked)}
+    def ask(self, credential_id: str, dtbs_r: bytes, label: str, description: str) -> Pushed:
+        """Push the request: whose consent, to which hash, under what name."""
+        documents = (ToSign(dtbs_r, label),)
+        with _in_words():
+            return self._client.ask_consent(
+                ConsentRequest(credential_id, documents, self._redirect_uri, description)
+            )
 
-    def ask(self, credential_id: str, dtbs_r: bytes, label: str, description: str) -> Consented:
-        """Push the request (RFC 9126, RFC 9396): whose consent, to which hash, under what name."""
-        state, verifier = secrets.token_urlsafe(16), secrets.token_urlsafe(48)
-        challenge = _b64url(hashlib.sha256(verifier.encode("ascii")).digest())
-        details = {
-            "type": "credential",
-            "credentialID": credential_id,
-            "hashAlgorithmOID": SHA256,
-            "documentDigests": [{"hash": _b64(dtbs_r), "label": label}],
-        }
-        pushed = self._form(
-            "pushed_authorize",
-            {
-                "response_type": "code",
-                "redirect_uri": self._addresses.redirect_uri,
-                "state": state,
-                "code_challenge": challenge,
-                "code_challenge_method": "S256",
-                "authorization_details": json.dumps([details], ensure_ascii=False),
-                "description": description,
-                "lang": "vi",
-            },
-        )
-        query = {"client_id": self.client_id, "request_uri": pushed["request_uri"]}
-        url = f"{self._addresses.rssp}/oauth2/authorize?{urlencode(query)}"
-        return Consented(url, pushed["verificationCode"], state, verifier)
-
-    def credential_token(self, asked: Consented) -> str:
+    def credential_token(self, asked: Pushed) -> Token:
         """What the browser brought back, turned into a token for exactly this consent."""
         try:
             answer = self._answers.get(timeout=_SECONDS_TO_COME_BACK)
         except queue.Empty:
             raise DemoFailed("the official's browser did not come back to the portal") from None
-        # RFC 9207 and RFC 6749 cl. 10.12: the answer is from this server, to this question.
-        expected = {"state": asked.state, "iss": self._addresses.rssp}
-        if "code" not in answer or any(answer.get(k) != v for k, v in expected.items()):
-            raise DemoFailed(f"the portal got {answer}")
-        return self._token(
-            {
-                "grant_type": "authorization_code",
-                "code": answer["code"],
-                "redirect_uri": self._addresses.redirect_uri,
-                "code_verifier": asked.code_verifier,
-            }
-        )
+        with _in_words():
+            return self._client.redeem(asked, answer)
 
-    def sign_hash(self, token: str, credential_id: str, dtbs_r: bytes) -> bytes:
+    def sign_hash(self, token: Token, order: HashOrder) -> bytes:
         """The signature (``signatures/signHash``)."""
-        body = {
-            "credentialID": credential_id,
-            "hashes": [_b64(dtbs_r)],
-            "hashAlgorithmOID": SHA256,
-            "signAlgo": ECDSA_SHA256,
-        }
-        return base64.b64decode(self.call("signatures/signHash", token, body)["signatures"][0])
+        with _in_words():
+            (signature,) = self._client.sign_hash(token, order)
+        return signature
 
-    def call(self, method: str, token: str, body: dict[str, Any]) -> dict[str, Any]:
-        """A method of the CSC API v2 with a DPoP-bound token (RFC 9449)."""
-        url = f"{self._addresses.rssp}/csc/v2/{method}"
-        headers = {"Authorization": f"DPoP {token}", "DPoP": self._dpop("POST", url, token)}
-        return _json(self._http.post(url, json=body, headers=headers))
 
-    def _token(self, parameters: dict[str, str]) -> str:
-        return str(self._form("token", parameters)["access_token"])
-
-    def _form(self, endpoint: str, parameters: dict[str, str]) -> dict[str, Any]:
-        """One form to the authorization server, as this client (RFC 7523) with this key."""
-        url = f"{self._addresses.rssp}/oauth2/{endpoint}"
-        now = int(time.time())
-        claims = {
-            "iss": self.client_id,
-            "sub": self.client_id,
-            "aud": self._addresses.rssp,
-            "iat": now,
-            "exp": now + 60,
-            "jti": secrets.token_urlsafe(16),
-        }
-        assertion = jwt.encode({"alg": "ES256", "kid": "1"}, claims, self._identity)
-        form = {
-            **parameters,
-            "client_id": self.client_id,
-            "client_assertion_type": _ASSERTION,
-            "client_assertion": assertion,
-        }
-        return _json(self._http.post(url, data=form, headers={"DPoP": self._dpop("POST", url)}))
-
-    def _dpop(self, method: str, url: str, token: str | None = None) -> str:
-        """A proof that this request is from the holder of the key (RFC 9449 cl. 4.2)."""
-        header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": self._proof.as_dict(private=False)}
-        claims: dict[str, Any] = {
-            "htm": method,
-            "htu": url,
-            "iat": int(time.time()),
-            "jti": secrets.token_urlsafe(16),
-        }
-        if token is not None:
-            claims["ath"] = _b64url(hashlib.sha256(token.encode("ascii")).digest())
-        return jwt.encode(header, claims, self._proof)
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What the client tells, as the demo's end."""
+    try:
+        yield
+    except ClientError as error:
+        raise DemoFailed(f"the portal: {error}") from error
 
 
 def _callback_server(port: int, answers: queue.SimpleQueue[dict[str, str]]) -> ThreadingHTTPServer:
@@ -212,18 +141,3 @@ def _callback_server(port: int, answers: queue.SimpleQueue[dict[str, str]]) -> T
 
 def _told(brought: dict[str, str]) -> str:
     return brought.get("code") or brought.get("error", "")
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    if not answer.is_success:
-        raise DemoFailed(f"{answer.request.url.path}: {answer.status_code} {answer.text}")
-    members: dict[str, Any] = answer.json()
-    return members
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _b64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

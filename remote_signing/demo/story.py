@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import importlib.resources
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from remote_signing.demo.telling import DemoFailed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from remote_signing.client import Pushed
+    from remote_signing.client.pdf import PreparedPdf
     from remote_signing.demo.official import Page
     from remote_signing.demo.outage import Node
-    from remote_signing.demo.portal import Consented
     from remote_signing.demo.stage import Signer
     from remote_signing.demo.state import State
     from remote_signing.demo.telling import Teller
@@ -67,7 +67,7 @@ class Story:
             else:
                 self._consent(signer, asked, prepared, label)
             self._lose(nodes[0])
-            signature = self._sign(portal, signer, asked, prepared, nodes[0])
+            signature = self._sign(portal, asked, prepared, nodes[0])
             signed = self._finish(prepared, signature)
             self._check_records(signer, nodes)
             if self._wanted.with_sim:
@@ -117,29 +117,25 @@ class Story:
                 self._teller.say(f"factor {factor}")
         return agency, signer
 
-    def _prepare(self, portal: Portal, signer: Signer, pdf: bytes) -> tuple[document.Prepared, str]:
+    def _prepare(self, portal: Portal, signer: Signer, pdf: bytes) -> tuple[PreparedPdf, str]:
         with self._teller.step("Portal: read the certificate, prepare the PDF (PAdES B-B)"):
-            token = portal.service_token()
-            info = portal.credential_info(token, signer.subscriber_id)
-            chain = [base64.b64decode(each) for each in info["cert"]["certificates"]]
-            prepared = asyncio.run(document.prepare(pdf, chain, "Ký ban hành"))
+            credential = portal.credential(signer.subscriber_id)
+            prepared = asyncio.run(document.prepare(pdf, credential, "Ký ban hành"))
             label = self._wanted.pdf.name if self._wanted.pdf else BUNDLED
             self._teller.say(f"{label}: {len(pdf)} bytes; to be signed: {prepared.dtbs_r.hex()}")
         return prepared, label
 
-    def _ask(
-        self, portal: Portal, signer: Signer, prepared: document.Prepared, label: str
-    ) -> Consented:
+    def _ask(self, portal: Portal, signer: Signer, prepared: PreparedPdf, label: str) -> Pushed:
         with self._teller.step("Portal: ask for the signature (PAR with authorization_details)"):
             asked = portal.ask(
                 signer.credential_id, prepared.dtbs_r, label, f"Ký ban hành văn bản {label}"
             )
+            if not asked.verification_code:
+                raise DemoFailed("the service told no verification code")
             self._teller.say(f"verification code at the portal: {asked.verification_code}")
         return asked
 
-    def _consent(
-        self, signer: Signer, asked: Consented, prepared: document.Prepared, label: str
-    ) -> None:
+    def _consent(self, signer: Signer, asked: Pushed, prepared: PreparedPdf, label: str) -> None:
         official = Official(signer, self._stage.addresses.consent)
         with self._teller.step("Official: sign in, read, compare the code, approve (PIN + TOTP)"):
             page = official.open(asked.browser_url)
@@ -158,7 +154,7 @@ class Story:
             self._teller.say("TS 102 204 → secured packets → SMPP → SMS → the card's own APDUs")
 
     def _consent_by_sim(
-        self, signer: Signer, asked: Consented, prepared: document.Prepared, label: str
+        self, signer: Signer, asked: Pushed, prepared: PreparedPdf, label: str
     ) -> None:
         official = Official(signer, self._stage.addresses.consent)
         with self._teller.step("Official: sign in, read, ask the SIM, enter the PIN on the phone"):
@@ -174,7 +170,7 @@ class Story:
             self._teller.say("the SIM has signed; the browser is back at the portal")
         official.close()
 
-    def _check_evidence(self, signer: Signer, prepared: document.Prepared) -> None:
+    def _check_evidence(self, signer: Signer, prepared: PreparedPdf) -> None:
         """The SIM's signature over this very hash, judged with ``cryptography`` alone."""
         with self._teller.step("Verify the SIM's consent: docs/verify-sim-consent/verify.py"):
             events = self._stage.signing_events(signer.credential_id)
@@ -184,9 +180,7 @@ class Story:
             for line in verdict.of_sim(evidence, prepared.dtbs_r, issuer):
                 self._teller.say(line)
 
-    def _check_page(
-        self, page: Page, asked: Consented, prepared: document.Prepared, label: str
-    ) -> None:
+    def _check_page(self, page: Page, asked: Pushed, prepared: PreparedPdf, label: str) -> None:
         """A careful official refuses when one of these is not on the page."""
         packed = page.text.replace(" ", "")
         shown = {
@@ -211,27 +205,26 @@ class Story:
     def _sign(
         self,
         portal: Portal,
-        signer: Signer,
-        asked: Consented,
-        prepared: document.Prepared,
+        asked: Pushed,
+        prepared: PreparedPdf,
         lost: Node,
     ) -> bytes:
         with self._teller.step("Portal: code → token bound to its key → signHash"):
             token = portal.credential_token(asked)
             if lost.tokens.exists():
                 raise DemoFailed(f"{lost.name} is back already")
-            signature = portal.sign_hash(token, signer.credential_id, prepared.dtbs_r)
+            signature = portal.sign_hash(token, prepared.order)
             self._teller.say(f"signature of {len(signature)} bytes")
-            again = portal.sign_hash(token, signer.credential_id, prepared.dtbs_r)
+            again = portal.sign_hash(token, prepared.order)
             if again != signature:
                 raise DemoFailed("a repeat of the same request gave another signature")
             self._teller.say("the same request again gives the same bytes: the key is used once")
         return signature
 
-    def _finish(self, prepared: document.Prepared, signature: bytes) -> Path:
+    def _finish(self, prepared: PreparedPdf, signature: bytes) -> Path:
         root = stage.root_certificate(self._state.ceremony)
         with self._teller.step("Portal: put the signature into the PDF"):
-            content = asyncio.run(document.embed(prepared, signature))
+            content = asyncio.run(prepared.embed(signature))
             path = self._state.signed / "signed.pdf"
             path.write_bytes(content)
             self._teller.say(str(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from functools import cache
 from importlib.metadata import packages_distributions
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PROJECT = settings()["project"]
 GROUPS = settings()["dependency-groups"]
+CLIENT = tomllib.loads((ROOT / "remote_signing/client/pyproject.toml").read_text("utf-8"))[
+    "project"
+]
 
 LOCKED = {
     "bootstrap": GROUPS["bootstrap"],
@@ -36,6 +40,14 @@ DECLARED = (
     ("loadtests", [*PROJECT["dependencies"], *GROUPS["load"]]),
     ("tests", LOCKED["test"]),
     ("docs/demo-document", GROUPS["document"]),
+    *(
+        (f"remote_signing/client/{module}", lines)
+        for module, lines in (
+            ("keys.py", CLIENT["optional-dependencies"]["keys"]),
+            ("pdf.py", CLIENT["optional-dependencies"]["pdf"]),
+            ("", CLIENT["dependencies"]),
+        )
+    ),
     ("", PROJECT["dependencies"]),
 )
 # Packages that a declared one brings and whose names are its interface.
@@ -92,6 +104,12 @@ def test_what_is_tested_is_what_serves() -> None:
 def test_each_dependency_has_a_lower_bound_and_no_upper_one() -> None:
     lines = [*LOCKED["test"], *LOCKED["load"], *LOCKED["bootstrap"]]
     assert [line for line in lines if not re.fullmatch(r"[\w.\[\]-]+>=[\d.]+", line)] == []
+
+
+def test_the_client_asks_for_no_more_than_the_service() -> None:
+    extras = [line for lines in CLIENT["optional-dependencies"].values() for line in lines]
+    assert set(CLIENT["dependencies"] + extras) <= set(PROJECT["dependencies"])
+    assert CLIENT["version"] == PROJECT["version"]
 
 
 def test_pyhanko_is_never_asked_for_its_pkcs11_extra() -> None:
