@@ -1,0 +1,62 @@
+"""The stage that runs in a worker process: from a file to its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path  # noqa: TC003 - unpickled by name
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from remote_signing.rssp.validation import cms, folder, pdf, report
+from remote_signing.rssp.validation.file_content import FileContent
+from remote_signing.rssp.validation.judge import judge
+from remote_signing.rssp.validation.model import unusable
+from remote_signing.rssp.validation.trust import Knowledge  # noqa: TC001 - as Path
+
+if TYPE_CHECKING:
+    from remote_signing.rssp.validation.model import Document
+
+_HEAD = 1024  # bytes in which a PDF begins
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """``path`` is the document, ``content`` what a detached signature is over.
+
+    ``knowledge`` is the service's own authority; ``folder`` holds further anchors and CRLs.
+    """
+
+    path: Path
+    content: Path | None
+    knowledge: Knowledge
+    folder: Path | None
+    now_ms: int
+    most: int
+
+
+def examine(order: Order) -> dict[str, Any]:
+    """The report. Raises ``DocumentUnusable`` when there can be none."""
+    now = datetime.fromtimestamp(order.now_ms / 1000, UTC)
+    knowledge = folder.read(order.folder, order.knowledge)
+    with order.path.open("rb") as stream:
+        found = _read(order, stream)
+        judged = [judge(each, knowledge, now) for each in found.signatures]
+    return report.write(found, judged, now)
+
+
+def _read(order: Order, stream: BinaryIO) -> Document:
+    """By what the file is, never by what it is called."""
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    content = None if order.content is None else FileContent(order.content)
+    if b"%PDF-" in head:
+        _alone(content)
+        return pdf.read(stream, order.most)
+    if head[:1] == b"\x30":
+        return cms.read(stream.read(), content, order.most)
+    raise unusable("unknown_format")
+
+
+def _alone(content: FileContent | None) -> None:
+    if content is not None:
+        raise unusable("content_superfluous")
