@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, cast
@@ -16,7 +15,6 @@ from remote_signing.rssp.edge import multipart
 
 if TYPE_CHECKING:
     from remote_signing.rssp.validation.desk import ValidationDesk
-    from remote_signing.rssp.validation.report import Json
 
 router = APIRouter(include_in_schema=False)
 
@@ -35,10 +33,10 @@ async def validate(request: Request) -> Response:
             request, Path(name), (_DOCUMENT, _CONTENT), desk.config.largest
         )
         report = await run_in_threadpool(_report, desk, parts)
-    return Response(json.dumps(report, ensure_ascii=False), media_type="application/json")
+    return Response(report, media_type="application/json")
 
 
-def _report(desk: ValidationDesk, parts: dict[str, Path]) -> Json:
+def _report(desk: ValidationDesk, parts: dict[str, Path]) -> str:
     document, content = (parts.get(each) for each in (_DOCUMENT, _CONTENT))
     if document is None or not document.stat().st_size:
         raise InvalidInput("no file came along", parameter=_DOCUMENT)

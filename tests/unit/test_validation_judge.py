@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -46,7 +47,9 @@ class Desk:
             beside = self.folder / "content"
             beside.write_bytes(content)
         order = {"folder": None, "now_ms": int(now.timestamp() * 1000), "most": 5} | more
-        return examine(Order(path=path, content=beside, knowledge=known, **order))
+        report = examine(Order(path=path, content=beside, knowledge=known, **order))
+        members: dict[str, Any] = json.loads(report)
+        return members
 
     def one(self, data: bytes, known: Knowledge, *args: Any, **more: Any) -> dict[str, Any]:
         """The report's only signature."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.validation.model import Content, Untyped
 
 _V3 = "0.4.0.1733.2.4"
+_SIGNATURE_STAMP = "1.2.840.113549.1.9.16.2.14"
 _INDEX = "0.4.0.19122.1.5"  # ats-hash-index-v3
 _SIGNER = ("version", "sid", "digest_algorithm", "signed_attrs", "signature_algorithm", "signature")
 
@@ -61,7 +62,7 @@ def read(signed: Untyped, info: Untyped, content: Content, oid: str, token: Unty
 
 
 def _index(token: Untyped) -> Untyped:
-    (stamper,) = token["content"]["signer_infos"]
+    (stamper,) = cms.ContentInfo.load(token.dump())["content"]["signer_infos"]
     found = [each for each in stamper["unsigned_attrs"] or () if each["type"].dotted == _INDEX]
     (attribute,) = found
     (value,) = attribute["values"]
@@ -100,13 +101,14 @@ def _attributes(info: Untyped) -> list[tuple[bytes, bytes]]:
     for attribute in info["unsigned_attrs"] or ():
         for value in attribute["values"]:
             whole = attribute["type"].dump() + value.dump()
-            found.append((whole, _signature_value(value) or value.dump()))
+            inside = _signature_value(attribute["type"].dotted, value)
+            found.append((whole, inside or value.dump()))
     return found
 
 
-def _signature_value(value: Untyped) -> bytes | None:
-    if not isinstance(value, cms.ContentInfo):
+def _signature_value(oid: str, value: Untyped) -> bytes | None:
+    if oid not in {_SIGNATURE_STAMP, _V3}:
         return None
-    (info,) = value["content"]["signer_infos"]
+    (info,) = cms.ContentInfo.load(value.dump())["content"]["signer_infos"]
     found: bytes = info["signature"].native
     return found

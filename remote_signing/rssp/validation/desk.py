@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.certificate_status import Status
     from remote_signing.rssp.deps import Services
-    from remote_signing.rssp.validation.report import Json
 
 _UPLOADS = 8  # for each place in the workshop: a slow line must not keep others out
 _REASONS = {"it takes too long": "too_slow", "it takes too much": "too_heavy"}  # the workshop's
@@ -44,8 +43,8 @@ class ValidationDesk:
         finally:
             self._free += 1
 
-    def report(self, path: Path, content: Path | None) -> Json:
-        """The report about the file at ``path``; ``content``: what a detached signature is over.
+    def report(self, path: Path, content: Path | None) -> str:
+        """The report (JSON) about the file at ``path``; ``content``: what it signs beside itself.
 
         Raises ``DocumentUnusable`` (public ``reason``, a name), ``Unavailable``.
         """

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - unpickled by name
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from remote_signing.rssp.validation import cms, folder, pdf, report
 from remote_signing.rssp.validation.file_content import FileContent
 from remote_signing.rssp.validation.judge import judge
-from remote_signing.rssp.validation.model import unusable
+from remote_signing.rssp.validation.model import BROKEN, unusable
 from remote_signing.rssp.validation.trust import Knowledge  # noqa: TC001 - as Path
 
 if TYPE_CHECKING:
@@ -34,14 +36,20 @@ class Order:
     most: int
 
 
-def examine(order: Order) -> dict[str, Any]:
-    """The report. Raises ``DocumentUnusable`` when there can be none."""
+def examine(order: Order) -> str:
+    """The report (JSON). Raises ``DocumentUnusable`` when there can be none."""
     now = datetime.fromtimestamp(order.now_ms / 1000, UTC)
     knowledge = folder.read(order.folder, order.knowledge)
     with order.path.open("rb") as stream:
-        found = _read(order, stream)
-        judged = [judge(each, knowledge, now) for each in found.signatures]
-    return report.write(found, judged, now)
+        try:
+            found = _read(order, stream)
+            judged = [judge(each, knowledge, now) for each in found.signatures]
+            return json.dumps(report.write(found, judged, now), ensure_ascii=False)
+        except RecursionError as error:
+            raise unusable("too_heavy", str(error)) from error
+        except BROKEN as error:
+            # No reader foresaw this. It is the stranger's file all the same, and the log tells us.
+            raise unusable("damaged", traceback.format_exc()) from error
 
 
 def _read(order: Order, stream: BinaryIO) -> Document:

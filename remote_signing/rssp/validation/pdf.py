@@ -133,7 +133,9 @@ def _signature(
     contents: dict[int, frozenset[bytes]],
 ) -> Found:
     kind = _SUBFILTERS[embedded.sig_object["/SubFilter"]]
-    found = cms.signature(embedded.signed_data, _ByteRange(embedded), embedded.field_name, kind)
+    found = cms.signature(
+        embedded.signed_data, _ByteRange(embedded), str(embedded.field_name), kind
+    )
     problem, changes = found.problem, None
     try:
         changes = _changes(embedded)
