@@ -44,12 +44,17 @@ def examine(order: Order) -> str:
         try:
             found = _read(order, stream)
             judged = [judge(each, knowledge, now) for each in found.signatures]
-            return json.dumps(report.write(found, judged, now), ensure_ascii=False)
+            about = {"size": order.path.stat().st_size, "sha256": _sha256(order)}
+            return json.dumps(report.write(found, judged, now, about), ensure_ascii=False)
         except RecursionError as error:
             raise unusable("too_heavy", str(error)) from error
         except BROKEN as error:
             # No reader foresaw this. It is the stranger's file all the same, and the log tells us.
             raise unusable("damaged", traceback.format_exc()) from error
+
+
+def _sha256(order: Order) -> str:
+    return FileContent(order.path).digest("sha256").hex()
 
 
 def _read(order: Order, stream: BinaryIO) -> Document:

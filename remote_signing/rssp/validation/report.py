@@ -23,13 +23,19 @@ _ORDER: tuple[Main, ...] = ("TOTAL-PASSED", "INDETERMINATE", "TOTAL-FAILED")
 Json = dict[str, Any]
 
 
-def write(document: Document, judgements: Iterable[Judgement], now: datetime) -> Json:
-    """The report; ``indication`` is the worst of the signatures', or ``NOT-SIGNED``."""
+def write(
+    document: Document, judgements: Iterable[Judgement], now: datetime, about: Json
+) -> Json:
+    """The report; ``indication`` is the worst of the signatures', or ``NOT-SIGNED``.
+
+    ``about`` is the file: size and SHA-256, by which a reader knows that it was this one.
+    """
     signatures = [signature(each) for each in judgements]
     worst = max((each["indication"] for each in signatures), key=_ORDER.index, default="NOT-SIGNED")
     return {
         "version": VERSION,
         "validated_at": _time(now),
+        "document": about,
         "format": document.kind,
         "indication": worst,
         "warnings": list(document.warnings),
