@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from asn1crypto import cms, core
+from asn1crypto import cms, core, pem
 from pyhanko.sign.general import check_ess_certid
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.generic_cms import (
@@ -82,6 +82,15 @@ def read(data: bytes, content: Content | None, most: int) -> Document:
         for number, info in enumerate(infos, 1)
     ]
     return Document("CMS", tuple(found), warnings)
+
+
+def read_pem(data: bytes, content: Content | None, most: int) -> Document:
+    """The same in PEM (RFC 7468)."""
+    try:
+        _, _, der = pem.unarmor(data)
+    except BROKEN as error:
+        raise unusable("damaged", str(error)) from error
+    return read(der, content, most)
 
 
 def alone(signed: Untyped, info: Untyped) -> Untyped:
@@ -199,6 +208,16 @@ def material_of(signed: Untyped) -> Material:
         elif each.name == "other" and chosen["other_rev_info_format"].native == "ocsp_response":
             ocsp.append(chosen["other_rev_info"].dump())
     return Material(tuple(certificates), tuple(ocsp), tuple(crls))
+
+
+def inner_values(token: bytes) -> set[bytes]:
+    """What a later time stamp over this TimeStampToken (DER) proves; nothing if it is none."""
+    try:
+        signed = cms.ContentInfo.load(token)["content"]
+        (info,) = signed["signer_infos"]
+        return {sha256(info["signature"].native), *material_of(signed).digests()}
+    except BROKEN:
+        return set()
 
 
 def _attached(signed: Untyped) -> bytes | None:

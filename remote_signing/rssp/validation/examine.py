@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - unpickled by name
 from typing import TYPE_CHECKING, BinaryIO
 
-from remote_signing.rssp.validation import cms, folder, pdf, report
+from remote_signing.errors import DocumentUnusable
+from remote_signing.rssp.validation import asic, cms, folder, jades, pdf, report, xades
 from remote_signing.rssp.validation.file_content import FileContent
 from remote_signing.rssp.validation.judge import judge
-from remote_signing.rssp.validation.model import BROKEN, unusable
+from remote_signing.rssp.validation.model import unusable
 from remote_signing.rssp.validation.trust import Knowledge  # noqa: TC001 - as Path
 
 if TYPE_CHECKING:
@@ -46,10 +48,12 @@ def examine(order: Order) -> str:
             judged = [judge(each, knowledge, now) for each in found.signatures]
             about = {"size": order.path.stat().st_size, "sha256": _sha256(order)}
             return json.dumps(report.write(found, judged, now, about), ensure_ascii=False)
+        except (DocumentUnusable, MemoryError):
+            raise
         except RecursionError as error:
             raise unusable("too_heavy", str(error)) from error
-        except BROKEN as error:
-            # No reader foresaw this. It is the stranger's file all the same, and the log tells us.
+        except Exception as error:
+            # No reader foresaw this. It is the stranger's file all the same, and the log has it.
             raise unusable("damaged", traceback.format_exc()) from error
 
 
@@ -65,9 +69,21 @@ def _read(order: Order, stream: BinaryIO) -> Document:
     if b"%PDF-" in head:
         _alone(content)
         return pdf.read(stream, order.most)
-    if head[:1] == b"\x30":
-        return cms.read(stream.read(), content, order.most)
+    if head.startswith(b"PK\x03\x04"):
+        _alone(content)
+        return asic.read(stream, order.most)
+    for beginning, read in _READERS:
+        if beginning.match(head):
+            return read(stream.read(), content, order.most)
     raise unusable("unknown_format")
+
+
+_READERS = (
+    (re.compile(rb"\x30"), cms.read),
+    (re.compile(rb"(\xef\xbb\xbf)?\s*<"), xades.read),
+    (re.compile(rb"\s*(\{|eyJ[\w-]*\.)"), jades.read),
+    (re.compile(rb"-----BEGIN (CMS|PKCS7)-----"), cms.read_pem),
+)
 
 
 def _alone(content: FileContent | None) -> None:

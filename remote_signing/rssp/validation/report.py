@@ -23,9 +23,7 @@ _ORDER: tuple[Main, ...] = ("TOTAL-PASSED", "INDETERMINATE", "TOTAL-FAILED")
 Json = dict[str, Any]
 
 
-def write(
-    document: Document, judgements: Iterable[Judgement], now: datetime, about: Json
-) -> Json:
+def write(document: Document, judgements: Iterable[Judgement], now: datetime, about: Json) -> Json:
     """The report; ``indication`` is the worst of the signatures', or ``NOT-SIGNED``.
 
     ``about`` is the file: size and SHA-256, by which a reader knows that it was this one.
