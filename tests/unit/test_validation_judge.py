@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from asn1crypto import cms
@@ -15,52 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
-from remote_signing.errors import DocumentUnusable
-from remote_signing.rssp.validation.examine import Order, examine
 from remote_signing.rssp.validation.trust import Knowledge
 from tests.support.foreign_pki import SIGNED, ForeignPki
+from tests.support.validation import Desk, told
 
 DECISION = (Path(__file__).parents[2] / "remote_signing" / "demo" / "decision.pdf").read_bytes()
 TEXT = "Quyết định bổ nhiệm".encode()
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
-A_DAY_LATER = SIGNED + timedelta(days=1)
 AFTER_THE_END = SIGNED + timedelta(days=400)  # the signer's certificate has 90 days
-
-
-@dataclass
-class Desk:
-    """A folder, and somebody who validates what is put into it."""
-
-    folder: Path
-
-    def report(
-        self,
-        data: bytes,
-        known: Knowledge,
-        now: datetime = A_DAY_LATER,
-        content: bytes | None = None,
-        **more: Any,
-    ) -> dict[str, Any]:
-        path, beside = self.folder / "document", None
-        path.write_bytes(data)
-        if content is not None:
-            beside = self.folder / "content"
-            beside.write_bytes(content)
-        order = {"folder": None, "now_ms": int(now.timestamp() * 1000), "most": 5} | more
-        report = examine(Order(path=path, content=beside, knowledge=known, **order))
-        members: dict[str, Any] = json.loads(report)
-        return members
-
-    def one(self, data: bytes, known: Knowledge, *args: Any, **more: Any) -> dict[str, Any]:
-        """The report's only signature."""
-        (signature,) = self.report(data, known, *args, **more)["signatures"]
-        found: dict[str, Any] = signature
-        return found
-
-    def refused(self, data: bytes, **more: Any) -> object:
-        with pytest.raises(DocumentUnusable) as caught:
-            self.report(data, Knowledge(), **more)
-        return caught.value.public["reason"]
 
 
 @pytest.fixture
@@ -76,10 +35,6 @@ def pki() -> ForeignPki:
 @pytest.fixture(scope="module")
 def signed(pki: ForeignPki) -> dict[str, bytes]:
     return {level: pki.pdf(DECISION, level) for level in LEVELS}
-
-
-def told(signature: dict[str, Any]) -> tuple[object, object]:
-    return signature["indication"], signature["sub_indication"]
 
 
 PASSED = ("TOTAL-PASSED", None)

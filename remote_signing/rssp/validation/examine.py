@@ -81,7 +81,7 @@ def _read(order: Order, stream: BinaryIO) -> Document:
 _READERS = (
     (re.compile(rb"\x30"), cms.read),
     (re.compile(rb"(\xef\xbb\xbf)?\s*<"), xades.read),
-    (re.compile(rb"\s*(\{|eyJ[\w-]*\.)"), jades.read),
+    (re.compile(rb"\s*(\{|eyJ)"), jades.read),
     (re.compile(rb"-----BEGIN (CMS|PKCS7)-----"), cms.read_pem),
 )
 

@@ -68,7 +68,7 @@ def judge(found: Found, knowledge: Knowledge, now: datetime) -> Judgement:
     verdict = _certain(verdict, stamps)
     problems = [
         *([found.problem] if found.problem else []),
-        *([] if strength.enough or not found.digest else [_WEAK]),
+        *([_WEAK] if found.certificate and found.digest and not strength.enough else []),
         *([verdict.problem] if verdict.problem else []),
         *([] if _in_order(stamps) else [Problem("TIMESTAMP_ORDER_FAILURE", "stamps_in_disorder")]),
         *_changed(found),
