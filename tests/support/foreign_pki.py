@@ -245,7 +245,7 @@ class ForeignPki:
         asyncio.run(signer.async_sign_pdf(writer, output=out))
         return out.getvalue()
 
-    def cms(
+    def cms(  # noqa: PLR0913 - a signature has so many facts
         self,
         content: bytes,
         level: str = "B-B",
@@ -253,10 +253,11 @@ class ForeignPki:
         holder: Holder | None = None,
         *,
         detached: bool = False,
+        spec: CAdESSignedAttrSpec | None = None,
     ) -> bytes:
         """A CAdES signature at B-B or B-T."""
         stamper = None if level == "B-B" else self.stamps(at + timedelta(seconds=5))
-        spec = CAdESSignedAttrSpec()
+        spec = spec or CAdESSignedAttrSpec()
         work = self.pen(holder).async_sign_general_data(
             content,
             "sha256",

@@ -45,7 +45,8 @@ def b64(data: bytes) -> str:
 
 
 def c14n(data: bytes, *, exclusive: bool = False) -> bytes:
-    made: bytes = etree.tostring(etree.fromstring(data), method="c14n", exclusive=exclusive)
+    root = etree.fromstring(data, etree.XMLParser(huge_tree=True))
+    made: bytes = etree.tostring(root, method="c14n", exclusive=exclusive)
     return made
 
 

@@ -217,9 +217,17 @@ def test_xml_with_a_document_type_is_refused(desk: Desk, data: bytes) -> None:
     assert desk.refused(data) == "xml_with_dtd"
 
 
-def test_broken_and_deep_xml_is_refused(desk: Desk) -> None:
+def test_broken_and_deep_xml_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.refused(b"<r>") == "damaged"
     assert desk.refused(b"<a>" * 5000 + b"</a>" * 5000) == "damaged"
+    assert desk.refused(b"<a>" * 257 + b"</a>" * 257) == "too_heavy"
+    monkeypatch.setattr("remote_signing.rssp.validation.xml_tree._MOST_ELEMENTS", 10)
+    assert desk.refused(b"<a>" + b"<b/>" * 10 + b"</a>") == "too_heavy"
+
+
+def test_long_text_in_xml_is_no_obstacle(desk: Desk, known: Knowledge, pen: XmlPen) -> None:
+    data = pen.enveloped(b"<r><a>" + b"x" * 11_000_000 + b"</a></r>")
+    assert told(desk.one(data, known)) == PASSED
 
 
 def test_xml_without_a_signature_is_told_so(desk: Desk) -> None:

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from asn1crypto import cms
+from asn1crypto import cms, pem
+from asn1crypto import crl as asn1_crl
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.writer import copy_into_new_writer
+from pyhanko.sign import fields
+from pyhanko.sign.ades.api import CAdESSignedAttrSpec
+from pyhanko.sign.ades.report import AdESPassed
+from pyhanko.sign.validation.ades import ades_lta_validation
+from pyhanko.sign.validation.errors import SignatureValidationError
+from pyhanko.sign.validation.policy_decl import (
+    LocalKnowledge,
+    PdfSignatureValidationSpec,
+    RevinfoOnlineFetchingRule,
+    RevocationInfoGatheringSpec,
+    SignatureValidationSpec,
+)
+from pyhanko_certvalidator.context import CertValidationPolicySpec
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo
+from pyhanko_certvalidator.policy_decl import REQUIRE_REVINFO, CertRevTrustPolicy
+from pyhanko_certvalidator.registry import SimpleTrustManager
+from pyhanko_certvalidator.revinfo.archival import CRLContainer
 
 from remote_signing.rssp.validation.trust import Knowledge
 from tests.support.foreign_pki import SIGNED, ForeignPki
@@ -183,6 +204,117 @@ def test_what_was_appended_to_a_signed_pdf_is_told(
     assert found["integrity"]["intact"] is True  # the revision that was signed is as it was
 
 
+def hole(signed: bytes) -> tuple[int, int]:
+    """Where the signature is in a PDF: between the two parts of its byte range."""
+    start = signed.index(b"/Contents <") + len(b"/Contents ")
+    return start, signed.index(b">", start) + 1
+
+
+def test_signature_that_leaves_more_out_than_itself_is_none_of_the_document(
+    desk: Desk, pki: ForeignPki, signed: dict[str, bytes]
+) -> None:
+    """A right signature over a byte range that skips what the reader shows."""
+    data = bytearray(signed["B-B"])
+    start, end = hole(bytes(data))
+    place = data.index(b"/ByteRange [") + len(b"/ByteRange [")
+    stop = data.index(b"]", place)
+    text = b"0 100 %d %d" % (end, len(data) - end)
+    data[place:stop] = text.ljust(stop - place)
+    message = pki.cms(bytes(data[:100] + data[end:]), detached=True).hex().encode()
+    data[start + 1 : end - 1] = message.ljust(end - start - 2, b"0")
+    found = desk.one(bytes(data), pki.knowledge(*pki.fresh))
+    assert told(found) == ("TOTAL-FAILED", "FORMAT_FAILURE")
+    assert found["reasons"] == ["not_whole_document", "changed_after_signing"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"/ByteRange [", b"/ByteRangX ["),
+        (b"/Contents <", b"/Contentz <"),
+        (b"/ByteRange [0 ", b"/ByteRange [-1"),
+    ],
+    ids=["no-range", "no-contents", "negative"],
+)
+def test_universal_forgery_of_a_signature_that_is_not_there_fails(
+    desk: Desk, pki: ForeignPki, signed: dict[str, bytes], old: bytes, new: bytes
+) -> None:
+    assert len(old) == len(new)
+    report = desk.report(signed["B-B"].replace(old, new), pki.knowledge(*pki.fresh))
+    assert report["indication"] in {"TOTAL-FAILED", "NOT-SIGNED"}
+
+
+def test_signature_emptied_of_its_value_fails(
+    desk: Desk, pki: ForeignPki, signed: dict[str, bytes]
+) -> None:
+    data = bytearray(signed["B-B"])
+    start, end = hole(bytes(data))
+    data[start + 1 : end - 1] = b"0" * (end - start - 2)
+    found = desk.one(bytes(data), pki.knowledge(*pki.fresh))
+    assert told(found) == ("TOTAL-FAILED", "FORMAT_FAILURE")
+
+
+def test_encrypted_pdf_is_refused_by_name(desk: Desk) -> None:
+    writer: Any = copy_into_new_writer(PdfFileReader(io.BytesIO(DECISION)))
+    writer.encrypt("owner", "user")
+    out = io.BytesIO()
+    writer.write(out)
+    assert desk.refused(out.getvalue()) == "encrypted"
+
+
+def test_older_kind_of_pdf_signature_is_told_as_such(desk: Desk, pki: ForeignPki) -> None:
+    older = pki.pdf(
+        DECISION,
+        subfilter=fields.SigSeedSubFilter.ADOBE_PKCS7_DETACHED,
+        cades_signed_attr_spec=None,
+    )
+    found = desk.one(older, pki.knowledge(*pki.fresh))
+    assert (*told(found), found["format"]) == (*PASSED, "PDF")
+
+
+def test_certified_document_that_was_filled_in_beyond_what_it_allows(
+    desk: Desk, pki: ForeignPki
+) -> None:
+    certified = pki.pdf(DECISION, certify=True, docmdp_permissions=fields.MDPPerm.NO_CHANGES)
+    assert told(desk.one(certified, pki.knowledge(*pki.fresh))) == PASSED
+    found = desk.one(appended(certified, visible=True), pki.knowledge(*pki.fresh))
+    assert found["reasons"] == ["changed_after_signing"]
+
+
+def test_pyhanko_says_the_same_of_a_file_that_outlived_its_certificate(
+    desk: Desk, pki: ForeignPki, signed: dict[str, bytes]
+) -> None:
+    later = AFTER_THE_END - timedelta(days=1)
+    crls = (pki.crl(at=later), pki.crl(pki.root, at=later))
+    for level in LEVELS:
+        ours = desk.one(signed[level], pki.knowledge(*crls), AFTER_THE_END)["indication"]
+        theirs = pyhanko_says(signed[level], pki, crls, AFTER_THE_END)
+        assert (ours == "TOTAL-PASSED") is theirs, level
+
+
+def pyhanko_says(data: bytes, pki: ForeignPki, crls: tuple[bytes, ...], now: datetime) -> bool:
+    """PyHanko's own AdES validation of a PDF with long-term data."""
+    policy = CertValidationPolicySpec(
+        trust_manager=SimpleTrustManager.build([pki.root.asn1]),
+        revinfo_policy=CertRevTrustPolicy(REQUIRE_REVINFO),
+    )
+    containers = [CRLContainer(asn1_crl.CertificateList.load(each)) for each in crls]
+    spec = SignatureValidationSpec(
+        policy,
+        revinfo_gathering_policy=RevocationInfoGatheringSpec(
+            online_fetching_rule=RevinfoOnlineFetchingRule.LOCAL_ONLY
+        ),
+        local_knowledge=LocalKnowledge(known_crls=containers),
+    )
+    signature = PdfFileReader(io.BytesIO(data)).embedded_regular_signatures[0]
+    timing = ValidationTimingInfo(now, now, point_in_time_validation=False)
+    work = ades_lta_validation(signature, PdfSignatureValidationSpec(spec), timing)
+    try:
+        return asyncio.run(work).ades_subindic is AdESPassed.OK
+    except SignatureValidationError:
+        return False  # without long-term data it does not begin
+
+
 def test_second_signature_does_not_hurt_the_first(
     desk: Desk, pki: ForeignPki, signed: dict[str, bytes]
 ) -> None:
@@ -210,6 +342,58 @@ def test_cms_that_another_program_signed_passes(
     assert told(found) == PASSED
     assert (found["format"], found["level"]) == ("CAdES", level)
     assert found["times"]["claimed"] == "2026-01-05T03:00:00Z"
+
+
+def test_content_time_stamp_proves_that_a_revoked_certificate_was_used(
+    desk: Desk, pki: ForeignPki
+) -> None:
+    spec = CAdESSignedAttrSpec(timestamp_content=True)
+    data = pki.cms(TEXT, "B-T", spec=spec)
+    assert told(desk.one(data, pki.knowledge(*pki.fresh))) == PASSED
+    before = revoked(pki, SIGNED - timedelta(minutes=30))
+    assert told(desk.one(data, before)) == ("TOTAL-FAILED", "REVOKED")
+    after = revoked(pki, SIGNED + timedelta(hours=2))
+    assert told(desk.one(data, after)) == PASSED
+
+
+def test_signature_older_than_its_certificate_fails(desk: Desk, pki: ForeignPki) -> None:
+    young = pki.issue("Người đến sau", start=SIGNED + timedelta(hours=1))
+    found = desk.one(pki.cms(TEXT, "B-T", holder=young), pki.knowledge(*pki.fresh))
+    assert told(found) == ("TOTAL-FAILED", "NOT_YET_VALID")
+
+
+def test_certificate_for_another_purpose_signs_nothing(desk: Desk, pki: ForeignPki) -> None:
+    found = desk.one(pki.cms(TEXT, holder=pki.issuing), pki.knowledge(*pki.fresh))
+    assert told(found) == ("INDETERMINATE", "CHAIN_CONSTRAINTS_FAILURE")
+
+
+def test_time_stamp_of_a_certificate_for_another_purpose_proves_nothing(desk: Desk) -> None:
+    other = ForeignPki(label=" 3", kind="rsa2048")
+    other.stamper = other.issue("no TSA")
+    found = desk.one(other.cms(TEXT, "B-T"), other.knowledge(*other.fresh))
+    assert told(found) == PASSED
+    assert found["times"]["proven"] is None
+    assert found["time_stamps"][0]["sub_indication"] == "CHAIN_CONSTRAINTS_FAILURE"
+    assert found["warnings"] == ["no_time_stamp_holds"]
+
+
+def test_two_signers_in_one_message_are_judged_apart(desk: Desk, pki: ForeignPki) -> None:
+    first, second = (
+        cms.ContentInfo.load(pki.cms(TEXT, holder=each))
+        for each in (pki.signer, pki.issue("Người thứ hai"))
+    )
+    content = first["content"]
+    for name in ("certificates", "signer_infos"):
+        content[name] = [*content[name], *second["content"][name]]
+    report = desk.report(first.dump(force=True), pki.knowledge(*pki.fresh))
+    assert report["indication"] == "TOTAL-PASSED"
+    names = {each["signer"]["name"] for each in report["signatures"]}
+    assert names == {"Nguyễn Văn An", "Người thứ hai"}
+
+
+def test_pem_around_a_message_is_taken_off(desk: Desk, pki: ForeignPki) -> None:
+    text = pem.armor("CMS", pki.cms(TEXT))
+    assert told(desk.one(text, pki.knowledge(*pki.fresh))) == PASSED
 
 
 def test_detached_signature_of_another_file_fails(desk: Desk, pki: ForeignPki) -> None:

@@ -24,6 +24,8 @@ SIGNATURE: Final = f"{{{DS}}}Signature"
 _XML: Final = "{http://www.w3.org/XML/1998/namespace}"
 _IDS: Final = ("Id", "ID", "id", f"{_XML}id")
 _MOST_ELEMENTS = 1_000_000
+_DEEPEST = 256  # canonicalisation is recursive
+_TOO_DEEP = f"boolean({'/*' * (_DEEPEST + 1)})"
 
 EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 _INCLUSIVE: Final = (
@@ -47,13 +49,13 @@ class Unsafe(Exception):
 
 
 def parse(data: bytes) -> ElementTree[Element]:
-    """The document. Raises ``DocumentUnusable``: ``damaged``, ``xml_with_dtd``."""
+    """The document. Raises ``DocumentUnusable``: ``damaged``, ``too_heavy``, ``xml_with_dtd``."""
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
         dtd_validation=False,
-        huge_tree=False,
+        huge_tree=True,  # a document inside a signature is one long text; the bounds are ours
         remove_blank_text=False,
     )
     # Before the parser: with it, declarations would be read already.
@@ -65,6 +67,8 @@ def parse(data: bytes) -> ElementTree[Element]:
         raise unusable("damaged", str(error)) from error
     if tree.docinfo.doctype:
         raise unusable("xml_with_dtd")
+    if tree.xpath(f"count(//*) > {_MOST_ELEMENTS}") or tree.xpath(_TOO_DEEP):
+        raise unusable("too_heavy")
     return tree
 
 
@@ -77,9 +81,7 @@ def ids(tree: ElementTree[Element]) -> dict[str, Element | None]:
     """Elements by Id; None where two have the same."""
     found: dict[str, Element | None] = {}
     counted: Counter[str] = Counter()
-    for number, element in enumerate(tree.iter(etree.Element)):
-        if number > _MOST_ELEMENTS:
-            raise unusable("too_heavy")
+    for element in tree.iter(etree.Element):
         for each in {str(element.attrib[name]) for name in _IDS if name in element.attrib}:
             counted[each] += 1
             found[each] = element if counted[each] == 1 else None
