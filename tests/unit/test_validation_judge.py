@@ -6,6 +6,7 @@ import asyncio
 import io
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asn1crypto import cms, pem
