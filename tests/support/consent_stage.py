@@ -191,6 +191,7 @@ def _by_sim(page: Page, stage: Stage) -> Iterator[str]:
 
 def _checking(page: Page, stage: Stage) -> Iterator[str]:
     page.goto(f"{stage.home}/validate")
+    page.wait_for_load_state()
     yield "check"
     problems = (
         *("content_changed", "revoked", "changed_after_signing", "no_status"),
@@ -207,6 +208,7 @@ def _checking(page: Page, stage: Stage) -> Iterator[str]:
     page.set_input_files("#document", {"name": "a.pdf", "mimeType": "", "buffer": b"%PDF"})
     page.click("form[action='/validate'] button")
     page.wait_for_selector(".signature")
+    page.wait_for_load_state()
     page.click(".signature details summary")
     yield "report"
 

@@ -19,7 +19,7 @@ StampKind: TypeAlias = Literal["content", "signature", "archive", "document"]
 # Raised by the libraries beneath on what a stranger has bent: their own errors are ValueErrors or
 # named where they are caught; these come from deep inside their parsers.
 BROKEN = (
-    *(ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError),
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError),
     *(RuntimeError, AssertionError, OSError, ArithmeticError, StopIteration),
 )
 
