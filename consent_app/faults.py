@@ -31,6 +31,17 @@ class BodyTooLarge(Fault):
     kind = "malformed"
 
 
+class DocumentRefused(Fault):
+    """There can be no report about a file. ``reason`` is the rssp's name for why."""
+
+    status = 422
+    kind = "malformed"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class PageUnknown(Fault):
     """There is nothing at this address, or nothing for this signer."""
 

@@ -15,6 +15,7 @@ from consent_app.cookies import Cookies
 from consent_app.forms import origin_of
 from consent_app.repeats import Repeats
 from consent_app.rssp import ConsentApi, open_client
+from consent_app.validator import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Site:
 
     config: ConsentConfig
     rssp: ConsentApi
+    validator: Validator
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -64,10 +66,11 @@ class Site:
 
 def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
     """The site that ``config`` describes. Connects to nothing yet."""
-    static = load_static()
+    static, http = load_static(), open_client(config.rssp, transport)
     return Site(
         config=config,
-        rssp=ConsentApi(open_client(config.rssp, transport)),
+        rssp=ConsentApi(http),
+        validator=Validator(http),
         environments={
             name: environment(language.catalogue(name), static) for name in language.LANGUAGES
         },

@@ -13,6 +13,7 @@ from consent_app.visit import Visit
 
 router = APIRouter()
 
+_OPEN = {"/sign-in", "/validate"}  # pages without a session
 _FOR_EVER = "public, max-age=31536000, immutable"
 _A_WHILE = "public, max-age=300"
 _UNAVAILABLE = 503
@@ -25,7 +26,7 @@ async def choose_language(request: Request, wanted: str) -> Response:
         raise PageUnknown("a language that we don't speak")
     visit = Visit(request)
     after = visit.query().get("next")
-    response = visit.to("/sign-in" if after == "/sign-in" else next_address(after))
+    response = visit.to(after if after in _OPEN else next_address(after))
     visit.site.cookies.write(response, "language", wanted)
     return response
 

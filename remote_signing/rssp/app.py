@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from remote_signing.rssp import config as configuration
-from remote_signing.rssp import consent, health, logs, migrations, pki, sim_routes
+from remote_signing.rssp import consent, health, logs, migrations, pki, sim_routes, validate
 from remote_signing.rssp.certificate_status import Status
 from remote_signing.rssp.csc.v1 import routes as csc_v1
 from remote_signing.rssp.csc.v2 import polling
@@ -29,6 +29,7 @@ from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.oauth import routes as oauth
 from remote_signing.rssp.signing_worker import SigningWorker
+from remote_signing.rssp.validation.desk import ValidationDesk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,9 +56,11 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.health = Health(services)
     app.state.status = Status(services)
     app.state.desk = Desk(services, app.state.status)
+    app.state.validation = ValidationDesk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    for router in (*apis, consent.router, pki.router, sim_routes.router, health.router):
+    others = (consent, pki, validate, sim_routes, health)
+    for router in (*apis, *(module.router for module in others)):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)
@@ -116,6 +119,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(signing.stop)
         await asyncio.to_thread(housekeeping.stop)
         await asyncio.to_thread(app.state.desk.close)
+        await asyncio.to_thread(app.state.validation.close)
         services.close()
 
 

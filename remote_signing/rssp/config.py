@@ -170,6 +170,23 @@ class DocumentsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidationConfig:
+    """``POST /validate``, which is open to everybody: what one file may cost, who is trusted."""
+
+    workers: int = 1  # processes of each process of the rssp; 0: not offered
+    waiting: int = 4  # files that may wait for one of them; who comes then is told to come back
+    seconds: float = 30.0  # of one file
+    memory: int = 2048  # megabytes of address space of one process
+    largest: int = 100 * 1024 * 1024  # bytes of a request
+    signatures: int = 50  # in one file
+    own: bool = True  # whether the embedded authority's root is an anchor
+    # Folder with anchors (.pem, .crt, .cer, .der) and CRLs (.crl) that the installation keeps
+    # fresh; nothing is fetched.
+    trust: Path | None = None
+    folder: Path | None = None  # where files lie meanwhile; None: the system's for such files
+
+
+@dataclass(frozen=True, slots=True)
 class CscConfig:
     """What of the CSC API is offered, and how exactly clients must speak it."""
 
@@ -221,6 +238,7 @@ class RsspConfig:
     asynchronous: AsynchronousConfig = field(default_factory=AsynchronousConfig)
     timestamps: TimestampConfig = field(default_factory=TimestampConfig)
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)
@@ -232,6 +250,7 @@ class RsspConfig:
         if self.timestamps.authorities and self.timestamps.trust is None:
             raise ConfigInvalid("timestamps.trust: outside authorities need trust anchors")
         _check_database(self.database)
+        _check_validation(self.validation)
         if self.sim is not None:
             _check_sim(self.sim)
         # Else a call that still runs could be taken for one whose process died.
@@ -330,6 +349,15 @@ def _check_database(database: DatabaseConfig) -> None:
         raise ConfigInvalid("database.url holds a password: name a database.password_file")
     if database.password_file is not None and database.url.startswith("sqlite"):
         raise ConfigInvalid("database.password_file: a file of SQLite has no password")
+
+
+def _check_validation(validation: ValidationConfig) -> None:
+    if validation.workers < 0 or validation.waiting < 0 or validation.signatures < 1:
+        raise ConfigInvalid(
+            "validation: workers, waiting and signatures cannot be negative or none"
+        )
+    if validation.trust is not None and not validation.trust.is_dir():
+        raise ConfigInvalid(f"validation.trust: {validation.trust} is no folder")
 
 
 _SHORTEST = {"retention": 600}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
+from starlette.responses import JSONResponse
 
 from tests.support.consent_api import OTP, PASSWORD, PIN, REQUEST, SERVICE
 from tests.support.consent_stage import (
@@ -20,6 +21,7 @@ from tests.support.consent_stage import (
     sign_in,
     tour,
 )
+from tests.support.reports import report, signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -261,6 +263,26 @@ def faults(page: Page, look: Look) -> list[str]:
     page.evaluate(AXE.read_text("utf-8"))
     found += page.evaluate(RUN_AXE)
     return found
+
+
+def test_a_file_that_is_dropped_on_the_form_is_checked(page: Page, stage: Stage) -> None:
+    said = complaints(page)
+    stage.rssp.validated = JSONResponse(report(signature()))
+    page.goto(f"{stage.home}/validate")
+    page.evaluate(
+        """
+        () => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File(["%PDF-1.7 dropped"], "quyet-dinh.pdf"));
+          document.querySelector("form.drop").dispatchEvent(
+            new DragEvent("drop", {dataTransfer: dropped, bubbles: true, cancelable: true}));
+        }
+        """
+    )
+    page.wait_for_selector(".outcome.good")
+    assert page.inner_text("h1") == "Chữ ký số hợp lệ"
+    assert b"%PDF-1.7 dropped" in stage.rssp.sent
+    assert said == []
 
 
 def test_a_page_is_small(page: Page, stage: Stage) -> None:

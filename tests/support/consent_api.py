@@ -57,6 +57,8 @@ class FakeRssp:
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    validated: Response | None = None  # the answer about any file; without it, not now
+    sent: bytes = b""  # what was to be validated
 
     def add_request(self, name: str = REQUEST, count: int = 2, **changes: Any) -> None:
         now = datetime.now(UTC)
@@ -112,11 +114,17 @@ class FakeRssp:
             ("POST", "/consent/v1/requests/{name}/resume", self._resume),
             ("GET", "/consent/v1/{kind}/{name}", self._show),
             ("POST", "/consent/v1/{kind}/{name}/{verb}", self._answer),
+            ("POST", "/validate", self._validate),
             ("GET", "/healthz", self._health),
         ]
         for method, path, handler in routes:
             app.add_api_route(path, handler, methods=[method])
         return app
+
+    async def _validate(self, request: Request) -> Response:
+        self.calls.append(("POST", request.url.path))
+        self.sent = await request.body()
+        return self.validated or problem(503, "temporarily_unavailable")
 
     async def _health(self) -> Response:
         return JSONResponse({}, 503 if self.away else 200)

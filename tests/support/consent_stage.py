@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import sync_playwright
 from starlette.applications import Starlette
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from consent_app.app import create_app
@@ -23,6 +23,7 @@ from remote_signing.clock import SystemClock
 from remote_signing.identifiers import Ticket, new_id
 from tests.support.consent_api import OTHER_REQUEST, OTP, PASSWORD, PIN, REQUEST, SERVICE, FakeRssp
 from tests.support.consent_visitor import settings
+from tests.support.reports import report, signature
 from tests.support.served import served
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def tour(page: Page, stage: Stage) -> Iterator[str]:
     page.reload()
     yield "list"
     yield from _answers(page, stage)
+    yield from _checking(page, stage)
     yield from _ends(page, stage)
 
 
@@ -185,6 +187,30 @@ def _by_sim(page: Page, stage: Stage) -> Iterator[str]:
     rssp.add_sim(is_active=False, cause="SIM đã được thay. Hãy đăng ký lại SIM PKI.")
     page.goto(f"{stage.home}/requests/{REQUEST}")
     yield "sim-suspended"
+
+
+def _checking(page: Page, stage: Stage) -> Iterator[str]:
+    page.goto(f"{stage.home}/validate")
+    page.wait_for_load_state()
+    yield "check"
+    problems = (
+        *("content_changed", "revoked", "changed_after_signing", "no_status"),
+        *("weak_algorithm", "not_trusted"),
+    )
+    fallen = signature(
+        indication="TOTAL-FAILED",
+        sub_indication="CERTIFICATE_CHAIN_GENERAL_FAILURE",
+        reasons=list(problems),
+        warnings=["no_time_stamp_holds"],
+        changes={"level": "other", "allowed": False},
+    )
+    stage.rssp.validated = JSONResponse(report(signature(), fallen))
+    page.set_input_files("#document", {"name": "a.pdf", "mimeType": "", "buffer": b"%PDF"})
+    page.click("form[action='/validate'] button")
+    page.wait_for_selector(".signature")
+    page.wait_for_load_state()
+    page.click(".signature details summary")
+    yield "report"
 
 
 def _ends(page: Page, stage: Stage) -> Iterator[str]:

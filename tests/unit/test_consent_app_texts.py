@@ -9,7 +9,7 @@ from functools import cache
 from gettext import GNUTranslations
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -19,7 +19,9 @@ import consent_app
 from consent_app import language, site
 from consent_app.config import BrandConfig
 from consent_app.cookies import Notice
+from consent_app.report import Report
 from consent_app.rssp import ServiceRequest, SignatureRequest, SimOffer, SimQuestion, Waiting
+from tests.support import reports
 from tests.support.consent_api import FakeRssp
 
 if TYPE_CHECKING:
@@ -29,10 +31,13 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(consent_app.__file__).parent
+VALIDATOR = FOLDER.parent / "remote_signing" / "rssp" / "validation"
 OPEN, CLOSE = "⟦", "⟧"
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
-# The same in every language: names of languages, figures, marks.
-UNTRANSLATED = re.compile(r"(?:VI|EN|Tiếng Việt|English|[\W\d_]*)")
+# The same in every language: names of languages, figures, marks, ETSI's names for results.
+UNTRANSLATED = re.compile(
+    r"(?:VI|EN|Tiếng Việt|English|(?:TOTAL-PASSED|TOTAL-FAILED|INDETERMINATE)?[\W\d_]*)"
+)
 
 NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
@@ -174,6 +179,58 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     yield "service.html", {"asked": service, "signer": signer}
     for kind in ("unavailable", "unknown", "forged", "malformed", "server_error", "refused"):
         yield "error.html", {"kind": kind}
+    yield from _validation_pages()
+
+
+def _validation_pages() -> Iterator[tuple[str, dict[str, object]]]:
+    for reason in ("", "77", *_words("validate.html", "words")):
+        yield "validate.html", {"reason": reason}
+    for found in _reports():
+        yield "report.html", {"report": Report.model_validate(_figures(found))}
+
+
+def _words(template: str, name: str) -> list[str]:
+    """The names that a template has words for."""
+    source = (FOLDER / "templates" / template).read_text("utf-8")
+    block = source.partition(f"set {name} = ")[2].partition("} %}")[0]
+    return re.findall(r'^  "(\w+)": _\(', block, re.MULTILINE)
+
+
+def _reports() -> Iterator[dict[str, object]]:
+    parts = "report_parts.html"
+    yield reports.report(warnings=["77", *_words(parts, "cautions")])
+    yield reports.report(reports.signature(), reports.signature(signer=None, changes=None))
+    nothing = {"certificate": False, "path": False, "status": False, "time_stamp": False}
+    for value, main in ((False, "TOTAL-FAILED"), (None, "INDETERMINATE")):
+        decree = {"certificate_valid_at_signing": value, "content_intact": value}
+        yield reports.report(
+            reports.signature(
+                indication=main,
+                sub_indication="77",
+                reasons=["77", *_words(parts, "reasons")],
+                decree={**decree, "path_valid": False, "attached": nothing},
+                times={"claimed": None, "proven": None},
+                revocation={"state": "unknown", "revoked_at": None},
+            )
+        )
+    for state in ("revoked", "good"):
+        revocation = {"state": state, "revoked_at": reports.TIME}
+        yield reports.report(reports.signature(revocation=revocation))
+    for level in ("none", "archive", "forms", "annotations", "other"):
+        yield reports.report(reports.signature(changes={"level": level, "allowed": False}))
+
+
+def _figures(value: Any, name: str = "") -> Any:
+    """``value`` with figures for everything that comes from a file."""
+    if isinstance(value, dict):
+        return {key: _figures(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_figures(each, name) for each in value]
+    kept = {"indication", "state", "warnings", "reasons", "reason", "kind", "version", "size"}
+    times = {"validated_at", "claimed", "proven", "time", "revoked_at", "not_before", "not_after"}
+    is_level = name == "level" and value and not value.startswith("B-")
+    is_text = isinstance(value, str) and name not in kept | times and not is_level
+    return "77" if is_text else value
 
 
 def _sim_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
@@ -255,7 +312,9 @@ def marked_templates() -> Environment:
 TEMPLATES = sorted(path.name for path in (FOLDER / "templates").glob("*.html"))
 
 
-@pytest.mark.parametrize("template", [name for name in TEMPLATES if name != "parts.html"])
+@pytest.mark.parametrize(
+    "template", [name for name in TEMPLATES if not name.endswith("parts.html")]
+)
 def test_no_text_is_left_untranslated(template: str) -> None:
     states = [values for name, values in pages() if name == template]
     assert states or template == "frame.html"
@@ -268,6 +327,17 @@ def test_the_check_finds_a_text_that_was_forgotten() -> None:
         "x",
         "Forgotten",
     ]
+
+
+def test_every_name_of_the_validator_has_words() -> None:
+    source = "".join(path.read_text("utf-8") for path in VALIDATOR.rglob("*.py"))
+    problems = set(re.findall(r'Problem\(\s*"[A-Z_]+",\s*"(\w+)"', source))
+    problems |= set(re.findall(r'^    "[A-Z_]+": "(\w+)",$', source, re.MULTILINE))
+    of_time_stamps = {each for each in problems if each.startswith("stamp_")}  # not told one by one
+    assert set(_words("report_parts.html", "reasons")) >= problems - of_time_stamps
+    refused = set(re.findall(r'unusable\("(\w+)"', source)) | {"too_slow", "too_heavy"}
+    page = {"too_large", "unavailable", "no_file"}
+    assert set(_words("validate.html", "words")) == refused | page
 
 
 def test_every_notice_has_words_in_every_language() -> None:

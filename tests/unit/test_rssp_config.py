@@ -81,6 +81,8 @@ def test_a_password_comes_from_its_file(tmp_path: Path) -> None:
         ("[sam]", "[proxy]\ntrusted = [1]\n[sam]", "proxy.trusted: 1 is not of type str"),
         ("sqlite:////var", "postgresql+psycopg://rssp:secret@db/rssp?x=/var", "password_file"),
         ("[service]", "[service", "Expected"),
+        ("[sam]", '[validation]\ntrust = "nowhere"\n[sam]', "validation.trust"),
+        ("[sam]", "[validation]\nworkers = -1\n[sam]", "validation: workers"),
     ],
 )
 def test_a_mistake_is_told_with_its_key(tmp_path: Path, old: str, new: str, told: str) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import FrameType
 
-    from remote_signing.rssp.config import DocumentsConfig
+    from remote_signing.rssp.config import DocumentsConfig, ValidationConfig
 
 Arguments = ParamSpec("Arguments")
 Made = TypeVar("Made")
@@ -37,7 +37,7 @@ _START = 30.0  # seconds in which a process is certainly running
 class Workshop:
     """Thread-safe; one for each process of the rssp. Starts its processes when first used."""
 
-    def __init__(self, config: DocumentsConfig) -> None:
+    def __init__(self, config: DocumentsConfig | ValidationConfig) -> None:
         self._config = config
         self._places = threading.BoundedSemaphore(config.workers + config.waiting)
         # Longer than all places in front of one can take, and the start of a process.

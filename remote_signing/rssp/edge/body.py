@@ -28,6 +28,10 @@ class MediaTypeUnsupported(InvalidInput):
     """The request's body is not declared as JSON in UTF-8."""
 
 
+class FormExpected(MediaTypeUnsupported):
+    """The request's body is not a form with files (multipart/form-data)."""
+
+
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     """The whole body, at most ``limit`` bytes; more is ``BodyTooLarge`` as soon as it is known."""
     declared = request.headers.get("content-length", "")

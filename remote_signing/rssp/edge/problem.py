@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from remote_signing import errors
 from remote_signing.rssp.edge import request_id
-from remote_signing.rssp.edge.body import BodyTooLarge, MediaTypeUnsupported
+from remote_signing.rssp.edge.body import BodyTooLarge, FormExpected, MediaTypeUnsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,10 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.InvalidInput: _INVALID,
     BodyTooLarge: Problem(413, "content_too_large", "The body is too large."),
     MediaTypeUnsupported: Problem(415, "unsupported_media_type", "The body must be JSON in UTF-8."),
+    FormExpected: Problem(415, "unsupported_media_type", "The body must be a form with files."),
+    errors.DocumentUnusable: Problem(
+        422, "document_unusable", "There can be no report about this document.", ("reason",)
+    ),
     errors.Refusal: _REFUSED,
     errors.CredentialUnknown: Problem(404, "credential_unknown", "There is no such credential."),
     errors.CredentialDisabled: Problem(403, "credential_disabled", "The credential is disabled."),
