@@ -27,6 +27,7 @@ from remote_signing.rssp.edge import middleware
 from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.oauth import routes as oauth
+from remote_signing.rssp.openapi import routes as openapi
 from remote_signing.rssp.signing_worker import SigningWorker
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.status = Status(services)
     app.state.desk = Desk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
-    apis = (oauth.router, csc_v1.router, csc_v2.router)
-    for router in (*apis, consent.router, pki.router, sim_routes.router, health.router):
+    apis = (oauth.router, csc_v1.router, csc_v2.router, consent.router, pki.router)
+    for router in (*apis, sim_routes.router, health.router, openapi.router):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)
