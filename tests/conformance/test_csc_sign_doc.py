@@ -145,6 +145,7 @@ FURTHER: dict[str, tuple[Scene, str]] = {
     ),
     "no document": (asked(document(document="")), "Invalid array parameter documents"),
     "asynchronous": (asked(document(), operationMode="A"), "Invalid parameter operationMode"),
+    "a list for a mode": (asked(document(), operationMode=[]), "Invalid parameter operationMode"),
     "time of yesterday": (
         asked(document(), claimedTime="2020-01-01T00:00:00Z", SAD=f"{'0' * 26}.{'x' * 43}"),
         "Invalid parameter claimedTime",

@@ -162,7 +162,7 @@ def test_refusals_have_their_codes(place: SimWorld) -> None:
     sim = f"{API}{asked}/sim"
     body = {"factor_id": place.factor_id, "lang": "vi"}
     assert ask(place, "GET", sim).json()["code"] == "sim_unknown"
-    for wrong in ({}, {"factor_id": 1, "lang": "vi"}, body | {"lang": "fr"}, body | {"x": 1}):
+    for wrong in ({}, {"factor_id": 1, "lang": "vi"}, body | {"lang": [[]]}, body | {"x": 1}):
         assert ask(place, "POST", sim, wrong).status_code == 400
     assert ask(place, "POST", sim, body).status_code == 201
     assert ask(place, "POST", sim, body).json()["code"] == "sim_busy"

@@ -10,7 +10,7 @@ from remote_signing.rssp.csc.v1.schemas import MOST_RESULTS
 from remote_signing.rssp.csc.v2.schemas import LONGEST_DESCRIPTION
 from remote_signing.rssp.openapi import csc
 from remote_signing.rssp.openapi.csc import body, method
-from remote_signing.rssp.openapi.operation import Answer, Operation
+from remote_signing.rssp.openapi.operation import Answer, Asked, Operation
 from remote_signing.rssp.openapi.schema import (
     Schema,
     choice,
@@ -76,7 +76,7 @@ def _service() -> list[Operation]:
             "v1",
             "info",
             ("Thông tin dịch vụ", "What the service is"),
-            body({"lang": csc.LANG}),
+            Asked(members({"lang": csc.LANG}), required=False),
             {200: Answer("The service.", named("InfoV1"))},
             http=http,
             security=(),

@@ -87,8 +87,7 @@ def read(parameters: Parameters, body: Body, folder: Path) -> DocumentOrder:
         raise invalid("signAlgo")
     if len(found) > _MOST:
         raise CscError("Numbers of signatures is too high")
-    if parameters.value("operationMode") not in {None, "S"}:
-        raise invalid("operationMode")
+    parameters.choice("operationMode", ("S",))
     order = DocumentOrder(
         credential_id=credential_id,
         qualifier=qualifier,
