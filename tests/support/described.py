@@ -174,14 +174,11 @@ def _form(body: bytes) -> dict[str, str]:
 
 def _spellings(one: Exchange) -> list[dict[str, Any]]:
     """The members as they came and as the standard names them; without null, which is absent."""
-    given = {
-        name: value
-        for name, value in json.loads(one.asked).items()
-        if value is not None and name not in LENIENT
-    }
+    given = {name: value for name, value in json.loads(one.asked).items() if value is not None}
     match = re.match("/csc/(v[12])/", one.path)
     if match is None:
         return [given]
+    given = {name: value for name, value in given.items() if name not in LENIENT}
     spelling = _VERSIONS[match[1]].spelling.names
     names = {each: known[0] for known in spelling.values() for each in known[1:]}
     return [given, {names.get(name, name): value for name, value in given.items()}]
