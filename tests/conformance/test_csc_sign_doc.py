@@ -11,6 +11,7 @@ import pytest
 
 from remote_signing.errors import SamUnavailable
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
+from tests.support.examples import example
 from tests.support.world import ECDSA_SHA256, SHA256, new_world
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def test_each_row_of_the_table(
     portal: DocumentPortal, case: str, status: int, error: str, text: str
 ) -> None:
     answer = SCENES[case](portal)
+    example(case, answer)
     found = (answer.status_code, answer.json()["error"], answer.json()["error_description"])
     assert found == (status, error, text)
 
@@ -163,6 +165,7 @@ FURTHER: dict[str, tuple[Scene, str]] = {
 def test_what_the_table_leaves_to_its_pattern(portal: DocumentPortal, case: str) -> None:
     scene, text = FURTHER[case]
     answer = scene(portal)
+    example(case, answer)
     assert (answer.status_code, answer.json()["error_description"]) == (400, text)
 
 

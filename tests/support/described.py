@@ -36,8 +36,8 @@ WHERE = "describe it in remote_signing/rssp/openapi, see docs/openapi.md"
 _NOTHING_HERE = {404, 405, 501}
 _VERSIONS: dict[str, Version] = {"v1": V1, "v2": V2}
 _MOST_COMPARED = 200_000  # bytes of a body; longer ones are documents
-# Members of which a bad value is passed over, by the standard or in mode "S".
-LENIENT = {"lang", "maxResults", "validity_period", "response_uri"}
+# Members of which a bad value is passed over: by the standard, in mode "S", without ``revoke``.
+LENIENT = {"lang", "maxResults", "validity_period", "response_uri", "revocationReason"}
 seen: Counter[str] = Counter()
 """How many exchanges of each kind were compared in this process."""
 
@@ -178,10 +178,19 @@ def _spellings(one: Exchange) -> list[dict[str, Any]]:
     match = re.match("/csc/(v[12])/", one.path)
     if match is None:
         return [given]
-    given = {name: value for name, value in given.items() if name not in LENIENT}
+    given = _told_strictly(given)
     spelling = _VERSIONS[match[1]].spelling.names
     names = {each: known[0] for known in spelling.values() for each in known[1:]}
     return [given, {names.get(name, name): value for name, value in given.items()}]
+
+
+def _told_strictly(members: dict[str, Any]) -> dict[str, Any]:
+    """Without the members of which a bad value is passed over."""
+    return {
+        name: _told_strictly(value) if isinstance(value, dict) else value
+        for name, value in members.items()
+        if name not in LENIENT
+    }
 
 
 @lru_cache(64)

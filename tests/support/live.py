@@ -56,7 +56,7 @@ class Live:
         world.join(world.services.sam)
         self.oauth.world = world
         world.new_credential(scal="1")
-        codes = {"PIN": world.pin, "OTP": world.otp()}
+        codes = world.pin, world.otp()
         world.new_credential()
         user = {"client_id": CLIENT}
         token = self.portal.user_token(**user)
@@ -93,7 +93,8 @@ class Live:
             "code_challenge": [activation.s256(VERIFIER)],
             "authorization_details": [self.oauth.details()],
             "lang": ["vi", "en"],
-            **codes,
+            "PIN": [codes[0]],
+            "OTP": [codes[1]],
         }
 
     def _authorizations(self, token: str, sad: str) -> dict[str, list[str]]:

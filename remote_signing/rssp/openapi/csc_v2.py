@@ -289,7 +289,6 @@ def _signatures() -> list[Operation]:
             {
                 200: Answer("What the method would have answered.", named("SignedLater")),
                 202: refusal("Not yet."),
-                403: refusal(),
             },
         ),
         csc.timestamp("v2"),
