@@ -7,7 +7,8 @@ other callers, other values that are good, a member left out, emptied or of anot
 
 ``OPENAPI_INPUTS`` is how many in all (few by default), ``OPENAPI_SEED`` where they begin::
 
-    OPENAPI_INPUTS=100000 pytest tests/conformance/test_described_inputs.py -n 0 -rP
+    export OPENAPI_INPUTS=100000
+    pytest -n 0 -rP -o faulthandler_timeout=0 tests/conformance/test_described_inputs.py
 """
 
 from __future__ import annotations

@@ -123,7 +123,11 @@ def _credentials() -> list[Operation]:
             "v1",
             "credentials/extendTransaction",
             ("Gia hạn phiên ký", "Another SAD for what is left"),
-            body(credential | {"SAD": text(), "hash": _HASH}, *("credentialID", "SAD")),
+            body(
+                credential
+                | {"SAD": text(), "hash": _HASH, "hashAlgo": oid("Without it their length tells.")},
+                *("credentialID", "SAD"),
+            ),
             {200: Answer("The SAD.", named("Sad"))},
         ),
         method(
