@@ -21,8 +21,7 @@ import jsonschema_rs
 from remote_signing.rssp.csc.v1.routes import VERSION as V1
 from remote_signing.rssp.csc.v2.routes import VERSION as V2
 from remote_signing.rssp.openapi.document import document
-from tests.support.csc_schema import SCHEMAS, answer_schema
-from tests.support.json_schema import mistakes
+from tests.support.csc_schema import answer_mistakes, request_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 WHERE = "describe it in remote_signing/rssp/openapi, see docs/openapi.md"
 _NOTHING_HERE = {404, 405, 501}
 _VERSIONS: dict[str, Version] = {"v1": V1, "v2": V2}
+_OURS = {"signatures/prepareDoc"}
 _MOST_COMPARED = 200_000  # bytes of a body; longer ones are documents
 # Members of which a bad value is passed over: by the standard, in mode "S", without ``revoke``.
 LENIENT = {"lang", "maxResults", "validity_period", "response_uri", "revocationReason"}
@@ -198,23 +198,29 @@ def description(config: RsspConfig) -> Description:
     return Description(config)
 
 
-def standards_mistakes(one: Exchange) -> list[str]:
-    """What of an answer of the CSC API is not as the standard has it."""
+def standards_mistakes(config: RsspConfig, one: Exchange) -> list[str]:
+    """What of an exchange with the CSC API is not as the standard has it.
+
+    Requests in strict mode alone: elsewhere other spellings are served too.
+    """
     match = re.fullmatch("/csc/(v[12])/(.+?)/?", one.path)
-    if match is None or not one.told or match[2] not in _VERSIONS[match[1]].methods:
+    if match is None or match[2] not in _VERSIONS[match[1]].methods or match[2] in _OURS:
         return []
     version, method = match[1], match[2]
-    if len(one.told) > _MOST_COMPARED or method == "signatures/prepareDoc":
-        return []  # a document; a method of our own
-    members = one.members
-    name = "error" if "error" in members else answer_schema(version, method, one.status)
-    seen[f"CSC {version}"] += 1
-    return mistakes(members, SCHEMAS[version][name])
+    found: list[str] = []
+    if 0 < len(one.told) < _MOST_COMPARED:
+        seen[f"answers of {version}"] += 1
+        found += answer_mistakes(version, method, one.status, one.members)
+    if config.csc.strict and one.status < 300 and 0 < len(one.asked) < _MOST_COMPARED:
+        seen[f"requests of {version}"] += 1
+        asked = {name: value for name, value in json.loads(one.asked).items() if value is not None}
+        found += request_mistakes(version, method, asked)
+    return found
 
 
 def judge(config: RsspConfig, one: Exchange) -> None:
     """Fail unless the exchange is as described."""
-    found = [*description(config).mistakes(one), *standards_mistakes(one)]
+    found = [*description(config).mistakes(one), *standards_mistakes(config, one)]
     seen["all"] += 1
     assert not found, f"{one.method} {one.path}: {one.status}: " + "; ".join(found)
 
