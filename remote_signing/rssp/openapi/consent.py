@@ -36,6 +36,7 @@ _SESSION = ("session",)
 _SHARED = {500: "Fault", 503: "Unavailable"}
 _CODE = text("Four digits, the same at the portal.", pattern="^[0-9]{4}$")
 _EVIDENCE = text(minLength=1, maxLength=64)
+_ENDED = {200: Answer("It is settled.", named("Ended"))}
 _NOTHING = Asked(members({}, additionalProperties=False), required=False)
 _ALWAYS: dict[str, Schema] = {"now": moment(), "subscriber": named("Signer")}
 
@@ -171,7 +172,6 @@ def _sessions() -> list[Operation]:
 def _requests() -> list[Operation]:
     waiting: dict[str, Schema] = {"requests": listing(named("RequestLine")), **_ALWAYS}
     evidence: dict[str, Schema] = {"pin": _EVIDENCE, "otp": _EVIDENCE}
-    ended = {200: Answer("It is settled.", named("Ended"))}
     return [
         _operation(
             "GET",
@@ -190,7 +190,7 @@ def _requests() -> list[Operation]:
             "POST",
             "/requests/{name}/approve",
             ("Đồng ý ký", "Consent with PIN and code"),
-            ended,
+            _ENDED,
             asked=Asked(whole_object(evidence, additionalProperties=False)),
             refused=(403, 404, 409, 410),
         ),
@@ -198,7 +198,7 @@ def _requests() -> list[Operation]:
             "POST",
             "/requests/{name}/deny",
             ("Từ chối ký", "Refuse for good"),
-            ended,
+            _ENDED,
             asked=_NOTHING,
             refused=(404, 409, 410),
         ),
@@ -206,7 +206,7 @@ def _requests() -> list[Operation]:
             "POST",
             "/requests/{name}/resume",
             ("Quay lại cổng dịch vụ", "On to the portal after a consent by SIM"),
-            ended,
+            _ENDED,
             refused=(403, 404, 409, 410),
         ),
     ]
@@ -252,7 +252,6 @@ def _sims() -> list[Operation]:
 
 
 def _services() -> list[Operation]:
-    ended = {200: Answer("It is settled.", named("Ended"))}
     return [
         _operation(
             "GET",
@@ -266,7 +265,7 @@ def _services() -> list[Operation]:
                 "POST",
                 f"/services/{{name}}/{verb}",
                 titles,
-                ended,
+                _ENDED,
                 asked=_NOTHING,
                 refused=(404, 409, 410),
             )

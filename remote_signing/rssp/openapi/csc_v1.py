@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from remote_signing.rssp.csc.v1.info import SPECS
 from remote_signing.rssp.csc.v1.routes import VERSION
 from remote_signing.rssp.csc.v1.schemas import MOST_RESULTS
@@ -24,6 +22,7 @@ from remote_signing.rssp.openapi.schema import (
 )
 
 _HASH = csc.HASHES | {"description": "Digests; SHA-2, by their length."}
+_CREDENTIAL: dict[str, Schema] = {"credentialID": csc.CREDENTIAL_ID}
 _FACTOR = {
     "presence": choice(("true", "false")),
     "format": choice(("N",)),
@@ -67,7 +66,7 @@ SCHEMAS: dict[str, Schema] = {
 
 def operations() -> list[Operation]:
     """All methods, and the GET form of those that are asked for with it outside strict mode."""
-    return [*_service(), *_credentials(), *_signatures()]
+    return [*_service(), *_credentials(), *_authorised(), *_signatures()]
 
 
 def _service() -> list[Operation]:
@@ -87,7 +86,6 @@ def _service() -> list[Operation]:
 
 
 def _credentials() -> list[Operation]:
-    credential: dict[str, Any] = {"credentialID": csc.CREDENTIAL_ID}
     return [
         _list("POST"),
         _list("GET"),
@@ -95,7 +93,7 @@ def _credentials() -> list[Operation]:
             "v1",
             "credentials/info",
             ("Thông tin chứng thư", "A credential"),
-            body(credential | csc.SHOWN, "credentialID"),
+            body(_CREDENTIAL | csc.SHOWN, "credentialID"),
             {200: Answer("The credential.", named("CredentialV1"))},
         ),
         method(
@@ -103,7 +101,7 @@ def _credentials() -> list[Operation]:
             "credentials/authorize",
             ("Kích hoạt dữ liệu ký", "Authorise with PIN and code"),
             body(
-                credential
+                _CREDENTIAL
                 | {
                     "numSignatures": whole(minimum=1),
                     "hash": _HASH,
@@ -119,12 +117,17 @@ def _credentials() -> list[Operation]:
             about="Only for credentials of SCAL1 (`authMode` explicit). At SCAL2 the signer"
             " consents at `/csc/v1/oauth2/authorize`, and the access token is the SAD.",
         ),
+    ]
+
+
+def _authorised() -> list[Operation]:
+    return [
         method(
             "v1",
             "credentials/extendTransaction",
             ("Gia hạn phiên ký", "Another SAD for what is left"),
             body(
-                credential
+                _CREDENTIAL
                 | {"SAD": text(), "hash": _HASH, "hashAlgo": oid("Without it their length tells.")},
                 *("credentialID", "SAD"),
             ),
@@ -134,7 +137,7 @@ def _credentials() -> list[Operation]:
             "v1",
             "credentials/sendOTP",
             ("Gửi mã OTP", "Send a code"),
-            body(credential, "credentialID"),
+            body(_CREDENTIAL, "credentialID"),
             {},
             about="Refused for every credential: the signer's own device makes the codes.",
         ),

@@ -117,7 +117,14 @@ MODE: dict[str, Any] = {
 
 def operations() -> list[Operation]:
     """All methods but those about documents."""
-    return [*_service(), *_reading(), *_authorising(), *_enrolment(), *_signatures()]
+    return [
+        *_service(),
+        *_reading(),
+        *_authorising(),
+        *_authorised(),
+        *_enrolment(),
+        *_signatures(),
+    ]
 
 
 def _service() -> list[Operation]:
@@ -192,6 +199,11 @@ def _authorising() -> list[Operation]:
             body({"handle": text("From credentials/authorize.")}, "handle"),
             outcomes,
         ),
+    ]
+
+
+def _authorised() -> list[Operation]:
+    return [
         method(
             "v2",
             "credentials/getChallenge",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from remote_signing.rssp.clients import AUTH_METHODS, GRANT_TYPES, SCOPES
 from remote_signing.rssp.oauth.client_auth import ASSERTION_TYPE
 from remote_signing.rssp.openapi.operation import (
@@ -66,6 +64,32 @@ _REQUEST: dict[str, Schema] = {
     "hashAlgorithmOID": text("Of `hashes`."),
     "hash": text("As `hashes`, of SHA-2 by their length: v1's name."),
     "request": text("Signed request objects are refused."),
+}
+
+_TEXTS = listing(text())
+_METADATA: dict[str, Schema] = {
+    "issuer": text(format="uri"),
+    "authorization_endpoint": text(format="uri"),
+    "pushed_authorization_request_endpoint": text(format="uri"),
+    "token_endpoint": text(format="uri"),
+    "revocation_endpoint": text(format="uri"),
+    "response_types_supported": _TEXTS,
+    "response_modes_supported": _TEXTS,
+    "grant_types_supported": listing(choice(GRANT_TYPES)),
+    "scopes_supported": listing(choice(SCOPES)),
+    "authorization_details_types_supported": _TEXTS,
+    "code_challenge_methods_supported": _TEXTS,
+    "token_endpoint_auth_methods_supported": listing(choice(AUTH_METHODS)),
+    "token_endpoint_auth_signing_alg_values_supported": _TEXTS,
+    "revocation_endpoint_auth_methods_supported": listing(choice(AUTH_METHODS)),
+    "revocation_endpoint_auth_signing_alg_values_supported": _TEXTS,
+    "dpop_signing_alg_values_supported": _TEXTS,
+    "authorization_response_iss_parameter_supported": flag(),
+    "tls_client_certificate_bound_access_tokens": flag(),
+    "require_pushed_authorization_requests": flag(),
+    "request_parameter_supported": flag(),
+    "request_uri_parameter_supported": flag(),
+    "ui_locales_supported": _TEXTS,
 }
 
 SCHEMAS: dict[str, Schema] = {
@@ -213,31 +237,6 @@ def _revoke() -> list[Operation]:
 
 
 def _metadata() -> list[Operation]:
-    texts = listing(text())
-    known: dict[str, Any] = {
-        "issuer": text(format="uri"),
-        "authorization_endpoint": text(format="uri"),
-        "pushed_authorization_request_endpoint": text(format="uri"),
-        "token_endpoint": text(format="uri"),
-        "revocation_endpoint": text(format="uri"),
-        "response_types_supported": texts,
-        "response_modes_supported": texts,
-        "grant_types_supported": listing(choice(GRANT_TYPES)),
-        "scopes_supported": listing(choice(SCOPES)),
-        "authorization_details_types_supported": texts,
-        "code_challenge_methods_supported": texts,
-        "token_endpoint_auth_methods_supported": listing(choice(AUTH_METHODS)),
-        "token_endpoint_auth_signing_alg_values_supported": texts,
-        "revocation_endpoint_auth_methods_supported": listing(choice(AUTH_METHODS)),
-        "revocation_endpoint_auth_signing_alg_values_supported": texts,
-        "dpop_signing_alg_values_supported": texts,
-        "authorization_response_iss_parameter_supported": flag(),
-        "tls_client_certificate_bound_access_tokens": flag(),
-        "require_pushed_authorization_requests": flag(),
-        "request_parameter_supported": flag(),
-        "request_uri_parameter_supported": flag(),
-        "ui_locales_supported": texts,
-    }
     issuer = in_path("path", "The path of the issuer, where it has one.", text(minLength=1))
     return [
         Operation(
@@ -246,7 +245,7 @@ def _metadata() -> list[Operation]:
             _TAG,
             "Siêu dữ liệu máy chủ uỷ quyền",
             "Metadata of the authorization server",
-            {200: Answer("The metadata.", whole_object(known))}
+            {200: Answer("The metadata.", whole_object(_METADATA))}
             | ({404: Answer("Of no issuer here.", *_PROBLEM)} if more else {}),
             parameters=(issuer,) if more else (),
         )
