@@ -19,6 +19,7 @@ from remote_signing.cli import (
     credentials,
     database,
     hsm,
+    openapi,
     registration,
     serve,
     sims,
@@ -49,6 +50,7 @@ for group in (
     clients,
     audit,
     checks,
+    openapi,
 ):
     app.add_typer(group.app)
 

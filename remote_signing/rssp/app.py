@@ -28,6 +28,7 @@ from remote_signing.rssp.edge import middleware
 from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.oauth import routes as oauth
+from remote_signing.rssp.openapi import routes as openapi
 from remote_signing.rssp.signing_worker import SigningWorker
 from remote_signing.rssp.validation.desk import ValidationDesk
 
@@ -59,7 +60,7 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.validation = ValidationDesk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    others = (consent, pki, validate, sim_routes, health)
+    others = (consent, pki, validate, sim_routes, health, openapi)
     for router in (*apis, *(module.router for module in others)):
         app.include_router(router)
     middleware.install(app)

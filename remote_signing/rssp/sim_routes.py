@@ -37,7 +37,7 @@ _LARGEST_BODY = 4096
 _LONGEST_WAIT = 25.0
 _TOLERANCE = 300  # seconds between the two clocks
 _PREFIX, _VERSION = "whsec_", "v1,"
-_LANGUAGES = frozenset({"vi", "en"})
+_LANGUAGES = ("vi", "en")  # no set: what is looked for may be a list
 
 
 @router.post("/consent/v1/requests/{name}/sim")

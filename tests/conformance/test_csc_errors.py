@@ -24,6 +24,7 @@ from remote_signing.rssp.csc.v1.routes import METHODS as V1_METHODS
 from remote_signing.rssp.csc.v2.routes import METHODS as V2_METHODS
 from remote_signing.rssp.models import credential
 from tests.support.csc import DOCUMENT, CscPortal, b64
+from tests.support.examples import example
 from tests.support.world import PASSWORD, new_world
 
 if TYPE_CHECKING:
@@ -365,6 +366,7 @@ def test_every_row_of_every_method_has_a_scene() -> None:
 def test_error_has_the_standards_status_code_and_text(portal: CscPortal, row: Row) -> None:
     portal = portal.at_version(row.version)
     answer = SCENES[row.method, row.case](portal)
+    example(row.case, answer)
     assert answer.headers["Content-Type"] == "application/json"
     text = expected_text(row, portal)
     assert answer.json() == {"error": row.error, "error_description": text}

@@ -16,7 +16,7 @@ from remote_signing.rssp.csc.v2.routes import METHODS as V2_METHODS
 from remote_signing.rssp.models import oauth_client
 from remote_signing.rssp.signing_worker import step
 from tests.support.csc import DOCUMENT, LOGIN, CscPortal
-from tests.support.csc_schema import check_answer, check_request
+from tests.support.csc_schema import BROKEN, ERRATA, check_answer, check_request, published
 from tests.support.world import PASSWORD, new_world
 
 if TYPE_CHECKING:
@@ -143,3 +143,13 @@ def test_codes_at_scal1_are_as_the_standard_has_it(portal: CscPortal) -> None:
     data = [{"id": item["id"], "value": value} for item, value in codes]
     body = portal.authorize_body(DOCUMENT, authData=data)
     assert ask("credentials/authorize", body)["SAD"]
+
+
+def test_the_published_schema_has_the_mistakes_that_are_corrected() -> None:
+    found = published(corrected=False)
+    for place, (wrong, _) in ERRATA.items():
+        inner: Any = found
+        for name in place:
+            inner = inner[name]
+        assert inner == wrong, place
+    assert BROKEN in json.dumps(found)

@@ -12,6 +12,7 @@ import pytest
 from remote_signing.errors import SamUnavailable
 from remote_signing.rssp.documents.model import ENVELOPES
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
+from tests.support.examples import example
 from tests.support.world import ECDSA_SHA256, SHA256, new_world
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def test_each_row_of_the_table(
     portal: DocumentPortal, case: str, status: int, error: str, text: str
 ) -> None:
     answer = SCENES[case](portal)
+    example(case, answer)
     found = (answer.status_code, answer.json()["error"], answer.json()["error_description"])
     assert found == (status, error, text)
 
@@ -150,6 +152,7 @@ FURTHER: dict[str, tuple[Scene, str]] = {
         asked(document(), operationMode="A", validity_period=0),
         "Invalid parameter validity_period",
     ),
+    "a list for a mode": (asked(document(), operationMode=[]), "Invalid parameter operationMode"),
     "time of yesterday": (
         asked(document(), claimedTime="2020-01-01T00:00:00Z", SAD=f"{'0' * 26}.{'x' * 43}"),
         "Invalid parameter claimedTime",
@@ -246,6 +249,7 @@ FURTHER: dict[str, tuple[Scene, str]] = {
 def test_what_the_table_leaves_to_its_pattern(portal: DocumentPortal, case: str) -> None:
     scene, text = FURTHER[case]
     answer = scene(portal)
+    example(case, answer)
     assert (answer.status_code, answer.json()["error_description"]) == (400, text)
 
 

@@ -15,6 +15,7 @@ from remote_signing.rssp.app import create_app
 from remote_signing.rssp.bearer import Caller, Proved
 from remote_signing.rssp.deps import Services
 from tests.support.asgi import call
+from tests.support.examples import example
 from tests.support.foreign_timestamps import Foreign
 from tests.support.world import configuration
 
@@ -81,6 +82,7 @@ def post(app: FastAPI, version: str, **body: object) -> httpx.Response:
 
 def test_the_answer_is_a_token_over_the_hash_with_the_nonce(app: FastAPI, version: str) -> None:
     answer = post(app, version, nonce="00fF", clientData="x")
+    example("over a digest", answer)
     assert answer.status_code == 200
     assert list(answer.json()) == ["timestamp"]
     token = tsp.ContentInfo.load(base64.b64decode(answer.json()["timestamp"]))
@@ -108,6 +110,7 @@ def test_every_row_of_the_table(
     app: FastAPI, version: str, body: dict[str, Any], text: str
 ) -> None:
     answer = post(app, version, **body)
+    example(text, answer)
     assert answer.status_code == 400
     assert answer.json()["error"] == "invalid_request"
     assert answer.json()["error_description"] == text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from tests.support.examples import example
 from tests.support.oauth import OAuthPortal
 from tests.support.world import new_world
 
@@ -139,6 +140,7 @@ NEVER = {("oauth2/revoke", "unsupported")}
 def test_a_case_of_the_standard_is_answered_with_its_text(portal: OAuthPortal, row: Row) -> None:
     base = "/csc/v1" if row.version == "v1" else ""
     response = SCENES[row.method, row.case](replace(portal, base=base))
+    example(row.case, response)
     assert response.status_code in row.statuses, response.text
     assert response.json() == {"error": row.error, "error_description": row.text}
     assert response.headers["content-type"].startswith("application/json")

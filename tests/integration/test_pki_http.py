@@ -32,6 +32,7 @@ from remote_signing.rssp.timestamps import Timestamper
 from remote_signing.sap import UnixAddress
 from tests.support.asgi import call
 from tests.support.certificates import OpenSsl
+from tests.support.examples import example
 from tests.support.sam import toml
 from tests.support.world import new_world
 
@@ -189,15 +190,16 @@ def test_certificates_point_to_addresses_that_answer(service: Service) -> None:
         ("issuing", service.world.services.sam.status().chain[0]),
         ("root", service.world.services.sam.status().chain[1]),
     ):
-        answer = service.get(f"/pki/{name}.crt")
+        answer = example("the certificate", service.get(f"/pki/{name}.crt"))
         assert answer.content == expected
+        example("the list", service.get(f"/pki/{name}.crl"))
         assert answer.headers["content-type"] == "application/pkix-cert"
         assert answer.headers["cache-control"] == "public, max-age=600"
 
 
 def test_answers_without_a_nonce_are_signed_once_and_may_be_kept(service: Service) -> None:
     question = service.question("-no_nonce")
-    first, second = service.ask(question), service.ask(question)
+    first, second = example("good", service.ask(question)), service.ask(question)
     assert first.content == second.content
     assert "max-age=600" in first.headers["cache-control"]
     service.world.clock.advance(25 * 60)
@@ -220,7 +222,7 @@ def test_a_nonce_is_given_back_and_that_answer_is_for_nobody_else(service: Servi
 def test_a_request_may_come_in_the_url(service: Service) -> None:
     question = service.question("-no_nonce")
     encoded = quote(base64.b64encode(question).decode(), safe="")
-    answer = service.get(f"/pki/ocsp/{encoded}")
+    answer = example("good", service.get(f"/pki/ocsp/{encoded}"))
     assert service.openssl.ocsp_says(service.certificate, answer.content) == "good"
     for wrong in ("no*base64", "AAAA", base64.b64encode(b"0" * 3 * MAX_QUERY).decode()):
         response = ocsp.load_der_ocsp_response(service.get(f"/pki/ocsp/{wrong}").content)
@@ -344,7 +346,7 @@ def test_openssl_asks_for_a_time_stamp_and_verifies_it(service: Service) -> None
     data = openssl.file("data", CONTENT)
     wanted = openssl.folder / "wanted.tsq"
     openssl.run("ts", "-query", "-data", data, "-sha512", "-cert", "-out", str(wanted))
-    answer = service.ask(wanted.read_bytes(), "/tsa", TSQ)
+    answer = example("of SHA-512", service.ask(wanted.read_bytes(), "/tsa", TSQ))
     assert answer.headers["content-type"] == "application/timestamp-reply"
     text = openssl.run(
         *("ts", "-verify", "-queryfile", str(wanted)),

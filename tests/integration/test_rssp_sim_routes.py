@@ -19,6 +19,7 @@ from remote_signing.rssp.edge import middleware
 from remote_signing.rssp.registration import RegistrationAuthority
 from remote_signing.rssp.sim import cards
 from tests.support.asgi import call
+from tests.support.examples import example
 from tests.support.sim_chain import running_adapter, running_operator
 from tests.support.sim_world import CALLBACK_SECRET, PKCS1, SIM_SAM, SimWorld, number, sim_world
 from tests.support.world import new_world
@@ -106,17 +107,20 @@ def test_the_page_asks_waits_and_is_led_back(place: SimWorld) -> None:
     assert shown["sim"] is None
     assert offer["is_active"]
     body = {"factor_id": offer["factor_id"], "lang": "vi"}
-    started = ask(place, "POST", f"{API}{asked}/sim", body)
+    started = example("a SIM is asked", ask(place, "POST", f"{API}{asked}/sim", body))
     assert started.status_code == 201
     told = started.json()
     assert told["verification_code"] == shown["verification_code"]
     for _ in range(20):
-        told = ask(place, "GET", f"{API}{asked}/sim?wait=5&version={told['version']}").json()
+        answer = ask(place, "GET", f"{API}{asked}/sim?wait=5&version={told['version']}")
+        told = answer.json()
         if told["state"] != "WAITING":
             break
     assert told["state"] == "APPROVED"
+    example("it has consented", answer)
     assert ask(place, "GET", API + asked).json()["sim"]["state"] == "APPROVED"
-    assert "code=" in ask(place, "POST", f"{API}{asked}/resume").json()["redirect_to"]
+    led_back = example("back to the portal", ask(place, "POST", f"{API}{asked}/resume"))
+    assert "code=" in led_back.json()["redirect_to"]
 
 
 def test_a_portal_that_asked_by_credentials_authorize_gets_its_sad(place: SimWorld) -> None:
@@ -152,7 +156,8 @@ def test_a_call_back_of_a_stranger_or_of_another_time_is_refused(place: SimWorld
     name = new_id(place.services.now_ms())
     assert post_event(place, name, secret=other).status_code == 403
     assert post_event(place, name, late=-400).status_code == 403
-    assert post_event(place, name).status_code == 204  # nobody waits for it
+    noted = example("a question is over", post_event(place, name))
+    assert noted.status_code == 204  # nobody waits for it
     assert post_event(place, "not an id").status_code == 400
 
 
@@ -162,11 +167,14 @@ def test_refusals_have_their_codes(place: SimWorld) -> None:
     sim = f"{API}{asked}/sim"
     body = {"factor_id": place.factor_id, "lang": "vi"}
     assert ask(place, "GET", sim).json()["code"] == "sim_unknown"
-    for wrong in ({}, {"factor_id": 1, "lang": "vi"}, body | {"lang": "fr"}, body | {"x": 1}):
+    mistakes: list[dict[str, Any]] = [{}, {"factor_id": 1, "lang": "vi"}, body | {"x": 1}]
+    mistakes += [body | {"lang": "fr"}, body | {"lang": [[]]}]
+    for wrong in mistakes:
         assert ask(place, "POST", sim, wrong).status_code == 400
     assert ask(place, "POST", sim, body).status_code == 201
     assert ask(place, "POST", sim, body).json()["code"] == "sim_busy"
-    assert ask(place, "POST", f"{sim}/cancel").json()["state"] == "CANCELLED"
+    cancelled = example("withdrawn", ask(place, "POST", f"{sim}/cancel"))
+    assert cancelled.json()["state"] == "CANCELLED"
     row = cards.get(place.services, place.factor_id)
     cards.set_state(place.services, row, cards.SUSPENDED, "iccid_changed", "system")
     refused = ask(place, "POST", sim, body)

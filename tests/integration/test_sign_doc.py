@@ -22,6 +22,7 @@ from pyhanko.sign.ades.report import AdESPassed
 from tests.support.csc import b64
 from tests.support.csc_schema import check_answer, check_request
 from tests.support.documents import TEXT, DocumentPortal, decision, document, pdf
+from tests.support.examples import example
 from tests.support.served import served
 from tests.support.world import ECDSA_SHA256
 
@@ -136,6 +137,15 @@ def test_answers_are_as_the_schema_says(portal: DocumentPortal, kind: str) -> No
     name = "DocumentWithSignature" if kind == "attached" else "SignatureObject"
     assert members.keys() == {name, "validationInfo"}
     assert [len(each) for each in members["validationInfo"].values()] == [2, 2, 5]
+
+
+def test_a_text_is_prepared_consented_to_and_signed(portal: DocumentPortal) -> None:
+    order = portal.order(document(signed_envelope_property="Detached"))
+    told = example("a text, CAdES", portal.post("signatures/prepareDoc", order)).json()
+    sad = portal.sad(told["hashes"], told["hashAlgorithmOID"])
+    order |= {"claimedTime": told["claimedTime"], "SAD": sad}
+    answer = example("a text, CAdES detached", portal.post("signatures/signDoc", order))
+    assert answer.json().keys() == {"SignatureObject"}
 
 
 def of_digest(content: bytes, **changes: Any) -> dict[str, Any]:

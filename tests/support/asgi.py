@@ -1,4 +1,8 @@
-"""One request to an ASGI application, without a server or a socket."""
+"""One request to an ASGI application, without a server or a socket.
+
+Where it is the rssp, the exchange is compared with the service's own description and the standard's
+schemas (:mod:`.described`).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import httpx
+
+from tests.support.described import Judged
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -17,7 +23,7 @@ def call(app: ASGIApp, method: str, path: str, **options: Any) -> httpx.Response
     """The answer; an exception that the application lets out is raised here."""
 
     async def exchange() -> httpx.Response:
-        transport = httpx.ASGITransport(app)
+        transport = httpx.ASGITransport(Judged(app))
         async with httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as client:
             return await client.request(method, path, **options)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from tests.support.described import Judged
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,7 +32,7 @@ def served(make: Callable[[str], ASGIApp]) -> Iterator[str]:
     """The address of ``make(address)``, answering in a thread."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        options = uvicorn.Config(make(address), log_config=None, access_log=False)
+        options = uvicorn.Config(Judged(make(address)), log_config=None, access_log=False)
         server = uvicorn.Server(options)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

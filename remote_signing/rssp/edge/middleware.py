@@ -6,6 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -39,6 +40,7 @@ def install(app: Starlette) -> None:
     app.add_middleware(Edge)
     app.add_exception_handler(RemoteSigningError, problem.on_domain_error)
     app.add_exception_handler(HTTPException, problem.on_http_error)
+    app.add_exception_handler(RequestValidationError, problem.on_bad_parameter)
 
 
 class Edge:

@@ -101,20 +101,24 @@ def write(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """``problem`` on the wire, with the request id."""
-    members: dict[str, PublicValue] = {
-        "type": "about:blank",
-        "title": problem.title,
-        "status": problem.status,
-        "code": problem.code,
-        "request_id": request_id.current.get(),
-        **(told or {}),
-    }
+    text = members(problem, request_id.current.get()) | dict(told or {})
     return Response(
-        json.dumps(members, separators=(",", ":")),
+        json.dumps(text, separators=(",", ":")),
         problem.status,
         headers=dict(headers or {}),
         media_type=MEDIA_TYPE,
     )
+
+
+def members(problem: Problem, request: str) -> dict[str, PublicValue]:
+    """What every answer with ``problem`` has (RFC 9457 cl. 3); ``request`` is the request's id."""
+    return {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "code": problem.code,
+        "request_id": request,
+    }
 
 
 async def on_domain_error(_request: Request, error: Exception) -> Response:
@@ -122,7 +126,7 @@ async def on_domain_error(_request: Request, error: Exception) -> Response:
     return problem_response(cast("errors.RemoteSigningError", error))
 
 
-_HTTP = {
+HTTP = {
     404: Problem(404, "not_found", "There is nothing at this address."),
     405: Problem(405, "method_not_allowed", "This address has another HTTP method."),
 }
@@ -131,6 +135,11 @@ _HTTP = {
 async def on_http_error(_request: Request, error: Exception) -> Response:
     """Exception handler for what the router itself refuses: no such address, other method."""
     refused = cast("HTTPException", error)
-    known = _HTTP.get(refused.status_code)
+    known = HTTP.get(refused.status_code)
     problem = known or Problem(refused.status_code, "invalid_request", "The request is malformed.")
     return write(problem, headers=refused.headers)
+
+
+async def on_bad_parameter(_request: Request, _error: Exception) -> Response:
+    """Exception handler for parameters that the framework reads and finds wrong."""
+    return write(_INVALID)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.csc.errors import Kind
     from remote_signing.strict_json import JsonValue
 
-_LONGEST_CLIENT_DATA = 2000
+LONGEST_CLIENT_DATA = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class Parameters:
         value = self.value("clientData")
         if value is None:
             return None
-        if not isinstance(value, str) or len(value) > _LONGEST_CLIENT_DATA:
+        if not isinstance(value, str) or len(value) > LONGEST_CLIENT_DATA:
             raise invalid("clientData")
         return value
 

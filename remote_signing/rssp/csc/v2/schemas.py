@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from remote_signing.strict_json import JsonValue
 
 CERTIFICATES = ("single", "none", "chain")  # the default first
-_LONGEST_DESCRIPTION = 500
+LONGEST_DESCRIPTION = 500
 _LONGEST_LANG = 35  # RFC 5646 cl. 4.4.1
 _SHA2 = {32: "sha256", 48: "sha384", 64: "sha512"}
 _MOST_AUTH_DATA = 10
@@ -251,7 +251,7 @@ def read_count(parameters: Parameters) -> int:
 
 def read_description(parameters: Parameters) -> str | None:
     """``description`` of ``credentials/authorize``."""
-    return parameters.optional_text("description", _LONGEST_DESCRIPTION)
+    return parameters.optional_text("description", LONGEST_DESCRIPTION)
 
 
 def digest_by_length(hashes: tuple[bytes, ...]) -> Digest | None:

@@ -1,0 +1,302 @@
+"""The consent API described: what the consent page asks in the signer's name."""
+
+from __future__ import annotations
+
+from remote_signing.rssp.activation_model import Channel, State
+from remote_signing.rssp.openapi.operation import (
+    JSON,
+    Answer,
+    Asked,
+    Operation,
+    in_header,
+    in_path,
+    in_query,
+)
+from remote_signing.rssp.openapi.problems import problem
+from remote_signing.rssp.openapi.schema import (
+    Schema,
+    choice,
+    flag,
+    identifier,
+    listing,
+    members,
+    moment,
+    named,
+    or_null,
+    text,
+    whole,
+    whole_object,
+)
+from remote_signing.rssp.sessions import LONGEST_PASSWORD, LONGEST_USERNAME
+
+_TAG = "Consent"
+_API = "/consent/v1"
+_NAME = in_path("name", "The request's id.", text())
+_SESSION = ("session",)
+_SHARED = {500: "Fault", 503: "Unavailable"}
+_CODE = text("Four digits, the same at the portal.", pattern="^[0-9]{4}$")
+_EVIDENCE = text(minLength=1, maxLength=64)
+_ENDED = {200: Answer("It is settled.", named("Ended"))}
+_NOTHING = Asked(members({}, additionalProperties=False), required=False)
+_ALWAYS: dict[str, Schema] = {"now": moment(), "subscriber": named("Signer")}
+
+_LINE: dict[str, Schema] = {
+    "id": identifier(),
+    "client_name": text(),
+    "description": or_null(text()),
+    "num_signatures": whole(minimum=1),
+    "verification_code": _CODE,
+    "created_at": moment(),
+    "expires_at": moment(),
+}
+_CERTIFICATE: dict[str, Schema] = {
+    "holder": text(),
+    "organisation": or_null(text()),
+    "issuer": text(),
+    "serial": text("Hexadecimal."),
+    "not_before": moment(),
+    "not_after": moment(),
+}
+_SIM: dict[str, Schema] = {
+    "factor_id": identifier(),
+    "number": text("Masked."),
+    "is_active": flag(),
+    "cause": or_null(text()),
+}
+_SHOWN: dict[str, Schema] = {
+    **_LINE,
+    **_ALWAYS,
+    "state": choice([each.value for each in State]),
+    "channel": choice([each.value for each in Channel]),
+    "documents": listing(whole_object({"label": or_null(text()), "digest": text()})),
+    "hash_algorithm": text(),
+    "certificate": whole_object(_CERTIFICATE),
+    "lang": or_null(text()),
+    "redirect_origin": or_null(text()),
+    "sims": listing(whole_object(_SIM)),
+    "sim": or_null(named("SimQuestion")),
+}
+_SERVICE: dict[str, Schema] = {
+    **_ALWAYS,
+    "id": identifier(),
+    "state": text(),
+    "client_name": text(),
+    "description": or_null(text()),
+    "lang": or_null(text()),
+    "expires_at": moment(),
+    "redirect_origin": or_null(text()),
+}
+_QUESTION: dict[str, Schema] = {
+    "state": choice(("WAITING", "APPROVED", "REFUSED", "EXPIRED", "CANCELLED", "FAILED")),
+    "version": whole("For `version` of the next time.", minimum=0),
+    "number": text("Masked."),
+    "display_text": text("What the phone shows."),
+    "verification_code": text("The phone shows it too."),
+    "expires_at": moment(),
+    "is_delivered": flag(),
+    "outcome": or_null(text()),
+    "cause": or_null(text("In words.")),
+}
+SCHEMAS: dict[str, Schema] = {
+    "Signer": whole_object({"full_name": text(), "position": or_null(text()), "agency": text()}),
+    "RequestLine": whole_object(_LINE),
+    "ConsentRequest": whole_object(_SHOWN),
+    "ServiceRequest": whole_object(_SERVICE),
+    "SimQuestion": whole_object(_QUESTION),
+    "Ended": whole_object(
+        {
+            "redirect_to": or_null(text("Where the browser goes.", format="uri")),
+            "state": choice([*[each.value for each in State], "GRANTED"]),
+        }
+    ),
+}
+
+
+def operations() -> list[Operation]:
+    """In the order in which the page asks."""
+    return [*_sessions(), *_requests(), *_sims(), *_services()]
+
+
+def _operation(  # noqa: PLR0913 - as many facts
+    method: str,
+    path: str,
+    titles: tuple[str, str],
+    answers: dict[int, Answer],
+    *,
+    asked: Asked | None = None,
+    refused: tuple[int, ...] = (),
+    more: tuple[dict[str, object], ...] = (),
+) -> Operation:
+    statuses = {401, *refused} | ({400, 413, 415} if asked is not None else set())
+    return Operation(
+        method,
+        _API + path,
+        _TAG,
+        *titles,
+        answers | {status: problem(status) for status in statuses},
+        asked=asked,
+        parameters=((_NAME,) if "{name}" in path else ()) + more,
+        shared=_SHARED,
+        security=_SESSION if path != "/sessions" else (),
+    )
+
+
+def _sessions() -> list[Operation]:
+    given: dict[str, Schema] = {
+        "username": text(minLength=1, maxLength=LONGEST_USERNAME),
+        "password": text(minLength=1, maxLength=LONGEST_PASSWORD),
+    }
+    opened: dict[str, Schema] = {
+        "session": text("For Authorization: Bearer."),
+        "expires_at": moment(),
+        "subscriber": named("Signer"),
+    }
+    asked = Asked(whole_object(given, additionalProperties=False))
+    return [
+        _operation(
+            "POST",
+            "/sessions",
+            ("Đăng nhập", "Sign in"),
+            {201: Answer("A session.", whole_object(opened))},
+            asked=asked,
+        ),
+        _operation(
+            "DELETE",
+            "/sessions/current",
+            ("Đăng xuất", "Sign out"),
+            {204: Answer.empty("It is over.")},
+        ),
+    ]
+
+
+def _requests() -> list[Operation]:
+    waiting: dict[str, Schema] = {"requests": listing(named("RequestLine")), **_ALWAYS}
+    evidence: dict[str, Schema] = {"pin": _EVIDENCE, "otp": _EVIDENCE}
+    return [
+        _operation(
+            "GET",
+            "/requests",
+            ("Việc đang chờ ký", "What waits for the signer"),
+            {200: Answer("Oldest first.", whole_object(waiting))},
+        ),
+        _operation(
+            "GET",
+            "/requests/{name}",
+            ("Một yêu cầu ký", "One request"),
+            {200: Answer("In whatever state.", named("ConsentRequest"))},
+            refused=(404,),
+        ),
+        _operation(
+            "POST",
+            "/requests/{name}/approve",
+            ("Đồng ý ký", "Consent with PIN and code"),
+            _ENDED,
+            asked=Asked(whole_object(evidence, additionalProperties=False)),
+            refused=(403, 404, 409, 410),
+        ),
+        _operation(
+            "POST",
+            "/requests/{name}/deny",
+            ("Từ chối ký", "Refuse for good"),
+            _ENDED,
+            asked=_NOTHING,
+            refused=(404, 409, 410),
+        ),
+        _operation(
+            "POST",
+            "/requests/{name}/resume",
+            ("Quay lại cổng dịch vụ", "On to the portal after a consent by SIM"),
+            _ENDED,
+            refused=(403, 404, 409, 410),
+        ),
+    ]
+
+
+def _sims() -> list[Operation]:
+    given: dict[str, Schema] = {
+        "factor_id": identifier("One of `sims`."),
+        "lang": choice(("vi", "en")),
+    }
+    wait = (
+        in_query(
+            "wait", "Seconds to wait for news.", {"type": "number", "minimum": 0, "maximum": 25}
+        ),
+        in_query("version", "What was seen last.", whole(minimum=0)),
+    )
+    told = {200: Answer("The youngest question.", named("SimQuestion"))}
+    return [
+        _operation(
+            "POST",
+            "/requests/{name}/sim",
+            ("Hỏi qua SIM", "Ask a SIM"),
+            {201: Answer("It is asked.", named("SimQuestion"))},
+            asked=Asked(whole_object(given, additionalProperties=False)),
+            refused=(403, 404, 409, 410),
+        ),
+        _operation(
+            "GET",
+            "/requests/{name}/sim",
+            ("SIM đã trả lời chưa", "Has the SIM answered?"),
+            told,
+            refused=(400, 404),
+            more=wait,
+        ),
+        _operation(
+            "POST",
+            "/requests/{name}/sim/cancel",
+            ("Rút câu hỏi khỏi SIM", "Withdraw the question"),
+            told,
+            refused=(404, 409),
+        ),
+    ]
+
+
+def _services() -> list[Operation]:
+    return [
+        _operation(
+            "GET",
+            "/services/{name}",
+            ("Cổng xin xem chứng thư", "A portal's wish to see the credentials"),
+            {200: Answer("The wish.", named("ServiceRequest"))},
+            refused=(404, 410),
+        ),
+        *(
+            _operation(
+                "POST",
+                f"/services/{{name}}/{verb}",
+                titles,
+                _ENDED,
+                asked=_NOTHING,
+                refused=(404, 409, 410),
+            )
+            for verb, titles in (
+                ("approve", ("Cho phép", "Allow it")),
+                ("deny", ("Không cho phép", "Refuse it")),
+            )
+        ),
+    ]
+
+
+def sim_events() -> Operation:
+    """The adapter's call-back (Standard Webhooks)."""
+    signed = tuple(
+        in_header(name, "Standard Webhooks.", text(), required=True)
+        for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+    )
+    data = members({"id": identifier("The question.")}, "id")
+    return Operation(
+        "POST",
+        "/sim/v1/events",
+        "Status",
+        "Thông báo từ bộ nối SIM",
+        "The SIM adapter's call-back",
+        {
+            204: Answer.empty("Noted."),
+            400: problem(400),
+            403: problem(403, "Nobody we know has signed it, or not lately."),
+            413: problem(413),
+        },
+        asked=Asked(members({"data": data}, "data"), JSON),
+        parameters=signed,
+        shared=_SHARED,
+    )
