@@ -3,9 +3,10 @@
     .venv/bin/python -m tests.bench.sign_doc [--rounds 40] [--callers 4] [--workers 2]
     .venv/bin/python -m tests.bench.sign_doc --megabytes 100
 
-The demo's one-page document, P-256; key in software, time stamps and status from a SAM of its own
-on SoftHSM. Processor time is that of the stages in worker processes. With ``--megabytes`` one
-document of that size at B-LTA in each envelope, and the most memory that anything needed.
+The demo's one-page document, for XAdES an XML document as long, P-256; key in software, time stamps
+and status from a SAM of its own on SoftHSM. Processor time is that of the stages in worker
+processes. With ``--megabytes`` one document of that size at B-LTA in each envelope, and the most
+memory that anything needed.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
 def content(kind: str, megabytes: int | None) -> bytes:
     """A document that the format takes: the demo's, or one of that size."""
     if kind == "X":
-        return b"<d>%s</d>" % (b"x" * ((megabytes or 0) << 20))
+        line = "<Dong so='1'>Căn cứ Nghị định số 30/2020/NĐ-CP</Dong>\n".encode()
+        wanted = DECISION.stat().st_size if megabytes is None else megabytes << 20
+        return b"<VanBan>%s</VanBan>" % (line * (wanted // len(line)))
     if megabytes is None:
         return DECISION.read_bytes()
     filler = b"x" * (megabytes << 20)

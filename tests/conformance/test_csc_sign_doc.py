@@ -158,6 +158,85 @@ FURTHER: dict[str, tuple[Scene, str]] = {
         asked(document(), claimedTime="2026-13-41T00:00:00Z"),
         "Invalid parameter claimedTime",
     ),
+    "an XAdES digest enveloped": (
+        asked(DIGEST | {"signature_format": "X", "signed_envelope_property": "Enveloped"}),
+        "Invalid parameter signed_envelope_property",
+    ),
+    "XAdES of another envelope": (
+        asked(document(signature_format="X", signed_envelope_property="Attached")),
+        "Invalid parameter signed_envelope_property",
+    ),
+    "a time stamp as property of XAdES": (
+        asked(
+            document(
+                signature_format="X",
+                signed_props=[{"attribute_name": "AllDataObjectsTimeStamp"}],
+            )
+        ),
+        "Invalid parameter signed_props (AllDataObjectsTimeStamp)",
+    ),
+    "a reference of an enveloped signature": (
+        asked(document(signature_format="X", referenceUri="a.pdf")),
+        "Invalid parameter referenceUri",
+    ),
+    "a reference with a fragment": (
+        asked(DIGEST | {"signature_format": "X", "referenceUri": "#a"}),
+        "Invalid parameter referenceUri",
+    ),
+    "one reference of two digests": (
+        asked(
+            DIGEST
+            | {"signature_format": "X", "referenceUri": "a.pdf", "hashes": [*DIGEST["hashes"]] * 2}
+        ),
+        "Invalid parameter referenceUri",
+    ),
+    "another container": (
+        asked(document(documentName="a.pdf"), container="ASiC-S"),
+        "Invalid parameter container",
+    ),
+    "a container that is no text": (
+        asked(document(documentName="a.pdf"), container=1),
+        "Missing (or invalid type) string parameter container",
+    ),
+    "a container of a digest": (asked(DIGEST, container="ASiC-E"), "Invalid parameter container"),
+    "a container of PAdES": (
+        asked(document(documentName="a.pdf", signature_format="P"), container="ASiC-E"),
+        "Invalid parameter container",
+    ),
+    "a container with an attached signature": (
+        asked(
+            document(documentName="a.pdf", signed_envelope_property="Attached"),
+            container="ASiC-E",
+        ),
+        "Invalid parameter signed_envelope_property",
+    ),
+    "a container whose entries differ": (
+        asked(
+            document(documentName="a.pdf"),
+            document(documentName="b.pdf", conformance_level="Ades-B-T"),
+            container="ASiC-E",
+        ),
+        "Invalid parameter container",
+    ),
+    "a container without names": (
+        asked(document(), container="ASiC-E"),
+        "Missing (or invalid type) string parameter documentName",
+    ),
+    "a container of one media type": (
+        asked(
+            document(
+                documentName="a.pdf",
+                signature_format="X",
+                signed_props=[{"attribute_name": "DataObjectFormat", "attribute_value": "YS9i"}],
+            ),
+            container="ASiC-E",
+        ),
+        "Invalid parameter signed_props (DataObjectFormat)",
+    ),
+    "a container with a path": (
+        asked(document(documentName="../a.pdf"), container="ASiC-E"),
+        "Invalid parameter documentName",
+    ),
     "too many": (asked(*[document()] * 101), "Numbers of signatures is too high"),
     "clientData": (asked(document(), clientData=1), "Invalid parameter clientData"),
 }
@@ -205,6 +284,29 @@ def bomb() -> bytes:
     body = b"%PDF-1.7\n"
     stream = b"1 0 obj\n" + head + b"\nstream\n" + squeezed + b"\nendstream\nendobj\n"
     return body + stream + b"startxref\n%d\n%%%%EOF\n" % len(body)
+
+
+SIGNED_WHOLE = (
+    b'<r><Signature xmlns="http://www.w3.org/2000/09/xmldsig#"><SignedInfo><Reference URI=""/>'
+    b"</SignedInfo></Signature></r>"
+)
+ENTITIES = b'<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/passwd">]><r>&e;</r>'
+HOSTILE_XML: dict[str, tuple[bytes, str]] = {
+    "no XML": (DECISION.read_bytes(), "the XML is damaged"),
+    "entities": (ENTITIES, "the XML has a document type declaration"),
+    "depth": (b"<r>" * 100_000, "the XML is too deep or too large"),
+    "UTF-16": ("<r/>".encode("utf-16"), "the XML is not UTF-8"),
+    "signed as a whole": (SIGNED_WHOLE, "a signature in the XML forbids another one"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_XML)
+def test_hostile_xml_is_a_clear_error(portal: DocumentPortal, kind: str) -> None:
+    content, reason = HOSTILE_XML[kind]
+    entry = document(content, signature_format="X")
+    answer = portal.post("signatures/prepareDoc", portal.order(entry))
+    told = f"Invalid array parameter documents ({reason})"
+    assert (answer.status_code, answer.json()["error_description"]) == (400, told)
 
 
 HOSTILE: dict[str, bytes] = {

@@ -16,6 +16,7 @@ from pyhanko.sign.ades.report import AdESPassed
 
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 from tests.support import cades
+from tests.support import xades as xml
 from tests.support.documents import DECISION, TEXT
 from tests.support.jades import JadesJudge
 
@@ -142,8 +143,18 @@ def _jades(portal: DocumentPortal, cell: Cell, signed: bytes, _folder: Path) -> 
         judge.accepts(signed, "B-LTA", TEXT, 0)
 
 
+def _xades(portal: DocumentPortal, cell: Cell, signed: bytes, _folder: Path) -> None:
+    digest = f"sha{cell.algorithm[2:]}"
+    xml.accepted(portal.app.state.status.root_certificate(), signed, cell.level, digest)
+    if cell.envelope == "Enveloped":
+        assert signed.startswith(xml.CONTENT.removesuffix(b"</VanBan>"))
+
+
 FORMATS: dict[Format, Judged] = {
     "C": Judged("pyHanko and OpenSSL", _cades),
     "P": Judged("pyHanko", _pades, DECISION.read_bytes()),
+    "X": Judged(
+        "xmlsec, signxml and the schemas of ETSI", _xades, xml.CONTENT, {"referenceUri": xml.NAME}
+    ),
     "J": Judged("joserfc, jwcrypto and rfc3161-client", _jades),
 }

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.documents.appearance import Appearance
 
-Format: TypeAlias = Literal["C", "P", "J"]
+Format: TypeAlias = Literal["C", "P", "X", "J"]
 Level: TypeAlias = Literal["B-B", "B-T", "B-LT", "B-LTA"]
 
 LEVELS: tuple[Level, ...] = ("B-B", "B-T", "B-LT", "B-LTA")
 ENVELOPES: dict[Format, tuple[str, ...]] = {
     "C": ("Attached", "Detached", "Parallel"),
     "P": ("Certification", "Revision"),
+    "X": ("Enveloped", "Enveloping", "Detached"),
     "J": ("Attached", "Detached", "Parallel"),
 }
 """``signed_envelope_property`` of each format, the standard's default first."""
@@ -31,7 +32,9 @@ class Recipe:
 
     ``certificate`` and ``chain`` (issuer first, root last) are DER; ``claimed_ms`` is the time that
     the signature claims, in whole seconds; ``texts`` are further signed properties by the name
-    that CSC has for them, each in the form of its format (``property_text``).
+    that CSC has for them, each in the form of its format (``property_text``). ``reference_uri`` is
+    how a signature that stands alone names its document; ``names`` are those of the documents in a
+    container.
     """
 
     format: Format
@@ -42,6 +45,8 @@ class Recipe:
     chain: tuple[bytes, ...]
     claimed_ms: int
     texts: dict[str, str] = field(default_factory=dict)
+    reference_uri: str | None = None
+    names: tuple[str, ...] = ()
     appearance: Appearance | None = None
 
     @property
@@ -64,9 +69,10 @@ class Prepared:
     """A document that waits for its signature.
 
     ``attributes`` is what ``dtbs_r`` is the digest of: in CMS the signed attributes (DER of the
-    SET); of a JWS the protected header, which the payload follows. ``hole`` is where a PDF's CMS
-    goes (offsets of the first and after the last byte); ``path`` is None for a signature from a
-    digest.
+    SET); of a JWS the protected header, which the payload follows; in XML the whole signature
+    without its value, of which it is ``ds:SignedInfo``. ``hole`` is where a PDF's CMS goes (offsets
+    of the first and after the last byte), and where a signature goes into an XML document; ``path``
+    is None for a signature from a digest.
     """
 
     attributes: bytes

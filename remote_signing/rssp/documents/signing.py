@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from remote_signing.rssp.documents import evidence
-from remote_signing.rssp.documents.formats import FORMATS
+from remote_signing.rssp.documents.formats import FORMATS, stages
 from remote_signing.rssp.documents.model import Ending, Material
 from remote_signing.rssp.documents.workshop import Workshop
 from remote_signing.rssp.timestamps import Timestamper
@@ -30,7 +30,10 @@ _PIECE = 3 * 64 * 1024  # bytes whose base64 needs no padding
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One signature that is asked for: of a file, or of a digest (the SDR) alone."""
+    """One signature that is asked for: of a file, or of a digest (the SDR) alone.
+
+    For a container ``path`` is the folder of its documents.
+    """
 
     recipe: Recipe
     path: Path | None = None
@@ -105,10 +108,9 @@ class Desk:
         self._workshop.close()
 
     def _prepare(self, item: Item) -> Prepared:
-        stages = FORMATS[item.recipe.format]
         if item.path is None:
-            return stages.prepare_digest(item.recipe, item.sdr)
-        return self._workshop.do(stages.prepare, item.recipe, item.path)
+            return FORMATS[item.recipe.format].prepare_digest(item.recipe, item.sdr)
+        return self._workshop.do(stages(item.recipe).prepare, item.recipe, item.path)
 
     def _material(self, item: Item, found: dict[bytes, Material]) -> Material:
         if not item.recipe.reaches("B-LT"):
@@ -120,19 +122,19 @@ class Desk:
 
     def _finish(self, waiting: Waiting, signature: bytes) -> Done:
         recipe, prepared, path = waiting.item.recipe, waiting.prepared, waiting.item.path
-        stages = FORMATS[recipe.format]
+        how = stages(recipe)
         stamp = None
         if recipe.reaches("B-T"):
-            covered = stages.stamped(recipe, prepared, signature)
+            covered = how.stamped(recipe, prepared, signature)
             stamp = evidence.stamp(self._timestamper, recipe, covered)
         ending = Ending(signature, stamp, waiting.material)
         if path is None:
-            content = stages.finish_digest(recipe, prepared, ending)
+            content = FORMATS[recipe.format].finish_digest(recipe, prepared, ending)
             return Done(enveloped=False, content=content)
-        unsealed = self._workshop.do(stages.finish, recipe, prepared, ending)
+        unsealed = self._workshop.do(how.finish, recipe, prepared, ending)
         if unsealed is not None:
             token = evidence.stamp_digest(
                 self._timestamper, recipe, unsealed.digest, unsealed.algorithm
             )
-            self._workshop.do(stages.seal, recipe, prepared, unsealed, token)
-        return Done(enveloped=stages.enveloped(recipe), path=stages.result(recipe, path))
+            self._workshop.do(how.seal, recipe, prepared, unsealed, token)
+        return Done(enveloped=how.enveloped(recipe), path=how.result(recipe, path))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from remote_signing.algorithms import digest_by_oid, implied_digest, known_sign_algorithm
 from remote_signing.errors import AlgorithmUnsupported
 from remote_signing.rssp.csc.errors import CscError, invalid, missing
-from remote_signing.rssp.csc.v2 import appearance_order
+from remote_signing.rssp.csc.v2 import appearance_order, container_order
 from remote_signing.rssp.csc.v2.schemas import read_credential_id, read_later
 from remote_signing.rssp.csc.wire import decode
-from remote_signing.rssp.documents.formats import FORMATS
+from remote_signing.rssp.documents.formats import CONTAINERS, FORMATS
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DIGESTS = ("sha256", "sha384", "sha512")
 """What signed documents are made with: what every validator knows."""
 _MOST = 100  # entries, and hashes in all
+_URI = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2}){1,500}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -43,7 +44,10 @@ class Algorithm:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One signature: of the document in ``path``, or of the digest ``sdr`` where that is None."""
+    """One signature: of the document in ``path``, or of the digest ``sdr`` where that is None.
+
+    With ``names`` it is of all documents of a container, and ``path`` is their folder.
+    """
 
     format: Format
     level: Level
@@ -51,6 +55,8 @@ class Entry:
     path: Path | None = None
     sdr: bytes = b""
     texts: dict[str, str] = field(default_factory=dict)
+    reference_uri: str | None = None
+    names: tuple[str, ...] = ()
     appearance: Appearance | None = None
 
 
@@ -85,19 +91,24 @@ def read(parameters: Parameters, body: Body, folder: Path) -> DocumentOrder:
     if not documents and not digests:
         raise CscError("Empty documentDigests and documents objects")
     reader = _Reader(body, folder)
-    found = [pair for each in documents for pair in reader.document(each)]
+    contained = container_order.wanted(parameters, documents)
+    found = [reader.document(each, contained=contained) for each in documents]
     found += [pair for each in digests for pair in reader.digests(each)]
     algorithms = {algorithm for algorithm, _ in found}
     if len(algorithms) > 1:
         raise invalid("signAlgo")
     if len(found) > _MOST:
         raise CscError("Numbers of signatures is too high")
+    entries = tuple(entry for _, entry in found)
+    if contained:
+        names = container_order.names(documents)
+        entries = (container_order.together(entries, names, folder / "container"),)
     order = DocumentOrder(
         credential_id=credential_id,
         qualifier=qualifier,
         sad=sad,
         algorithm=algorithms.pop(),
-        entries=tuple(entry for _, entry in found),
+        entries=entries,
         wants_info=parameters.flag("returnValidationInfo"),
         claimed_ms=_claimed(parameters),
         later=read_later(parameters),
@@ -124,17 +135,26 @@ class _Reader:
         self._folder = folder
         self._count = 0
 
-    def document(self, members: Parameters) -> list[tuple[Algorithm, Entry]]:
+    def document(self, members: Parameters, *, contained: bool) -> tuple[Algorithm, Entry]:
         path = self._file(members.value("document"))
         kind, level, algorithm = _kind(members), _level(members), _algorithm(members)
-        allowed = ENVELOPES[kind]
-        envelope = _envelope(members, allowed)
+        if contained and kind not in CONTAINERS:
+            raise invalid("container")
+        envelope = _envelope(members, ("Detached",) if contained else ENVELOPES[kind])
         texts = _texts(members, kind, has_document=True)
+        if contained and "DataObjectFormat" in texts:  # each of the documents has its own
+            raise _bad_props(["DataObjectFormat"])
         appearance = appearance_order.read(members)
         if appearance is not None and kind != "P":
             raise invalid("appearance")
-        entry = Entry(kind, level, envelope, path, texts=texts, appearance=appearance)
-        return [(algorithm, entry)]
+        uri = None if contained else _reference_uri(members, kind, envelope)
+        entry = Entry(
+            *(kind, level, envelope, path),
+            texts=texts,
+            reference_uri=uri,
+            appearance=appearance,
+        )
+        return algorithm, entry
 
     @staticmethod
     def digests(members: Parameters) -> list[tuple[Algorithm, Entry]]:
@@ -149,8 +169,12 @@ class _Reader:
         length = digest_by_oid(cast("str", algorithm.hash_oid)).length
         if any(len(value) != length for value in values):
             raise CscError("Invalid digest value length")
+        uri = _reference_uri(members, kind, envelope)
+        if uri is not None and len(values) > 1:
+            raise invalid("referenceUri")
         return [
-            (algorithm, Entry(kind, level, envelope, sdr=value, texts=texts)) for value in values
+            (algorithm, Entry(kind, level, envelope, sdr=value, texts=texts, reference_uri=uri))
+            for value in values
         ]
 
     def _file(self, value: JsonValue) -> Path:
@@ -206,6 +230,14 @@ def _envelope(members: Parameters, allowed: tuple[str, ...]) -> str:
     return members.choice("signed_envelope_property", allowed)
 
 
+def _reference_uri(members: Parameters, kind: Format, envelope: str) -> str | None:
+    """How a detached XAdES names its document (``referenceUri`` of the data model in CSC 2.2)."""
+    uri = members.optional_text("referenceUri")
+    if uri is not None and ((kind, envelope) != ("X", "Detached") or _URI.fullmatch(uri) is None):
+        raise invalid("referenceUri")
+    return uri
+
+
 def _algorithm(members: Parameters) -> Algorithm:
     sign_algo = members.text("signAlgo")
     if not known_sign_algorithm(sign_algo):
@@ -236,9 +268,13 @@ def _texts(members: Parameters, kind: Format, *, has_document: bool) -> dict[str
         else:
             texts[name] = text
     if bad:
-        listed = ", ".join(name[:80] for name in bad[:10])
-        raise CscError(f"Invalid parameter signed_props ({listed})")
+        raise _bad_props(bad)
     return texts
+
+
+def _bad_props(names: list[str]) -> CscError:
+    listed = ", ".join(name[:80] for name in names[:10])
+    return CscError(f"Invalid parameter signed_props ({listed})")
 
 
 def _props(members: Parameters) -> list[tuple[str, JsonValue]]:

@@ -231,6 +231,8 @@ def items(found: CredentialView, order: DocumentOrder, claimed: int) -> list[Ite
                 chain=found.chain,
                 claimed_ms=claimed,
                 texts=entry.texts,
+                reference_uri=entry.reference_uri,
+                names=entry.names,
                 appearance=entry.appearance,
             ),
             path=entry.path,
