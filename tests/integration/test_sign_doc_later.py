@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import json
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import pytest
 from asn1crypto import cms
 from sqlalchemy import func, select, update
 
-from remote_signing.errors import HsmUnavailable, SamUnavailable
+from remote_signing.errors import HsmUnavailable, SamUnavailable, Unavailable
 from remote_signing.rssp import activation, signing_jobs
 from remote_signing.rssp.config import AsynchronousConfig
 from remote_signing.rssp.csc.v2 import polling
@@ -23,6 +24,7 @@ from remote_signing.rssp.documents.signing import Desk
 from remote_signing.rssp.documents.workshop import Workshop
 from remote_signing.rssp.models import credential, job_part, signing_job
 from remote_signing.rssp.signing_worker import step
+from tests.support.csc_schema import check_answer, check_request
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document
 from tests.support.foreign_timestamps import Foreign
 from tests.support.world import ECDSA_SHA256, connect
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from tests.support.world import World
 
 SIGN, POLL = "signatures/signDoc", "signatures/signPolling"
+ECDSA_SHA384 = "1.2.840.10045.4.3.3"
 LONG = b"long " * 400_000  # three pieces
 
 
@@ -62,8 +65,10 @@ def configured(portal: DocumentPortal, **changes: Any) -> DocumentPortal:
 
 def accepted(portal: DocumentPortal, *entries: dict[str, Any], **changes: Any) -> str:
     order = portal.prepared(portal.order(*entries)) | {"operationMode": "A"} | changes
+    check_request("v2", SIGN, {name: order[name] for name in order if name != "claimedTime"})
     answer = portal.post(SIGN, order)
     assert (answer.status_code, answer.json().keys()) == (200, {"responseID"}), answer.text
+    check_answer("v2", SIGN, answer)
     return str(answer.json()["responseID"])
 
 
@@ -124,6 +129,7 @@ def test_documents_are_signed_after_the_answer_and_fetched(portal: DocumentPorta
     for _ in range(2):
         found = poll(portal, request_id)
         assert found.status_code == 200
+        check_answer("v2", POLL, found)
         inside, pdf = map(base64.b64decode, found.json()["DocumentWithSignature"])
         signed = cms.ContentInfo.load(inside)["content"]
         assert signed["encap_content_info"]["content"].native == LONG
@@ -195,6 +201,18 @@ def test_another_process_goes_on_with_what_one_left(
     assert poll(portal, request_id).status_code == 200
     assert portal.world.sam.calls["sign"] == 1
     assert authority.faults == 0
+
+
+def test_a_process_on_its_way_out_leaves_the_rest_to_others(portal: DocumentPortal) -> None:
+    request_id = accepted(portal, document(), document(LONG))
+    portal.world.services.drain.started = True
+    assert work(portal)
+    portal.world.services.drain.started = False
+    assert poll(portal, request_id).status_code == 202
+    portal.world.clock.advance(1)
+    assert work(portal)
+    assert len(poll(portal, request_id).json()["DocumentWithSignature"]) == 2
+    assert portal.world.sam.calls["sign"] == 1
 
 
 def test_what_was_fetched_is_wiped_soon_and_all_else_when_its_time_is_over(
@@ -296,6 +314,22 @@ def test_a_credential_that_is_gone_or_certified_anew_signs_nothing(
     assert portal.world.sam.calls["sign"] == 0
 
 
+@pytest.mark.parametrize("kind", ["document", "order"])
+def test_what_was_changed_while_it_waited_is_not_signed(portal: DocumentPortal, kind: str) -> None:
+    request_id = accepted(portal, document(LONG))
+    database = portal.world.database
+    if kind == "document":
+        database.run(update(job_part).where(job_part.c.number == 1).values(content=b"x" * 500_000))
+    else:
+        row = database.one(select(signing_job.c.request))
+        assert row is not None
+        request = row.request.replace(ECDSA_SHA256, ECDSA_SHA384)
+        database.run(update(signing_job).values(request=request))
+    assert work(portal)
+    assert poll(portal, request_id).status_code >= 400
+    assert portal.world.sam.calls["sign"] == 0
+
+
 def test_the_row_holds_no_secret(portal: DocumentPortal) -> None:
     order = portal.prepared(portal.order(document())) | {"operationMode": "A"}
     portal.post(SIGN, order)
@@ -360,6 +394,29 @@ def test_a_lease_is_renewed_while_the_work_runs(portal: DocumentPortal) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert signing_jobs.claim(services) is None
+
+
+def test_a_lease_that_cannot_be_renewed_now_is_renewed_later(
+    portal: DocumentPortal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accepted(portal, document())
+    services = portal.world.services
+    job = signing_jobs.claim(services)
+    assert job is not None
+    one = type(services.database).one
+    told = threading.Event()
+    faults = iter([Unavailable("away")])
+
+    def sometimes(*arguments: Any) -> Any:
+        for fault in faults:
+            raise fault
+        told.set()
+        return one(*arguments)
+
+    monkeypatch.setattr(type(services.database), "one", sometimes)
+    with signing_jobs.held(services, job, period=0.01):
+        assert told.wait(10)
+    assert "lease not renewed" in caplog.text
 
 
 def due(job: signing_jobs.Claimed) -> int:

@@ -49,7 +49,11 @@ def make(services: Services, desk: Desk, job: Claimed) -> Members:
         waiting = desk.fixed(sign_doc.items(found, order, cast("int", order.claimed_ms)))
         signatures = _signatures(services, job, waiting)
         supplied = desk.supplied(waiting)
-        done = desk.finish(supplied, signatures)
+        done: list[Done] = []
+        for each, signature in zip(supplied, signatures, strict=True):
+            if services.drain.started:  # a hundred documents would hold the end up for minutes
+                raise Unavailable("this process is on its way out")
+            done += desk.finish([each], [signature])
         material = sign_doc.told(desk, found, order, supplied)
         made: Members = {"job": job.id, "kept": _kept(services, job, done, Path(name))}
         if material is not None:
