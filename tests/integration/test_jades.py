@@ -115,10 +115,14 @@ def test_properties_are_in_the_protected_header(portal: DocumentPortal, judge: J
     }
     props = [{"attribute_name": n, "attribute_value": b64(value)} for n, value in values.items()]
     answer = portal.sign(
-        entry(signed_props=props), entry(signed_props=props, signed_envelope_property="Detached")
+        entry(signed_props=props),
+        entry(
+            signed_props=props, signed_envelope_property="Detached", referenceUri="quyet-dinh.txt"
+        ),
     )
     attached = judge.accepts(base64.b64decode(answer["DocumentWithSignature"][0]), "B-B", None)
     detached = judge.accepts(base64.b64decode(answer["SignatureObject"][0]), "B-B", TEXT)
+    assert detached.header["sigD"]["pars"] == ["quyet-dinh.txt"]
     assert attached.header["cty"] == "text/plain"
     assert "cty" not in detached.header
     assert detached.header["sigD"]["ctys"] == ["text/plain"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import io
 import json
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +140,20 @@ def test_documents_are_signed_after_the_answer_and_fetched(portal: DocumentPorta
         attributes = {e["type"].native: e["values"] for e in signer_info(apart)["signed_attrs"]}
         assert attributes["message_digest"][0].native == hashlib.sha256(TEXT).digest()
     assert portal.world.sam.calls["sign"] == 1
+
+
+def test_a_container_is_made_so_too(portal: DocumentPortal) -> None:
+    entries = [
+        document(content, signature_format="X", documentName=name)
+        for name, content in (("a.txt", LONG), ("b.txt", TEXT))
+    ]
+    order = portal.prepared(portal.order(*entries, container="ASiC-E")) | {"operationMode": "A"}
+    request_id = portal.post(SIGN, order).json()["responseID"]
+    assert work(portal)
+    (made,) = poll(portal, request_id).json()["DocumentWithSignature"]
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(made))) as container:
+        assert container.read("a.txt") == LONG
+        assert container.read("b.txt") == TEXT
 
 
 def test_digests_are_signed_so_too(portal: DocumentPortal) -> None:

@@ -125,9 +125,11 @@ def _header(recipe: Recipe, sdr: bytes | None = None) -> bytes:
 def _reference(recipe: Recipe, sdr: bytes) -> dict[str, Any]:
     digest = jws.encode(sdr).decode()
     bits = recipe.scheme.digest.length * 8
+    # RFC 6920: where no other name is told, the one that says what the document is and no more.
+    name = recipe.reference_uri or f"ni:///sha-{bits};{digest}"
     return {
         "mId": _BY_HASH,
-        "pars": [f"ni:///sha-{bits};{digest}"],  # RFC 6920: it names what the document is, no more
+        "pars": [name],
         "hashM": f"S{bits}",
         "hashV": [digest],
     }

@@ -231,9 +231,10 @@ def _envelope(members: Parameters, allowed: tuple[str, ...]) -> str:
 
 
 def _reference_uri(members: Parameters, kind: Format, envelope: str) -> str | None:
-    """How a detached XAdES names its document (``referenceUri`` of the data model in CSC 2.2)."""
+    """How XAdES and JAdES that are detached name it (``referenceUri`` of CSC 2.2's data model)."""
     uri = members.optional_text("referenceUri")
-    if uri is not None and ((kind, envelope) != ("X", "Detached") or _URI.fullmatch(uri) is None):
+    takes = kind in {"X", "J"} and envelope == "Detached"
+    if uri is not None and not (takes and _URI.fullmatch(uri)):
         raise invalid("referenceUri")
     return uri
 
