@@ -59,6 +59,7 @@ class Desk:
         }
 
     def client(self, **changes: Any) -> csc.SigningClient:
+        self.clock_is_right()
         return csc.SigningClient(self.service, **(self.options | changes))
 
     def asynchronous(self, **changes: Any) -> csc.AsyncSigningClient:
@@ -86,6 +87,7 @@ class Desk:
 
     def came_back(self, browser_url: str) -> str:
         """The signer's browser: opens the page, agrees, comes back to this address."""
+        self.clock_is_right()
         page = httpx.get(browser_url, trust_env=False)
         kind, _, name = page.headers["location"].rpartition("/")
         if kind.endswith("services"):
