@@ -17,7 +17,7 @@ from asn1crypto import ocsp as asn1_ocsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -29,7 +29,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import fields, signers
 from pyhanko.sign.ades.api import CAdESSignedAttrSpec
 from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
-from pyhanko.sign.timestamps import DummyTimeStamper
+from pyhanko.sign.timestamps import DummyTimeStamper, TimeStamper
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
@@ -37,7 +37,7 @@ from remote_signing.rssp.validation.model import Material
 from remote_signing.rssp.validation.trust import Knowledge
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
@@ -79,9 +79,14 @@ def name(common: str, organisation: str = "Bộ Nội vụ") -> x509.Name:
     )
 
 
+_CURVES: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1()}
+
+
 def new_key(kind: str) -> CertificateIssuerPrivateKeyTypes:
-    if kind == "p256":
-        return ec.generate_private_key(ec.SECP256R1())
+    if kind == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    if kind in _CURVES:
+        return ec.generate_private_key(_CURVES[kind])
     return rsa.generate_private_key(65537, int(kind.removeprefix("rsa")))
 
 
@@ -254,9 +259,14 @@ class ForeignPki:
         *,
         detached: bool = False,
         spec: CAdESSignedAttrSpec | None = None,
+        times: Iterator[datetime] | None = None,
     ) -> bytes:
-        """A CAdES signature at B-B or B-T."""
-        stamper = None if level == "B-B" else self.stamps(at + timedelta(seconds=5))
+        """A CAdES signature at B-B or B-T; ``times`` are those of its time stamps in turn."""
+        stamper: TimeStamper | None = None
+        if level != "B-B":
+            stamper = self.stamps(at + timedelta(seconds=5))
+        if stamper is not None and times is not None:
+            stamper = InTurn(self, times)
         spec = spec or CAdESSignedAttrSpec()
         work = self.pen(holder).async_sign_general_data(
             content,
@@ -267,3 +277,14 @@ class ForeignPki:
             signed_attr_settings=PdfCMSSignedAttributes(signing_time=at, cades_signed_attrs=spec),
         )
         return bytes(asyncio.run(work).dump())
+
+
+class InTurn(TimeStamper):
+    """Tells these times, one after the other."""
+
+    def __init__(self, pki: ForeignPki, times: Iterator[datetime]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # unannotated
+        self._pki, self._times = pki, times
+
+    async def async_request_tsa_response(self, req: Any) -> Any:
+        return await self._pki.stamps(next(self._times)).async_request_tsa_response(req)

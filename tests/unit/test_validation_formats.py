@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from asn1crypto import cms, core
 from joserfc import jws
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from remote_signing.rssp.validation.trust import Knowledge
 from tests.support.foreign_pki import ForeignPki, Holder
@@ -60,11 +61,12 @@ def pen(pki: ForeignPki) -> XmlPen:
     [
         *("enveloped-B-LTA.xml", "enveloping-B-LTA.xml", "detached-B-LTA.xml"),
         *("attached-B-LTA.jws", "detached-B-LTA.jws"),
-        *("xades-B-LTA.asice", "cades-B-LTA.asice"),
+        *("xades-B-LTA.asice", "cades-B-LTA.asice", "attached-B-LTA.p7m"),
     ],
 )
 def test_b_lta_of_every_format_passes_on_what_is_in_it(desk: Desk, name: str) -> None:
-    root = VECTORS / ("root-of-json.der" if name.endswith(".jws") else "root-of-xml.der")
+    kind = {".jws": "json", ".p7m": "cms"}.get(name[-4:], "xml")
+    root = VECTORS / f"root-of-{kind}.der"
     beside = VECTORS / f"{name}.content"
     content = beside.read_bytes() if beside.exists() else None
     data = (VECTORS / name).read_bytes()
@@ -77,6 +79,32 @@ def test_b_lta_of_every_format_passes_on_what_is_in_it(desk: Desk, name: str) ->
     if content is not None:
         other = desk.one(data, anchors, OF_THE_VECTORS, content + b" ")
         assert told(other) == ("TOTAL-FAILED", "HASH_FAILURE")
+
+
+@pytest.mark.parametrize("lost", ["certificates", "crls", "unsigned_attrs"])
+def test_archive_time_stamp_over_what_was_taken_away_proves_nothing(desk: Desk, lost: str) -> None:
+    message = cms.ContentInfo.load((VECTORS / "attached-B-LTA.p7m").read_bytes())
+    signed = message["content"]
+    holder = signed["signer_infos"][0] if lost == "unsigned_attrs" else signed
+    holder[lost] = list(holder[lost])[1:]
+    anchors = Knowledge(((VECTORS / "root-of-cms.der").read_bytes(),))
+    found = desk.one(message.dump(), anchors, OF_THE_VECTORS)
+    archive = found["time_stamps"][-1]
+    assert (archive["kind"], archive["reason"]) == ("archive", "stamp_not_supported")
+    assert found["level"] != "B-LTA"
+
+
+@pytest.mark.parametrize("old", ["0.4.0.1733.2.4", "0.4.0.19122.1.5"], ids=["kind", "index"])
+def test_archive_time_stamp_of_another_kind_proves_nothing(desk: Desk, old: str) -> None:
+    data = (VECTORS / "attached-B-LTA.p7m").read_bytes()
+    oid = core.ObjectIdentifier(old).dump()
+    assert oid in data
+    other = data.replace(oid, oid[:-1] + b"\x7f")
+    found = desk.one(
+        other, Knowledge(((VECTORS / "root-of-cms.der").read_bytes(),)), OF_THE_VECTORS
+    )
+    assert found["level"] != "B-LTA"
+    assert "PASSED" not in [e["indication"] for e in found["time_stamps"] if e["kind"] == "archive"]
 
 
 # ------------------------------------------------------------------------------------------ XML
@@ -274,6 +302,25 @@ def test_json_signature_passes(desk: Desk, known: Knowledge, compact: Callable[.
     assert (plain["format"], plain["level"]) == ("JWS", None)
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "PS384", "ES384", "Ed25519"])
+def test_each_kind_of_key_signs_json(desk: Desk, pki: ForeignPki, algorithm: str) -> None:
+    kind = {"R": "rsa2048", "P": "rsa2048", "ES": "p384", "Ed": "ed25519"}
+    signer = pki.issue("Người ký", kind=kind.get(algorithm[:2]) or kind[algorithm[0]])
+    key: Any = {"ES": ECKey, "Ed": OKPKey}.get(algorithm[:2], RSAKey)
+    registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    digest = base64.urlsafe_b64encode(hashlib.sha512(signer.der).digest()).rstrip(b"=").decode()
+    members = header(signer, alg=algorithm, iat=None, sigT="2026-01-05T03:00:00Z")
+    members = members | {"x5t#o": {"digAlg": "S512", "digVal": digest}}
+    text = jws.serialize_compact(members, b"x", key.import_key(signer.key), registry=registry)
+    known = pki.knowledge(*pki.fresh)
+    known = replace(known, material=replace(known.material, certificates=(pki.issuing.der,)))
+    found = desk.one(text.encode(), known)
+    assert told(found) == PASSED
+    assert found["times"]["claimed"] == "2026-01-05T03:00:00Z"
+    other = desk.one(text.replace(".eA.", ".eQ.").encode(), known)
+    assert told(other) == ("TOTAL-FAILED", "SIG_CRYPTO_FAILURE")
+
+
 def test_json_serialisation_counts_each_signature(
     desk: Desk, known: Knowledge, compact: Callable[..., bytes]
 ) -> None:
@@ -298,8 +345,13 @@ def test_json_serialisation_counts_each_signature(
         ({"x5c": None}, "no_certificate"),
         ({"x5c": "text"}, "malformed"),
         ({"sigD": {"mId": "urn:other"}}, "reference_unsafe"),
+        ({"iat": "now", "sigT": "never"}, "signature_wrong"),
+        ({"iat": None}, "signature_wrong"),
     ],
-    ids=["none", "mac", "curve", "crit", "b64", "digest", "nobody", "text", "sigD"],
+    ids=[
+        *("none", "mac", "curve", "crit", "b64", "digest", "nobody", "text", "sigD"),
+        *("time", "no-time"),
+    ],
 )
 def test_json_header_that_is_not_to_be_trusted(
     desk: Desk, pki: ForeignPki, known: Knowledge, changes: dict[str, Any], reason: str

@@ -41,6 +41,7 @@ from tests.support.validation import Desk, told
 DECISION = (Path(__file__).parents[2] / "remote_signing" / "demo" / "decision.pdf").read_bytes()
 TEXT = "Quyết định bổ nhiệm".encode()
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
+A_WEEK_LATER = SIGNED + timedelta(days=7)
 AFTER_THE_END = SIGNED + timedelta(days=400)  # the signer's certificate has 90 days
 
 
@@ -376,6 +377,48 @@ def test_time_stamp_of_a_certificate_for_another_purpose_proves_nothing(desk: De
     assert found["times"]["proven"] is None
     assert found["time_stamps"][0]["sub_indication"] == "CHAIN_CONSTRAINTS_FAILURE"
     assert found["warnings"] == ["no_time_stamp_holds"]
+
+
+def test_time_stamp_of_the_future_proves_nothing(desk: Desk, pki: ForeignPki) -> None:
+    data = pki.cms(TEXT, "B-T", at=A_WEEK_LATER)
+    found = desk.one(data, pki.knowledge(*pki.fresh))
+    assert found["times"]["proven"] is None
+    assert found["time_stamps"][0]["reason"] == "stamp_of_the_future"
+
+
+def test_content_time_stamp_that_is_younger_than_the_signatures_is_a_contradiction(
+    desk: Desk, pki: ForeignPki
+) -> None:
+    spec = CAdESSignedAttrSpec(timestamp_content=True)
+    times = iter((SIGNED + timedelta(hours=5), SIGNED))
+    data = pki.cms(TEXT, "B-T", spec=spec, times=times)
+    found = desk.one(data, pki.knowledge(*pki.fresh))
+    assert told(found) == ("INDETERMINATE", "TIMESTAMP_ORDER_FAILURE")
+
+
+@pytest.mark.parametrize("token", [b"0\x00", b"hello"], ids=["empty", "text"])
+def test_time_stamp_that_is_none_proves_nothing(desk: Desk, pki: ForeignPki, token: bytes) -> None:
+    message = cms.ContentInfo.load(pki.cms(TEXT))
+    info = message["content"]["signer_infos"][0]
+    value = cms.ContentInfo({"content_type": "data", "content": token})
+    info["unsigned_attrs"] = [{"type": "signature_time_stamp_token", "values": [value]}]
+    found = desk.one(message.dump(force=True), pki.knowledge(*pki.fresh))
+    assert told(found) == PASSED
+    assert (found["level"], found["time_stamps"][0]["reason"]) == ("B-B", "malformed")
+
+
+def test_weak_digest_of_the_signature_itself_is_told(desk: Desk, pki: ForeignPki) -> None:
+    message = cms.ContentInfo.load(pki.cms(TEXT))
+    info = message["content"]["signer_infos"][0]
+    info["signature_algorithm"] = {"algorithm": "sha1_ecdsa"}
+    found = desk.one(message.dump(force=True), pki.knowledge(*pki.fresh))
+    assert found["algorithm"] == {
+        "key": "EC secp256r1",
+        "scheme": "ecdsa",
+        "digest": "sha1",
+        "strong": False,
+    }
+    assert "weak_algorithm" in found["reasons"]
 
 
 def test_two_signers_in_one_message_are_judged_apart(desk: Desk, pki: ForeignPki) -> None:

@@ -17,6 +17,7 @@ from pyhanko.sign.validation.generic_cms import (
 from remote_signing.rssp.validation import archive_stamp
 from remote_signing.rssp.validation.model import (
     BROKEN,
+    STRONG,
     Document,
     Found,
     Material,
@@ -136,7 +137,8 @@ def check(signed: Untyped, content: Content | None) -> Checked:
     """
     (info,) = signed["signer_infos"]
     digest = info["digest_algorithm"]["algorithm"].native
-    checked = Checked(None, None, digest, _scheme(info), False, None, info["signature"].native)  # noqa: FBT003 - positions as declared
+    weakest = _weakest(info, digest)
+    checked = Checked(None, None, weakest, _scheme(info), False, None, info["signature"].native)  # noqa: FBT003 - positions as declared
     attributes = info["signed_attrs"]
     if isinstance(attributes, core.Void) or not len(attributes):
         # A signature straight over the content can be made to fit other content (RFC 9336 cl. 7:
@@ -186,6 +188,15 @@ def _claimed(attributes: Untyped) -> datetime | None:
         return None
     found: datetime = times[0]["values"][0].native
     return found
+
+
+def _weakest(info: Untyped, digest: str) -> str:
+    """The content may be hashed with one algorithm, and what is signed with another."""
+    try:
+        other = str(info["signature_algorithm"].hash_algo)
+    except ValueError:  # its name has none in it
+        return digest
+    return digest if other in STRONG else other
 
 
 def _scheme(info: Untyped) -> str:

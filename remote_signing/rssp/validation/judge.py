@@ -8,6 +8,7 @@ signature in the end, needs: that it is older than a certificate's end or revoca
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from remote_signing.rssp.validation import algorithms, token
@@ -79,6 +80,8 @@ def judge(found: Found, knowledge: Knowledge, now: datetime) -> Judgement:
 
 
 _WEAK = Problem("CRYPTO_CONSTRAINTS_FAILURE", "weak_algorithm")
+_FUTURE = Problem("TIMESTAMP_ORDER_FAILURE", "stamp_of_the_future")
+_SKEW = timedelta(minutes=5)  # that another clock may be ahead of ours
 
 
 def _stamp(stamp: Stamp, read: Token | None, trust: Trust, proofs: POEManager) -> JudgedStamp:
@@ -91,6 +94,8 @@ def _stamp(stamp: Stamp, read: Token | None, trust: Trust, proofs: POEManager) -
     strength = algorithms.strength(read.certificate, read.scheme, read.digest)
     if not strength.enough:
         return JudgedStamp(stamp.kind, read, _WEAK)
+    if read.time > trust.now + _SKEW:
+        return JudgedStamp(stamp.kind, read, _FUTURE)
     # Since when the token itself is proven to exist: by a later one that covers it, or from now.
     used = proofs[read.value]
     verdict = trust.judge(read.certificate, STAMPER, proofs, used)
