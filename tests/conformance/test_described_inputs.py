@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from tests.support.sam import RunningSam
     from tests.support.sqlite import SqliteFolder
 
-SMALL = 650
+SMALL = 272
 INPUTS = int(os.environ.get("OPENAPI_INPUTS", SMALL))
 SEED = int(os.environ.get("OPENAPI_SEED", "0"))
 VARIANTS = 2 if INPUTS == SMALL else 20

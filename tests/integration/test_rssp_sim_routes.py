@@ -167,6 +167,7 @@ def test_refusals_have_their_codes(place: SimWorld) -> None:
     sim = f"{API}{asked}/sim"
     body = {"factor_id": place.factor_id, "lang": "vi"}
     assert ask(place, "GET", sim).json()["code"] == "sim_unknown"
+    assert ask(place, "GET", f"{sim}?wait=soon").json()["code"] == "invalid_request"
     mistakes: list[dict[str, Any]] = [{}, {"factor_id": 1, "lang": "vi"}, body | {"x": 1}]
     mistakes += [body | {"lang": "fr"}, body | {"lang": [[]]}]
     for wrong in mistakes:
