@@ -1,22 +1,20 @@
 """CBOR (RFC 8949) as authenticators must write it: the CTAP2 canonical form, read strictly.
 
 One spelling of a value and no other: definite lengths and shortest heads, names of a map sorted and
-named once, at most four levels (CTAP 2.1 cl. 8). Tags, floats and ``undefined`` have no place in
-what is read here. Whatever else arrives is ``CborInvalid``, which stays inside the SAM. Nothing is
-allocated before its bytes are there, so the cost is bounded by the length of the input.
+named once, at most four levels (CTAP 2.1 cl. 8). Tags, floats, ``null`` and ``undefined`` have no
+place in what is read here. Whatever else arrives is ``CborInvalid``, which stays inside the SAM.
+Nothing is allocated before its bytes are there, so the cost is bounded by the length of the input.
 """
 
 from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-CborValue: TypeAlias = (
-    "int | bytes | str | bool | list[CborValue] | dict[int | str, CborValue] | None"
-)
+CborValue: TypeAlias = "int | bytes | str | bool | list[CborValue] | dict[int | str, CborValue]"
 
 _MOST_LEVELS: Final = 4
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _SIMPLE = 0, 1, 2, 3, 4, 5, 7
-_SIMPLE_VALUES: Final[dict[int, bool | None]] = {0xF4: False, 0xF5: True, 0xF6: None}
+_SIMPLE_VALUES: Final = {0xF4: False, 0xF5: True}
 _FIRST_LONG, _LAST_LONG = 24, 27  # additional information: the argument has 1, 2, 4 or 8 bytes
 
 

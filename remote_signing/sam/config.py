@@ -174,7 +174,7 @@ class PasskeyConfig(_Section):
             if not f".{host}".endswith(f".{self.rp_id}"):
                 raise ValueError(f"{origin} is not an origin of {self.rp_id}")
             if not origin.startswith("https:") and host != "localhost":
-                raise ValueError(f"{origin} is not https")
+                raise ValueError(f"{origin} is not an https origin")
         return self
 
 

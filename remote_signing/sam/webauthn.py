@@ -249,7 +249,7 @@ def _are(members: dict[int | str, CborValue], wanted: Mapping[int, int]) -> bool
     return all(type(members[name]) is int and members[name] == wanted[name] for name in wanted)
 
 
-def _is_coordinate(value: CborValue) -> bool:
+def _is_coordinate(value: CborValue | None) -> bool:
     return isinstance(value, bytes) and len(value) == _COORDINATE
 
 
