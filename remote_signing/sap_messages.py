@@ -178,6 +178,7 @@ class BoundPasskey:
 
     sealed: bytes
     version: int
+    factor_id: str
     passkey_id: bytes
     aaguid: bytes
     is_eligible: bool

@@ -73,6 +73,7 @@ class PasskeyVerbs(ABC):
         return BoundPasskey(
             sealed=unb64(ok["sealed"], "sealed"),
             version=cast("int", ok["version"]),
+            factor_id=cast("str", ok["factor_id"]),
             passkey_id=unb64(ok["passkey_id"], "passkey_id"),
             aaguid=unb64(ok["aaguid"], "aaguid"),
             is_eligible=cast("bool", ok["is_eligible"]),

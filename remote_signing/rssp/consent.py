@@ -244,6 +244,7 @@ def _request(found: ActivationDetails) -> Members:
         "created_at": _time(found.created_at_ms),
         "expires_at": _time(found.expires_at_ms),
         "redirect_origin": found.redirect_origin,
+        "passkey_from": None if found.passkey_from_ms is None else _time(found.passkey_from_ms),
     }
 
 

@@ -118,6 +118,7 @@ class PasskeyEnrolment:
         return {
             "sealed": b64(successor.seal(self._node)),
             "version": successor.version,
+            "factor_id": factor.id,
             "passkey_id": b64(factor.credential_id),
             "aaguid": b64(factor.aaguid),
             "is_eligible": factor.is_eligible,
