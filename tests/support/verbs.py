@@ -93,7 +93,7 @@ class Sam:
         activation = Activation(self.config, evidence, self.clock)
         enrolment = Enrolment(self.config, evidence, self.issuer, self.clock)
         passkey_enrolment = PasskeyEnrolment(evidence, self.clock)
-        self._verbs = {**activation.verbs, **enrolment.verbs, **passkey_enrolment.verbs}
+        self.handlers = {**activation.verbs, **enrolment.verbs, **passkey_enrolment.verbs}
 
     def _issuer(self) -> x509.Certificate:
         key = self.node.issuing_key
@@ -115,7 +115,7 @@ class Sam:
         )
 
     def call(self, verb: str, **arguments: object) -> dict[str, object]:
-        return self._verbs[verb](cast("Values", arguments))
+        return self.handlers[verb](cast("Values", arguments))
 
     def order(self, kind: str, credential_id: str, **members: object) -> object:
         return self.ra.order(kind, credential_id, self.clock.now_ms(), **members)
