@@ -17,10 +17,12 @@ from sqlalchemy import bindparam, select, update
 
 from remote_signing.errors import (
     ActivationConflict,
+    ChallengeExpired,
     CredentialLocked,
     CredentialUnknown,
     EvidenceInvalid,
     InvalidInput,
+    PasskeyRefused,
     PasskeyUnknown,
     RemoteSigningError,
 )
@@ -223,9 +225,11 @@ def _judged(services: Services, row: Row[Any], proof: Proof) -> Iterator[None]:
             told = error.public.get("attempts_left")
             error.public["attempts_left"] = min(left, told) if isinstance(told, int) else left
         raise
-    except RemoteSigningError:
+    except RemoteSigningError as error:
         if proof.passkey is None:
             services.database.run(_GIVE_BACK, {"the_credential": row.id})
+        if isinstance(error, ChallengeExpired):
+            raise PasskeyRefused("the token's time is over", reason="too_late") from error
         raise
 
 
