@@ -50,7 +50,7 @@ class PasskeyStage:
 
     def add(self, page: Page, name: str = NAME) -> None:
         """From the list to a new passkey."""
-        page.click(f"a[href='/passkeys/{self.place.world.credential_id}/add']")
+        page.click("main a.main")
         page.click("[data-passkey=make] [data-start]")
         page.wait_for_selector("#confirm:not([hidden])")
         page.fill("#name", name)

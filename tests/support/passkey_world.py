@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import FastAPI
+from sqlalchemy import update
 
 from remote_signing import strict_json
 from remote_signing.errors import from_wire
 from remote_signing.rssp import consent, passkey_routes
 from remote_signing.rssp.edge import middleware
+from remote_signing.rssp.models import credential
 from remote_signing.sam import worker
 from remote_signing.sam.config import PasskeyConfig
 from remote_signing.sap import SamStatus, SapClient, UnixAddress, encode_line
@@ -69,6 +71,7 @@ class PasskeyWorld:
     world: World
     sap: InProcessSam
     device: Authenticator = field(default_factory=Authenticator)
+    origin: str = ORIGIN
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> httpx.Response:
         """One request to the consent API in the signer's name."""
@@ -87,7 +90,7 @@ class PasskeyWorld:
 
     def made(self, begun: dict[str, Any], device: Authenticator | None = None) -> dict[str, Any]:
         """What the browser makes for ``begun``."""
-        made = (device or self.device).make(from_b64url(begun["challenge"]))
+        made = (device or self.device).make(from_b64url(begun["challenge"]), origin=self.origin)
         return {
             "token": begun["token"],
             "client_data": from_b64(made["client_data"]),
@@ -118,7 +121,8 @@ class PasskeyWorld:
 
     def answered(self, challenge: str, device: Authenticator | None = None, **changes: Any) -> Any:
         """What the device says to ``challenge``, as a browser tells it."""
-        signature, rest = (device or self.device).answer(from_b64url(challenge), **changes)
+        said = {"origin": self.origin, **changes}
+        signature, rest = (device or self.device).answer(from_b64url(challenge), **said)
         told = {name: None if text is None else from_b64(text) for name, text in rest.items()}
         return told | {"signature": b64url(signature)}
 
@@ -139,8 +143,11 @@ def passkey_world(world: World, folder: Path, **changes: Any) -> PasskeyWorld:
     sam = Sam(folder, clock=world.clock, ra=authority, passkey=PasskeyConfig(**options))
     sap = InProcessSam(sam)
     world.services = replace(world.services, sam=sap)
+    # What was furnished is sealed for another SAM.
+    world.database.run(update(credential).values(state="destroyed"))
     world.new_credential()
-    return PasskeyWorld(world, sap)
+    device = Authenticator(rp_id=options["rp_id"])
+    return PasskeyWorld(world, sap, device, options["origins"][0])
 
 
 def from_b64url(text: str) -> bytes:
