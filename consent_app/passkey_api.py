@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from consent_app.rssp import Answer, Certificate, Outcome, Signer
+from consent_app.rssp import Answer, Certificate, Happening, Outcome, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,16 +33,6 @@ class Holding(Answer):
     description: str | None
     certificate: Certificate
     passkeys: list[Passkey]
-
-
-class Happening(Answer):
-    """What the signer must hear of: a passkey came, went, or seems to have been copied."""
-
-    id: str = Field(pattern=_ID)
-    kind: str
-    name: str | None
-    created_at: AwareDatetime
-    usable_from: AwareDatetime | None
 
 
 class Passkeys(Answer):

@@ -59,12 +59,23 @@ class WaitingRequest(Answer):
     expires_at: AwareDatetime
 
 
+class Happening(Answer):
+    """What the signer must hear of: a passkey came, went, or seems to have been copied."""
+
+    id: str = Field(pattern=r"^[0-9a-z]{26}$")
+    kind: str
+    name: str | None
+    created_at: AwareDatetime
+    usable_from: AwareDatetime | None
+
+
 class Waiting(Answer):
     """The list, and the rssp's time when it was made."""
 
     now: AwareDatetime
     subscriber: Signer
     requests: list[WaitingRequest]
+    notices: list[Happening] = []
 
 
 class Document(Answer):

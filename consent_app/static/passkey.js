@@ -81,6 +81,7 @@ const steps = {
     const made = await make(await ask(form, {}), form.dataset.holder);
     for (const field of document.querySelectorAll("[name=made]")) field.value = made;
     tell("made");
+    form.querySelector("[data-start]").className = "second";
     document.querySelector("#confirm").hidden = false;
     document.querySelector("#name").focus();
   },

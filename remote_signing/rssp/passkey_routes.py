@@ -18,7 +18,12 @@ from remote_signing.rssp import (
     passkey_wire,
     sessions,
 )
-from remote_signing.rssp.consent import SessionDep, certificate_members, known_request
+from remote_signing.rssp.consent import (
+    SessionDep,
+    certificate_members,
+    known_request,
+    notice_members,
+)
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
 from remote_signing.rssp.edge.body import read_object
 
@@ -27,7 +32,6 @@ if TYPE_CHECKING:
 
     from remote_signing.identifiers import Ticket
     from remote_signing.rssp.deps import Services
-    from remote_signing.rssp.notices import Notice
     from remote_signing.rssp.passkey_enrolment import Holding
     from remote_signing.rssp.sessions import Signer
     from remote_signing.strict_json import JsonValue
@@ -212,18 +216,6 @@ def _holding(found: Holding) -> Members:
             }
             for row in found.passkeys
         ],
-    }
-
-
-def notice_members(notice: Notice) -> Members:
-    """A notice as the page shows it."""
-    usable_from = notice.detail.get("usable_from")
-    return {
-        "id": notice.id,
-        "kind": notice.kind,
-        "name": notice.detail.get("name"),
-        "created_at": _time(notice.created_at_ms),
-        "usable_from": _time(usable_from) if isinstance(usable_from, int) else None,
     }
 
 
