@@ -191,6 +191,7 @@ def _sim_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]
 
 
 def _passkey_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
+    more: dict[str, object]
     for day in (-1, 1):
         asked = plain.model_copy(update={"passkey_from": plain.now + timedelta(day)})
         yield "request.html", {"asked": asked, "signer": asked.subscriber}
@@ -211,15 +212,20 @@ def _passkey_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, obj
 def passkeys_found(plain: SignatureRequest, usable_from: datetime | None) -> Passkeys:
     moments = {"registered_at": plain.now, "usable_from": usable_from}
     passkey = {"factor_id": "0" * 26, "name": "77", "is_synced": True, **moments}
-    holding = {
+    holding: dict[str, object] = {
         "id": "0" * 26,
         "description": None,
         "certificate": plain.certificate,
         "passkeys": [passkey],
     }
-    notices = [
-        {"id": "0" * 26, "kind": kind, "name": "77", "created_at": plain.now}
-        | {"usable_from": usable_from if kind == "passkey_added" else None}
+    notices: list[dict[str, object]] = [
+        {
+            "id": "0" * 26,
+            "kind": kind,
+            "name": "77",
+            "created_at": plain.now,
+            "usable_from": usable_from if kind == "passkey_added" else None,
+        }
         for kind in ("passkey_added", "passkey_dropped", "passkey_copied")
     ]
     members = {
