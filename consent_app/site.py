@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from consent_app import language, wording
 from consent_app.cookies import Cookies
 from consent_app.forms import origin_of
+from consent_app.passkey_api import PasskeyApi
 from consent_app.repeats import Repeats
 from consent_app.rssp import ConsentApi, open_client
 
@@ -54,6 +55,7 @@ class Site:
 
     config: ConsentConfig
     rssp: ConsentApi
+    passkeys: PasskeyApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -65,9 +67,11 @@ class Site:
 def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
     """The site that ``config`` describes. Connects to nothing yet."""
     static = load_static()
+    rssp = ConsentApi(open_client(config.rssp, transport))
     return Site(
         config=config,
-        rssp=ConsentApi(open_client(config.rssp, transport)),
+        rssp=rssp,
+        passkeys=PasskeyApi(rssp),
         environments={
             name: environment(language.catalogue(name), static) for name in language.LANGUAGES
         },

@@ -70,11 +70,11 @@ def approve(
     when the code was used before), ``CredentialLocked``, ``CredentialDisabled``,
     ``CertificateExpired``, ``Unavailable``.
     """
-    parameters = _by_session(services, session, activation_id)
+    parameters = by_session(services, session, activation_id)
     # Step 2b: the attempt is counted before anything is checked.
     row = services.database.one(_TRY, {**parameters, "event": "{}"})
     if row is None:
-        raise _why_not(services, parameters)
+        raise why_not(services, parameters)
     values = {"pin": pin, "totp": otp}
     evidence: list[Evidence] = [
         {"factor_id": factor["id"], "kind": factor["kind"], "value": values[factor["kind"]]}
@@ -85,7 +85,7 @@ def approve(
     code = Ticket.issue(activation_id)
     is_oauth = row.channel == Channel.OAUTH.value
     _authorize(services, activated, activation_id, code=code if is_oauth else None)
-    return Approved(_redirect(services, row, {"code": str(code)}) if is_oauth else None)
+    return Approved(redirect(services, row, {"code": str(code)}) if is_oauth else None)
 
 
 def resume(services: Services, session: Ticket, activation_id: str) -> Approved:
@@ -96,7 +96,7 @@ def resume(services: Services, session: Ticket, activation_id: str) -> Approved:
     Errors: as :func:`approve`, without the evidence.
     """
     code = Ticket.issue(activation_id)
-    parameters = _by_session(services, session, activation_id)
+    parameters = by_session(services, session, activation_id)
     renewal = {
         "event": "{}",
         "new_code": code.secret_hash,
@@ -104,8 +104,8 @@ def resume(services: Services, session: Ticket, activation_id: str) -> Approved:
     }
     row = services.database.one(_RESUME, parameters | renewal)
     if row is None:
-        raise _why_not(services, parameters)
-    return Approved(_redirect(services, row, {"code": str(code)}))
+        raise why_not(services, parameters)
+    return Approved(redirect(services, row, {"code": str(code)}))
 
 
 def authorize_inline(
@@ -132,13 +132,13 @@ def authorize_inline(
 
 def deny(services: Services, session: Ticket, activation_id: str) -> Denied:
     """The signer refuses. One statement. Errors: as :func:`approve`, without the evidence."""
-    parameters = _by_session(services, session, activation_id)
+    parameters = by_session(services, session, activation_id)
     row = services.database.one(_DENY, {**parameters, "event": "{}"})
     if row is None:
-        raise _why_not(services, parameters)
+        raise why_not(services, parameters)
     if row.channel != Channel.OAUTH.value:
         return Denied(None)
-    return Denied(_redirect(services, row, {"error": "access_denied"}))
+    return Denied(redirect(services, row, {"error": "access_denied"}))
 
 
 def _activate(
@@ -237,7 +237,8 @@ def _note(
     return services.database.one(statement, parameters)
 
 
-def _by_session(services: Services, session: Ticket, activation_id: str) -> dict[str, object]:
+def by_session(services: Services, session: Ticket, activation_id: str) -> dict[str, object]:
+    """The parameters of :data:`MAY_ANSWER` for the signer of ``session``."""
     at = services.now_ms()
     return {
         "the_id": activation_id,
@@ -248,7 +249,7 @@ def _by_session(services: Services, session: Ticket, activation_id: str) -> dict
     }
 
 
-def _why_not(services: Services, parameters: dict[str, object]) -> RemoteSigningError:
+def why_not(services: Services, parameters: dict[str, object]) -> RemoteSigningError:
     """Why a step of the signer was not taken. One or two statements."""
     session = services.database.one(_SIGNED_IN, parameters)
     if session is None or session.signed_in is None:
@@ -279,7 +280,7 @@ def _unanswerable(row: Row[Any], at: int) -> RemoteSigningError:
     return CredentialDisabled(f"credential {row.credential_state} or subscriber suspended")
 
 
-def _redirect(services: Services, row: Row[Any], answer: dict[str, str]) -> str:
+def redirect(services: Services, row: Row[Any], answer: dict[str, str]) -> str:
     """The authorization response (RFC 6749 cl. 4.1.2) with ``iss`` (RFC 9207)."""
     state = json.loads(row.request)["oauth_state"]
     if state is not None:
@@ -289,19 +290,19 @@ def _redirect(services: Services, row: Row[Any], answer: dict[str, str]) -> str:
     return f"{row.redirect_uri}{separator}{urlencode(answer)}"
 
 
-_MAY_ANSWER = (
+MAY_ANSWER = (
     ACTIVATION.state == State.PENDING.value,
     ACTIVATION.expires_at > now,
     ACTIVATION.channel != Channel.INLINE.value,
     ACTIVATION.subscriber_id == signed_in_subscriber(),
 )
-_ANSWERED = (ACTIVATION.channel, ACTIVATION.request, ACTIVATION.redirect_uri)
+ANSWERED = (ACTIVATION.channel, ACTIVATION.request, ACTIVATION.redirect_uri)
 _TRY = (
     step("consent.tried", SIGNER)
-    .where(*_MAY_ANSWER, credential_is_usable())
+    .where(*MAY_ANSWER, credential_is_usable())
     .values(attempts=ACTIVATION.attempts + 1)
     .returning(
-        *_ANSWERED,
+        *ANSWERED,
         ACTIVATION.challenge,
         of_credential(CREDENTIAL.sealed),
         of_credential(CREDENTIAL.factors),
@@ -338,7 +339,7 @@ _RESUME = (
         code_secret=bindparam("new_code", type_=LargeBinary()),
         code_expires_at=bindparam("new_code_end", type_=BigInteger()),
     )
-    .returning(*_ANSWERED)
+    .returning(*ANSWERED)
 )
 _GIVE_BACK = (
     step("consent.interrupted", SIGNER)
@@ -350,9 +351,9 @@ _REFUSED = step("consent.refused", SIGNER).returning(
 )
 _DENY = (
     step("consent.denied", SIGNER)
-    .where(*_MAY_ANSWER)
+    .where(*MAY_ANSWER)
     .values(state=State.DENIED.value, challenge=None)
-    .returning(*_ANSWERED)
+    .returning(*ANSWERED)
 )
 _SIGNED_IN = select(signed_in_subscriber().label("signed_in"))
 _WHY_NOT = (

@@ -110,7 +110,8 @@ class ActivationDetails:
     """Everything the consent page shows.
 
     ``certificate`` is DER; ``redirect_origin`` is where the browser goes next (for a CSP
-    form-action), None when it stays.
+    form-action), None when it stays; ``passkey_from_ms`` when the first of the credential's
+    passkeys counts, None without one.
     """
 
     activation_id: str
@@ -132,6 +133,7 @@ class ActivationDetails:
     created_at_ms: int
     expires_at_ms: int
     redirect_origin: str | None
+    passkey_from_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def details(services: Services, activation_id: str, subscriber_id: str) -> Activ
         created_at_ms=row.created_at,
         expires_at_ms=row.expires_at,
         redirect_origin=_origin(row.redirect_uri),
+        passkey_from_ms=_passkey_from(row.factors),
     )
 
 
@@ -94,6 +95,11 @@ def pending_for(services: Services, subscriber_id: str) -> list[ActivationSummar
     ]
 
 
+def _passkey_from(factors: str) -> int | None:
+    found = (one["usable_from"] for one in json.loads(factors) if one["kind"] == "passkey")
+    return min(found, default=None)
+
+
 def _origin(uri: str | None) -> str | None:
     if uri is None:
         return None
@@ -108,6 +114,7 @@ _DETAILS = (
         oauth_client.c.name.label("client_name"),
         oauth_client.c.logo_uri,
         CREDENTIAL.certificate,
+        CREDENTIAL.factors,
         CREDENTIAL.description.label("credential_description"),
         SUBSCRIBER.full_name,
     )

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from remote_signing.rssp import config as configuration
-from remote_signing.rssp import consent, health, logs, migrations, pki, sim_routes
+from remote_signing.rssp import consent, health, logs, migrations, passkey_routes, pki, sim_routes
 from remote_signing.rssp.certificate_status import Status
 from remote_signing.rssp.csc.v1 import routes as csc_v1
 from remote_signing.rssp.csc.v2 import polling
@@ -57,7 +57,8 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.desk = Desk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    for router in (*apis, consent.router, pki.router, sim_routes.router, health.router):
+    pages = (consent.router, passkey_routes.router, sim_routes.router)
+    for router in (*apis, *pages, pki.router, health.router):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from remote_signing.clock import as_datetime
 from remote_signing.errors import ActivationUnknown, InvalidInput, SessionInvalid, Unavailable
 from remote_signing.identifiers import Ticket, is_id
-from remote_signing.rssp import activation, service_authorization, sessions
+from remote_signing.rssp import activation, notices, service_authorization, sessions
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
 from remote_signing.rssp.edge.body import read_object
 from remote_signing.rssp.sim import cards
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.activation_model import ActivationDetails, ActivationSummary
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.notices import Notice
     from remote_signing.rssp.service_authorization import ServiceDetails
     from remote_signing.rssp.sessions import Signer
     from remote_signing.rssp.sim.consent import SimQuestion
@@ -92,11 +93,15 @@ async def sign_out(services: ServicesDep, session: SessionDep) -> Response:
 
 @router.get("/requests")
 async def waiting(services: ServicesDep, session: SessionDep) -> Response:
-    """What waits for this signer, oldest first."""
+    """What waits for this signer, oldest first, and what he must hear of."""
 
     def work(signer: Signer) -> Members:
         found = activation.pending_for(services, signer.subscriber_id)
-        return {"requests": [_summary(item) for item in found]}
+        unseen = notices.unseen(services.database, signer.subscriber_id)
+        return {
+            "requests": [_summary(item) for item in found],
+            "notices": [notice_members(each) for each in unseen],
+        }
 
     return await _for_signer(services, session, work)
 
@@ -244,6 +249,19 @@ def _request(found: ActivationDetails) -> Members:
         "created_at": _time(found.created_at_ms),
         "expires_at": _time(found.expires_at_ms),
         "redirect_origin": found.redirect_origin,
+        "passkey_from": None if found.passkey_from_ms is None else _time(found.passkey_from_ms),
+    }
+
+
+def notice_members(notice: Notice) -> Members:
+    """A notice as the page shows it."""
+    usable_from = notice.detail.get("usable_from")
+    return {
+        "id": notice.id,
+        "kind": notice.kind,
+        "name": notice.detail.get("name"),
+        "created_at": _time(notice.created_at_ms),
+        "usable_from": _time(usable_from) if isinstance(usable_from, int) else None,
     }
 
 

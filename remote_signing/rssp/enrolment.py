@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, insert, select, update
 from remote_signing.algorithms import algorithm_named
 from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit, holder, issued_certificates
+from remote_signing.rssp import audit, factor_passkeys, holder, issued_certificates
 from remote_signing.rssp.models import credential, sim_card
 from remote_signing.rssp.registration import Recipient, new_factors
 
@@ -191,14 +191,13 @@ class Enrolment:
         resealed = self._services.sam.drop_factor(row.sealed, order)
         kept = [factor for factor in json.loads(row.factors) if factor["id"] != factor_id]
         values = {"factors": json.dumps(kept)} | _sealed(resealed)
-        gone = update(sim_card).where(sim_card.c.factor_id == factor_id).values(state="dropped")
-        self._store(
-            row,
-            "credential.factor_dropped",
-            values,
-            {"factor_id": factor_id},
-            lambda connection: connection.execute(gone),
-        )
+
+        def also(connection: Connection) -> None:
+            gone = update(sim_card).where(sim_card.c.factor_id == factor_id)
+            connection.execute(gone.values(state="dropped"))
+            factor_passkeys.drop(connection, factor_id, self._services.now_ms())
+
+        self._store(row, "credential.factor_dropped", values, {"factor_id": factor_id}, also)
 
     def destroy(self, credential_id: str) -> None:
         """Make a credential unusable for ever; also its older records, wherever they are kept."""

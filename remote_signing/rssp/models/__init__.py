@@ -20,6 +20,10 @@ from remote_signing.rssp.models.activations import (
     signing_job,
 )
 from remote_signing.rssp.models.foundation import Identifier, metadata
+from remote_signing.rssp.models.passkeys import (
+    passkey,
+    signer_notice,
+)
 from remote_signing.rssp.models.records import (
     audit_event,
     replay,
@@ -52,10 +56,12 @@ __all__ = [
     "login_session",
     "metadata",
     "oauth_client",
+    "passkey",
     "refresh_token",
     "replay",
     "service_authorization",
     "signature_activation",
+    "signer_notice",
     "signing_job",
     "sim_card",
     "sim_transaction",

@@ -63,7 +63,8 @@ credential = Table(
     Column("multisign", Integer, nullable=False),
     Column("description", Text),
     Column("auth_mode", Text, nullable=False),  # oauth2code | explicit
-    # [{"id", "kind"}] of the sealed factors: which evidence to ask for. The SAM trusts its own.
+    # [{"id", "kind"}] of the sealed factors, of a passkey also when it counts ("usable_from"):
+    # which evidence to ask for. The SAM trusts its own.
     Column("factors", Text, nullable=False),
     Column("certificate", LargeBinary),
     Column("certificate_serial", Text),
