@@ -113,6 +113,7 @@ class LifetimeConfig:
 
     request_uri: int = 90  # RFC 9126 asks for 5 to 600; FAPI 2.0 for less than 600
     activation: int = 300  # how long the signer has to answer
+    decoupled: int = 43_200  # the same for a request with requestDetails; ends at its deadline
     code: int = 60  # FAPI 2.0: at most 60
     service_token: int = 3600
     refresh_token: int = 30 * 86400
@@ -134,6 +135,8 @@ class PolicyConfig:
     sign_in_limit: int = 10  # wrong passwords in a row until sign-in pauses
     sign_in_pause: int = 900  # seconds
     max_signatures: int = 100  # of one authorisation, whatever a credential's multisign says
+    # Whether the signer must pick the portal's code among three for a request that came by itself.
+    code_match: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +332,14 @@ def _check_database(database: DatabaseConfig) -> None:
 
 
 _SHORTEST = {"retention": 600}
-_LONGEST = {"request_uri": 599, "activation": 3600, "code": 60, "service_token": 3600}
+# The SAM takes no question that lives longer than a day.
+_LONGEST = {
+    "request_uri": 599,
+    "activation": 3600,
+    "decoupled": 86_000,
+    "code": 60,
+    "service_token": 3600,
+}
 
 
 def _check_lifetimes(lifetimes: LifetimeConfig) -> None:

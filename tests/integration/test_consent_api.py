@@ -119,6 +119,8 @@ def test_looking_takes_two_statements(world: World) -> None:
 def test_a_decoupled_request_leads_nowhere(world: World) -> None:
     name = world.opened(channel=activation.Channel.DECOUPLED, redirect_uri=None)
     assert ask(world, "GET", f"/requests/{name}").json()["redirect_origin"] is None
+    assert approve(world, name).json()["code"] == "code_unmatched"
+    world.match(name)
     assert approve(world, name).json()["redirect_to"] is None
 
 

@@ -40,6 +40,9 @@ _PRUNES = (
     "replay",
     "sim_transaction",
     "signing_job",
+    "webhook_delivery",
+    "webhook_endpoint",
+    "webhook_secret",
 )
 
 
