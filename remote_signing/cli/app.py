@@ -23,6 +23,7 @@ from remote_signing.cli import (
     serve,
     sims,
     subscribers,
+    webhooks,
 )
 from remote_signing.cli.output import say
 from remote_signing.cli.settings import DEFAULT_FOLDER, ConfigFolder
@@ -47,6 +48,7 @@ for group in (
     credential_requests,
     sims,
     clients,
+    webhooks,
     audit,
     checks,
 ):

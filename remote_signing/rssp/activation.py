@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from remote_signing.rssp.activation_consent import approve, authorize_inline, resume
 from remote_signing.rssp.activation_extend import extend
+from remote_signing.rssp.activation_history import PastRequest, Receipt, history, receipt
 from remote_signing.rssp.activation_list import PendingPage, Wanted, pending
 from remote_signing.rssp.activation_model import (
     ActivationDetails,
@@ -37,7 +38,7 @@ from remote_signing.rssp.activation_model import (
     Use,
 )
 from remote_signing.rssp.activation_recovery import expire, prune, recover
-from remote_signing.rssp.activation_refuse import deny, pick_code
+from remote_signing.rssp.activation_refuse import deny, pick_code, withdraw_all
 from remote_signing.rssp.activation_request import open_request, request_activation
 from remote_signing.rssp.activation_sign import foresee, sign_hash
 from remote_signing.rssp.activation_token import check_handle, redeem_code, revoke, s256
@@ -56,9 +57,11 @@ __all__ = [
     "Extension",
     "Held",
     "NewActivation",
+    "PastRequest",
     "Pending",
     "PendingPage",
     "Prospect",
+    "Receipt",
     "Requested",
     "SadIssued",
     "State",
@@ -72,10 +75,12 @@ __all__ = [
     "expire",
     "extend",
     "foresee",
+    "history",
     "open_request",
     "pending",
     "pick_code",
     "prune",
+    "receipt",
     "recover",
     "redeem_code",
     "request_activation",
@@ -83,4 +88,5 @@ __all__ = [
     "revoke",
     "s256",
     "sign_hash",
+    "withdraw_all",
 ]

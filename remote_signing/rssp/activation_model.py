@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remote_signing.identifiers import StoredTicket, Ticket
     from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.strict_json import JsonValue
@@ -93,6 +96,13 @@ class Document:
 
     label: str | None
     digest: str
+
+
+def documents_of(request: Mapping[str, Any]) -> tuple[Document, ...]:
+    """The documents of a request as it is stored."""
+    hashes = [base64.b64decode(value).hex() for value in request["hashes"]]
+    labels = request["labels"] or [None] * len(hashes)
+    return tuple(map(Document, labels, hashes))
 
 
 @dataclass(frozen=True, slots=True)

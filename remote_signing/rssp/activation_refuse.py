@@ -35,10 +35,12 @@ from remote_signing.rssp.activation_model import (
     Denied,
     State,
 )
-from remote_signing.rssp.activation_sql import ACTIVATION, SIGNER, TIME_PREFIX, now, step
+from remote_signing.rssp.activation_sql import ACTIVATION, SIGNER, TIME_PREFIX, now, step, steps
 from remote_signing.rssp.showable import is_showable
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from remote_signing.identifiers import Ticket
     from remote_signing.rssp.deps import Services
 
@@ -108,6 +110,22 @@ def codes(challenge: bytes, right: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def withdraw_all(services: Services, connection: Connection, subscriber_id: str) -> int:
+    """REVOKED: everything that this signer is asked, or has authorised and was not used; how many.
+
+    In the caller's transaction. What is being signed at this moment cannot be called back.
+    """
+    at = services.now_ms()
+    longest = max(services.config.lifetimes.activation, services.config.lifetimes.decoupled)
+    parameters = {
+        "the_owner": subscriber_id,
+        "first_id": new_id(at - longest * 1000 - _DAY_MS)[:TIME_PREFIX],
+        "now": at,
+        "event": "{}",
+    }
+    return len(connection.execute(_WITHDRAW_ALL, parameters).all())
+
+
 _CHOICES = 3
 
 
@@ -140,9 +158,18 @@ _MISMATCH = (
     .values(_DENIED)
     .returning(ACTIVATION.subscriber_id, ACTIVATION.denial)
 )
-_COUNT = select(func.count().label("number")).where(
+_his = (
     ACTIVATION.subscriber_id == bindparam("the_owner", type_=ACTIVATION.subscriber_id.type),
     ACTIVATION.id > bindparam("first_id", type_=Text()),
+)
+_WITHDRAW_ALL = (
+    steps("activation.frozen", SIGNER)
+    .where(*_his, ACTIVATION.state.in_([State.PENDING.value, State.AUTHORIZED.value]))
+    .values(state=State.REVOKED.value, sad=None, challenge=None, expires_at=now)
+    .returning(ACTIVATION.id)
+)
+_COUNT = select(func.count().label("number")).where(
+    *_his,
     ACTIVATION.state == State.DENIED.value,
     ACTIVATION.denial == bindparam("its_denial", type_=Text()),
 )

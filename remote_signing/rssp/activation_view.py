@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,8 +14,8 @@ from remote_signing.rssp.activation_model import (
     ActivationDetails,
     Channel,
     Denial,
-    Document,
     State,
+    documents_of,
 )
 from remote_signing.rssp.activation_refuse import codes
 from remote_signing.rssp.activation_sql import (
@@ -42,8 +41,6 @@ def details(services: Services, activation_id: str, subscriber_id: str) -> Activ
     if row is None:
         raise ActivationUnknown("no such activation of this subscriber")
     request = json.loads(row.request)
-    hashes = [base64.b64decode(value).hex() for value in request["hashes"]]
-    labels = request["labels"] or [None] * len(hashes)
     is_pending = row.state == State.PENDING.value
     expired = is_pending and row.expires_at <= services.now_ms()
     must_pick = is_pending and not row.is_matched
@@ -55,7 +52,7 @@ def details(services: Services, activation_id: str, subscriber_id: str) -> Activ
         client_name=row.client_name,
         client_logo_uri=row.logo_uri,
         description=request["description"],
-        documents=tuple(map(Document, labels, hashes)),
+        documents=documents_of(request),
         hash_algorithm=request["hash_algorithm"],
         num_signatures=row.num_signatures,
         verification_code=None if must_pick else row.verification_code,

@@ -16,7 +16,16 @@ import uvicorn
 from fastapi import FastAPI
 
 from remote_signing.rssp import config as configuration
-from remote_signing.rssp import consent, health, logs, migrations, pki, sim_routes
+from remote_signing.rssp import (
+    consent,
+    consent_account,
+    consent_requests,
+    health,
+    logs,
+    migrations,
+    pki,
+    sim_routes,
+)
 from remote_signing.rssp.certificate_status import Status
 from remote_signing.rssp.csc.v1 import routes as csc_v1
 from remote_signing.rssp.csc.v2 import polling
@@ -28,6 +37,7 @@ from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.oauth import routes as oauth
 from remote_signing.rssp.signing_worker import SigningWorker
+from remote_signing.rssp.webhook_worker import WebhookWorker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,7 +66,8 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.desk = Desk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    for router in (*apis, consent.router, pki.router, sim_routes.router, health.router):
+    desk = (consent_requests.router, consent_account.router, consent.router)
+    for router in (*apis, *desk, pki.router, sim_routes.router, health.router):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)
@@ -102,16 +113,19 @@ def serve(path: Path) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     await asyncio.to_thread(migrations.check, services.database)
+    webhooks = WebhookWorker(services)
     housekeeping = Housekeeping(services)
     housekeeping.start()
     signing = SigningWorker(services, polling.make)
     signing.start()
+    webhooks.start()
     _give_notice(services)
     try:
         yield
     finally:
         services.drain.started = True
         await asyncio.to_thread(signing.stop)
+        await asyncio.to_thread(webhooks.stop)
         await asyncio.to_thread(housekeeping.stop)
         await asyncio.to_thread(app.state.desk.close)
         services.close()

@@ -195,6 +195,18 @@ class AsynchronousConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """Telling clients of answers. Without this table none is told; they ask.
+
+    Addresses are checked as ``response_uri`` is, and the same ``callback_networks`` are allowed.
+    """
+
+    key_files: tuple[Path, ...]  # seal the clients' secrets: the first new ones, all of them old
+    threads: int = 2  # of each process
+    retention: int = 7 * 86400  # seconds that a delivered message is kept on record
+
+
+@dataclass(frozen=True, slots=True)
 class TimestampConfig:
     """Outside time-stamping authorities, for when our own cannot; none is asked by default."""
 
@@ -220,6 +232,7 @@ class RsspConfig:
     asynchronous: AsynchronousConfig = field(default_factory=AsynchronousConfig)
     timestamps: TimestampConfig = field(default_factory=TimestampConfig)
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
+    webhooks: WebhookConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)
@@ -233,6 +246,8 @@ class RsspConfig:
         _check_database(self.database)
         if self.sim is not None:
             _check_sim(self.sim)
+        if self.webhooks is not None and not (self.webhooks.key_files and self.webhooks.threads):
+            raise ConfigInvalid("webhooks: key_files and threads are needed")
         # Else a call that still runs could be taken for one whose process died.
         if self.lifetimes.signing <= 2 * self.sam.timeout:
             told = f"{self.lifetimes.signing} is not more than twice sam.timeout"

@@ -30,6 +30,8 @@ from remote_signing.rssp.edge.body import read_object
 from remote_signing.rssp.request_details import Urgency
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.datastructures import QueryParams
 
     from remote_signing.rssp.activation import ActivationSummary, PendingPage
@@ -42,7 +44,7 @@ _LONGEST_CLIENT: Final = 100
 _LONGEST_CURSOR: Final = 60
 _LONGEST_CODE: Final = 8
 _LONGEST_NAME: Final = 20
-_FILTERS = {
+FILTERS = {
     "portal": _LONGEST_CLIENT,
     "urgency": _LONGEST_NAME,
     "q": request_details.LONGEST_SEARCH,
@@ -58,7 +60,7 @@ async def waiting(request: Request, services: ServicesDep, session: SessionDep) 
     ``portal``, ``urgency`` (at least), ``q`` (a text in it) narrow the list; ``after`` and
     ``limit`` go through its pages.
     """
-    wanted = _wanted(filters(request.query_params, _FILTERS))
+    wanted = _wanted(filters(request.query_params, FILTERS))
 
     def work(signer: Signer) -> Members:
         return _page(activation.pending(services, signer.subscriber_id, wanted))
@@ -120,7 +122,7 @@ def _wanted(found: dict[str, str]) -> Wanted:
     )
 
 
-def _denial(given: dict[str, object]) -> Denial | None:
+def _denial(given: Mapping[str, object]) -> Denial | None:
     if not given:
         return None
     if not {"kind", "reason"} <= given.keys() <= {"kind", "reason", "text"}:

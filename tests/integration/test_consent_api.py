@@ -9,7 +9,14 @@ from fastapi import FastAPI
 
 from remote_signing.errors import HsmUnavailable
 from remote_signing.identifiers import Ticket, new_id
-from remote_signing.rssp import activation, audit, consent, service_authorization, subscribers
+from remote_signing.rssp import (
+    activation,
+    audit,
+    consent,
+    consent_requests,
+    service_authorization,
+    subscribers,
+)
 from remote_signing.rssp.edge import middleware
 from tests.support.asgi import call
 from tests.support.world import PASSWORD, PORTAL, REDIRECT, VERIFIER, World, new_world
@@ -33,6 +40,7 @@ def world(databases: Databases) -> Iterator[World]:
 def application(world: World) -> FastAPI:
     app = FastAPI()
     app.state.services = world.services
+    app.include_router(consent_requests.router)
     app.include_router(consent.router)
     middleware.install(app)
     return app

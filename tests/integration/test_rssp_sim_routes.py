@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
+from remote_signing.errors import CodeUnmatched
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import activation, consent, sim_routes
 from remote_signing.rssp.edge import middleware
