@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,10 @@ from remote_signing.cli.output import fail, say, show, show_table
 from remote_signing.cli.secrets_told import handing_over
 from remote_signing.cli.settings import AsJson, folder_of
 from remote_signing.clock import as_datetime
-from remote_signing.strict_json import JsonValue
+
+# For annotations of local names only, which typer does not read.
+if TYPE_CHECKING:
+    from remote_signing.strict_json import JsonValue
 
 app = typer.Typer(name="webhook", help="Telling clients of answers (docs/webhooks.md).")
 

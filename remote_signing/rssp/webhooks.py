@@ -33,7 +33,6 @@ from remote_signing.rssp.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection, Row
@@ -221,12 +220,13 @@ def _add_secret(connection: Connection, sealing: Sealing, client_id: str, now: i
     return PREFIX + base64.b64encode(secret).decode("ascii")
 
 
-def _its_secrets(connection: Connection, client_id: str) -> Sequence[Row[Any]]:
+def _its_secrets(connection: Connection, client_id: str) -> list[Row[Any]]:
     """Oldest first, after the client's row is held: two rotations come one after the other."""
     held = connection.execute(_HOLD, {"the_client": client_id}).one_or_none()
     if held is None:
         raise InvalidInput(f"{client_id!r} has no address to be told at", parameter="client_id")
-    return connection.execute(_SECRETS, {"the_client": client_id}).all()
+    rows: Any = connection.execute(_SECRETS, {"the_client": client_id})
+    return list(rows)
 
 
 def _note(connection: Connection, kind: str, client_id: str, now: int) -> None:
