@@ -19,6 +19,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     │   ├── OrderInvalid, OrderExpired, SealBroken, RecordRevoked, RevocationListInvalid
     │   ├── StatusContradicted
     │   ├── ActivationUnknown, ActivationExpired, ActivationDenied, ActivationConflict
+    │   ├── CodeUnmatched, CodeMismatched
     │   ├── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
     │   ├── PasskeyUnknown, PasskeyRefused
     │   └── SimUnknown, SimSuspended, SimBusy, SimRequestRefused
@@ -195,11 +196,19 @@ class ActivationExpired(Refusal):
 
 
 class ActivationDenied(Refusal):
-    """The signer refused."""
+    """The signer refused. Public ``kind``, ``reason`` and ``text`` say how, where he said it."""
 
 
 class ActivationConflict(Refusal):
     """The activation is in another state than this step needs: somebody else was first."""
+
+
+class CodeUnmatched(Refusal):
+    """The signer has not picked the code that the portal shows."""
+
+
+class CodeMismatched(Refusal):
+    """The signer picked another code than the portal's: the request is refused."""
 
 
 class ReplayDetected(Refusal):

@@ -24,6 +24,7 @@ from remote_signing.cli import (
     serve,
     sims,
     subscribers,
+    webhooks,
 )
 from remote_signing.cli.output import say
 from remote_signing.cli.settings import DEFAULT_FOLDER, ConfigFolder
@@ -49,6 +50,7 @@ for group in (
     passkeys,
     sims,
     clients,
+    webhooks,
     audit,
     checks,
 ):

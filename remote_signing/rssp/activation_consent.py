@@ -1,4 +1,4 @@
-"""The signer looks, consents or refuses. See :mod:`.activation`.
+"""The signer consents. See :mod:`.activation`.
 
 An attempt is charged before the evidence is checked, in the statement that hands the sealed
 credential out, so guessing in parallel gains nothing. It is given back when the fault is ours.
@@ -18,6 +18,7 @@ from remote_signing.errors import (
     ActivationExpired,
     ActivationUnknown,
     CertificateExpired,
+    CodeUnmatched,
     CredentialDisabled,
     CredentialLocked,
     EvidenceInvalid,
@@ -31,7 +32,6 @@ from remote_signing.rssp.activation_model import (
     Approved,
     AuthData,
     Channel,
-    Denied,
     NewActivation,
     SadIssued,
     State,
@@ -41,6 +41,7 @@ from remote_signing.rssp.activation_sql import (
     ACTIVATION,
     CREDENTIAL,
     SIGNER,
+    code_is_matched,
     credential_is_usable,
     now,
     of_credential,
@@ -66,9 +67,9 @@ def approve(
     """The signer consents with PIN and one-time code. Two statements.
 
     Errors: ``SessionInvalid``, ``ActivationUnknown``, ``ActivationExpired``, ``ActivationDenied``,
-    ``ActivationConflict``, ``EvidenceInvalid`` (public ``attempts_left``; ``EvidenceReplayed``
-    when the code was used before), ``CredentialLocked``, ``CredentialDisabled``,
-    ``CertificateExpired``, ``Unavailable``.
+    ``ActivationConflict``, ``CodeUnmatched``, ``EvidenceInvalid`` (public ``attempts_left``;
+    ``EvidenceReplayed`` when the code was used before), ``CredentialLocked``,
+    ``CredentialDisabled``, ``CertificateExpired``, ``Unavailable``.
     """
     parameters = by_session(services, session, activation_id)
     # Step 2b: the attempt is counted before anything is checked.
@@ -128,17 +129,6 @@ def authorize_inline(
     sad = Ticket.issue(activation_id)
     _authorize(services, activated, activation_id, sad=sad)
     return SadIssued(sad, (activated.expires_at_ms - services.now_ms()) // 1000)
-
-
-def deny(services: Services, session: Ticket, activation_id: str) -> Denied:
-    """The signer refuses. One statement. Errors: as :func:`approve`, without the evidence."""
-    parameters = by_session(services, session, activation_id)
-    row = services.database.one(_DENY, {**parameters, "event": "{}"})
-    if row is None:
-        raise why_not(services, parameters)
-    if row.channel != Channel.OAUTH.value:
-        return Denied(None)
-    return Denied(redirect(services, row, {"error": "access_denied"}))
 
 
 def _activate(
@@ -273,6 +263,8 @@ def _unanswerable(row: Row[Any], at: int) -> RemoteSigningError:
         return ActivationExpired("too late")
     if row.state == State.DENIED.value:
         return ActivationDenied("already refused")
+    if row.state == State.PENDING.value and not row.is_matched:
+        return CodeUnmatched("the signer has not picked the portal's code")
     if row.state != State.PENDING.value or row.channel == Channel.INLINE.value or row.usable:
         return ActivationConflict(f"{row.channel} and {row.state}")
     if row.credential_state == "enabled" and not row.in_validity:
@@ -299,7 +291,7 @@ MAY_ANSWER = (
 ANSWERED = (ACTIVATION.channel, ACTIVATION.request, ACTIVATION.redirect_uri)
 _TRY = (
     step("consent.tried", SIGNER)
-    .where(*MAY_ANSWER, credential_is_usable())
+    .where(*MAY_ANSWER, code_is_matched(), credential_is_usable())
     .values(attempts=ACTIVATION.attempts + 1)
     .returning(
         *ANSWERED,
@@ -349,12 +341,6 @@ _GIVE_BACK = (
 _REFUSED = step("consent.refused", SIGNER).returning(
     of_credential(CREDENTIAL.attempt_limit), of_credential(CREDENTIAL.failed_attempts)
 )
-_DENY = (
-    step("consent.denied", SIGNER)
-    .where(*MAY_ANSWER)
-    .values(state=State.DENIED.value, challenge=None)
-    .returning(*ANSWERED)
-)
 _SIGNED_IN = select(signed_in_subscriber().label("signed_in"))
 _WHY_NOT = (
     select(
@@ -362,6 +348,7 @@ _WHY_NOT = (
         CREDENTIAL.state.label("credential_state"),
         ((CREDENTIAL.not_before <= now) & (CREDENTIAL.not_after > now)).label("in_validity"),
         credential_is_usable().label("usable"),
+        code_is_matched().label("is_matched"),
     )
     .join_from(signature_activation, credential, CREDENTIAL.id == ACTIVATION.credential_id)
     .where(ACTIVATION.id == the_id)

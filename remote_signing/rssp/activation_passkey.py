@@ -33,6 +33,7 @@ from remote_signing.rssp.activation_model import Approved, Channel
 from remote_signing.rssp.activation_sql import (
     ACTIVATION,
     CREDENTIAL,
+    code_is_matched,
     SIGNER,
     credential_is_usable,
     of_credential,
@@ -152,6 +153,6 @@ _WAITING = (
     .select_from(signature_activation)
     .outerjoin(passkey, _NAMED[0] & _NAMED[1])
     .where(ACTIVATION.id == bindparam("the_id", type_=ACTIVATION.id.type))
-    .where(*MAY_ANSWER, credential_is_usable())
+    .where(*MAY_ANSWER, code_is_matched(), credential_is_usable())
 )
 _REFUSED = step("consent.passkey_refused", SIGNER)

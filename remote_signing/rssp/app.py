@@ -17,7 +17,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from remote_signing.rssp import config as configuration
-from remote_signing.rssp import consent, health, logs, migrations, passkey_routes, pki, sim_routes
+from remote_signing.rssp import (
+    consent,
+    consent_account,
+    consent_requests,
+    health,
+    logs,
+    migrations,
+    passkey_routes,
+    pki,
+    sim_routes,
+)
 from remote_signing.rssp.certificate_status import Status
 from remote_signing.rssp.csc.v1 import routes as csc_v1
 from remote_signing.rssp.csc.v2 import polling
@@ -29,6 +39,7 @@ from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.oauth import routes as oauth
 from remote_signing.rssp.signing_worker import SigningWorker
+from remote_signing.rssp.webhook_worker import WebhookWorker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,8 +68,9 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.desk = Desk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    pages = (consent.router, passkey_routes.router, sim_routes.router)
-    for router in (*apis, *pages, pki.router, health.router):
+    desk = (consent_requests.router, consent_account.router, consent.router)
+    factors = (passkey_routes.router, sim_routes.router)
+    for router in (*apis, *desk, *factors, pki.router, health.router):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)
@@ -104,17 +116,20 @@ def serve(path: Path) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     await asyncio.to_thread(migrations.check, services.database)
+    webhooks = WebhookWorker(services)
     housekeeping = Housekeeping(services)
     housekeeping.start()
     make = functools.partial(polling.make, desk=app.state.desk)
     signing = SigningWorker(services, make)
     signing.start()
+    webhooks.start()
     _give_notice(services)
     try:
         yield
     finally:
         services.drain.started = True
         await asyncio.to_thread(signing.stop)
+        await asyncio.to_thread(webhooks.stop)
         await asyncio.to_thread(housekeeping.stop)
         await asyncio.to_thread(app.state.desk.close)
         services.close()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ANY_AGENCY = "*"
 GONE = ("destroyed", "withdrawn")
 """States in which a credential is to nobody's use: for ever, or until the authority decides."""
+FROZEN = "frozen"
+"""The state in which its owner put it: no use until the authority has seen who he is."""
 
 _ANSWERING = ("sim", "passkey")
 

@@ -20,6 +20,7 @@ from remote_signing.algorithms import algorithm_named
 from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit, factor_passkeys, holder, issued_certificates
+from remote_signing.rssp.credentials import FROZEN
 from remote_signing.rssp.models import credential, sim_card
 from remote_signing.rssp.registration import Recipient, new_factors
 
@@ -242,13 +243,14 @@ class Enrolment:
         row = self._issued(credential_id)
         detail: Detail = {"serial": row.certificate_serial}
         state: _State = ("suspended", issued_certificates.HOLD)
-        self._change(row, "credential.suspended", {"state": "suspended"}, detail, state)
+        self._change(row, "credential.suspended", _unless_frozen(row, "suspended"), detail, state)
 
     def resume(self, credential_id: str) -> None:
         """End a suspension."""
         row = self._issued(credential_id)
         detail: Detail = {"serial": row.certificate_serial}
-        self._change(row, "credential.resumed", {"state": "enabled"}, detail, ("good", None))
+        values = _unless_frozen(row, "enabled")
+        self._change(row, "credential.resumed", values, detail, ("good", None))
 
     def set_state(self, credential_id: str, state: str) -> None:
         """Make a credential ``enabled`` or ``disabled`` (suspension; the key is untouched)."""
@@ -374,6 +376,11 @@ def _certificate_values(certificate: bytes, chain: tuple[bytes, ...]) -> dict[st
         "not_after": _ms(parsed.not_valid_after_utc),
         "chain": json.dumps([base64.b64encode(issuer).decode("ascii") for issuer in chain]),
     }
+
+
+def _unless_frozen(row: Row[Any], state: str) -> dict[str, Any]:
+    # A certificate's hold comes and goes beside a freeze, which ends by :mod:`.freezing` alone.
+    return {} if row.state == FROZEN else {"state": state}
 
 
 def _sealed(resealed: Resealed) -> dict[str, Any]:

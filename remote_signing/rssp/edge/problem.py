@@ -68,6 +68,10 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.ActivationExpired: Problem(410, "request_expired", "The time for this is over."),
     errors.ActivationDenied: Problem(409, "request_denied", "The signer has refused this."),
     errors.ActivationConflict: _CONFLICT,
+    errors.CodeUnmatched: Problem(409, "code_unmatched", "Pick the portal's code first."),
+    errors.CodeMismatched: Problem(
+        403, "code_mismatched", "Not the portal's code: refused.", ("mismatches",)
+    ),
     errors.ReplayDetected: _CONFLICT,
     errors.SignInRefused: Problem(401, "sign_in_refused", "User name or password is wrong."),
     errors.SessionInvalid: Problem(401, "session_invalid", "Sign in again."),

@@ -41,6 +41,11 @@ from remote_signing.rssp.models.sims import (
     sim_card,
     sim_transaction,
 )
+from remote_signing.rssp.models.webhooks import (
+    webhook_delivery,
+    webhook_endpoint,
+    webhook_secret,
+)
 
 __all__ = [
     "OPEN",
@@ -66,4 +71,7 @@ __all__ = [
     "sim_card",
     "sim_transaction",
     "subscriber",
+    "webhook_delivery",
+    "webhook_endpoint",
+    "webhook_secret",
 ]

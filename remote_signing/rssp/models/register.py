@@ -57,7 +57,7 @@ credential = Table(
     Column("id", Identifier, primary_key=True),
     Column("subscriber_id", Identifier, ForeignKey("subscriber.id"), nullable=False, index=True),
     Column("algorithm", Text, nullable=False),
-    # disabled | enabled | suspended | revoked | destroyed
+    # disabled | enabled | suspended | frozen | revoked | withdrawn | destroyed
     Column("state", Text, nullable=False),
     Column("scal", Text, nullable=False),  # "1" | "2"
     Column("multisign", Integer, nullable=False),

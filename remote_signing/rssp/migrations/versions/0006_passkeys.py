@@ -1,6 +1,6 @@
 """Passkeys by the names their owners gave them, and what officials must hear of.
 
-Revises: 0004.
+Revises: 0005.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
