@@ -33,8 +33,8 @@ from remote_signing.rssp.activation_model import Approved, Channel
 from remote_signing.rssp.activation_sql import (
     ACTIVATION,
     CREDENTIAL,
-    code_is_matched,
     SIGNER,
+    code_is_matched,
     credential_is_usable,
     of_credential,
     step,

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from remote_signing.clock import as_datetime
 from remote_signing.errors import ActivationUnknown, InvalidInput, SessionInvalid, Unavailable
 from remote_signing.identifiers import Ticket, is_id
-from remote_signing.rssp import activation, notices, service_authorization, sessions
+from remote_signing.rssp import activation, service_authorization, sessions
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
 from remote_signing.rssp.edge.body import read_object
 from remote_signing.rssp.sim import cards
