@@ -24,7 +24,10 @@ _HEADERS = {
     "Content-Security-Policy": content_policy(),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=()",
+    "Permissions-Policy": (
+        "camera=(), display-capture=(), geolocation=(), microphone=(), "
+        "publickey-credentials-create=(self), publickey-credentials-get=(self)"
+    ),
     # Not no-referrer: with that, browsers send "Origin: null" with our own forms, and those of
     # them that lack Sec-Fetch-Site could not be told from another site's. Other origins get no
     # referrer either way.

@@ -71,12 +71,22 @@ class RsspAway(Fault):
 
 
 class RsspRefused(Fault):
-    """The rssp says no. ``code`` is its problem code, for example ``evidence_invalid``."""
+    """The rssp says no. ``code`` is its problem code, for example ``evidence_invalid``.
+
+    ``reason``: why a passkey is not taken.
+    """
 
     kind = "refused"
 
-    def __init__(self, status: int, code: str, attempts_left: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        attempts_left: int | None = None,
+        reason: str | None = None,
+    ) -> None:
         super().__init__(f"{status} {code}")
         self.status = status
         self.code = code
         self.attempts_left = attempts_left
+        self.reason = reason

@@ -6,6 +6,7 @@ The session that the rssp gave out is the only right; this program has none of i
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -16,8 +17,6 @@ from consent_app import request_id
 from consent_app.faults import RsspAway, RsspRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from consent_app.config import RsspConfig
 
 State = Literal[
@@ -26,12 +25,14 @@ State = Literal[
 ServiceState = Literal["PENDING", "GRANTED", "REDEEMED", "DENIED", "EXPIRED"]
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What the rssp says."""
+
     # A newer rssp may say more. Input stays out of error texts: it may hold a session.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Signer(_Answer):
+class Signer(Answer):
     """Who is signed in. ``full_name`` is family name first."""
 
     full_name: str
@@ -39,7 +40,7 @@ class Signer(_Answer):
     agency: str | None = None
 
 
-class SignedIn(_Answer):
+class SignedIn(Answer):
     """A new session: a secret for the cookie."""
 
     session: str = Field(repr=False, pattern=r"^[0-9a-z]{26}\.[A-Za-z0-9_-]{43}$")
@@ -47,7 +48,7 @@ class SignedIn(_Answer):
     subscriber: Signer
 
 
-class WaitingRequest(_Answer):
+class WaitingRequest(Answer):
     """A line of the list of waiting requests."""
 
     id: str = Field(pattern=r"^[0-9a-z]{26}$")
@@ -58,22 +59,33 @@ class WaitingRequest(_Answer):
     expires_at: AwareDatetime
 
 
-class Waiting(_Answer):
+class Happening(Answer):
+    """What the signer must hear of: a passkey came, went, or seems to have been copied."""
+
+    id: str = Field(pattern=r"^[0-9a-z]{26}$")
+    kind: str
+    name: str | None
+    created_at: AwareDatetime
+    usable_from: AwareDatetime | None
+
+
+class Waiting(Answer):
     """The list, and the rssp's time when it was made."""
 
     now: AwareDatetime
     subscriber: Signer
     requests: list[WaitingRequest]
+    notices: list[Happening] = []
 
 
-class Document(_Answer):
+class Document(Answer):
     """One thing to sign. ``digest`` is hexadecimal."""
 
     label: str | None
     digest: str
 
 
-class Certificate(_Answer):
+class Certificate(Answer):
     """The signer's certificate. ``serial`` is hexadecimal."""
 
     holder: str
@@ -84,7 +96,7 @@ class Certificate(_Answer):
     not_after: AwareDatetime
 
 
-class SimOffer(_Answer):
+class SimOffer(Answer):
     """A SIM that may be asked; ``cause`` says in words why it is not at present."""
 
     factor_id: str = Field(pattern=r"^[0-9a-z]{26}$")
@@ -93,7 +105,7 @@ class SimOffer(_Answer):
     cause: str | None
 
 
-class SimQuestion(_Answer):
+class SimQuestion(Answer):
     """What a SIM was asked last. ``cause`` says in words how it ended without consent."""
 
     state: Literal["WAITING", "APPROVED", "REFUSED", "EXPIRED", "CANCELLED", "FAILED"]
@@ -106,7 +118,7 @@ class SimQuestion(_Answer):
     cause: str | None
 
 
-class _Question(_Answer):
+class _Question(Answer):
     now: AwareDatetime
     expires_at: AwareDatetime
     subscriber: Signer
@@ -132,6 +144,12 @@ class SignatureRequest(_Question):
     certificate: Certificate
     sims: list[SimOffer] = []
     sim: SimQuestion | None = None
+    passkey_from: AwareDatetime | None = None
+
+    @property
+    def has_passkey(self) -> bool:
+        """Whether a passkey counts now."""
+        return self.passkey_from is not None and self.passkey_from <= self.now
 
     @property
     def shown_state(self) -> State:
@@ -155,14 +173,14 @@ class ServiceRequest(_Question):
         )
 
 
-class Outcome(_Answer):
+class Outcome(Answer):
     """Where the browser goes next; None where no portal waits for this browser."""
 
     redirect_to: str | None = Field(repr=False, pattern=r"^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$")
 
 
-_Kind = TypeVar("_Kind", bound=_Answer)
-_Json = dict[str, str]
+_Kind = TypeVar("_Kind", bound=Answer)
+_Json = Mapping[str, object]
 
 _UNAVAILABLE = 503
 _SERVER_ERROR = 500
@@ -192,60 +210,60 @@ class ConsentApi:
     async def sign_in(self, username: str, password: str) -> SignedIn:
         """A new session. Refused: ``sign_in_refused``."""
         body = {"username": username, "password": password}
-        return await self._ask(SignedIn, "POST", "sessions", body=body)
+        return await self.ask(SignedIn, "POST", "sessions", body=body)
 
     async def sign_out(self, session: str) -> None:
         """End ``session``; one that is over already counts as ended."""
-        await self._ask(_Answer, "DELETE", "sessions/current", session)
+        await self.ask(Answer, "DELETE", "sessions/current", session)
 
     async def waiting(self, session: str) -> Waiting:
         """The requests that wait for this signer."""
-        return await self._ask(Waiting, "GET", "requests", session)
+        return await self.ask(Waiting, "GET", "requests", session)
 
     async def signature_request(self, session: str, name: str) -> SignatureRequest:
         """One request, in whatever state. Refused: ``request_unknown``."""
-        return await self._ask(SignatureRequest, "GET", f"requests/{name}", session)
+        return await self.ask(SignatureRequest, "GET", f"requests/{name}", session)
 
     async def approve(self, session: str, name: str, pin: str, otp: str) -> Outcome:
         """Consent with both factors. Refused: see :mod:`consent_app.routes.requests`."""
         body = {"pin": pin, "otp": otp}
-        return await self._ask(Outcome, "POST", f"requests/{name}/approve", session, body)
+        return await self.ask(Outcome, "POST", f"requests/{name}/approve", session, body)
 
     async def refuse(self, session: str, name: str) -> Outcome:
         """Refuse for good."""
-        return await self._ask(Outcome, "POST", f"requests/{name}/deny", session)
+        return await self.ask(Outcome, "POST", f"requests/{name}/deny", session)
 
     async def ask_sim(self, session: str, name: str, factor_id: str, lang: str) -> SimQuestion:
         """Ask a SIM. Refused: ``sim_busy``, ``sim_suspended``, ``sim_unknown``."""
         body = {"factor_id": factor_id, "lang": lang}
-        return await self._ask(SimQuestion, "POST", f"requests/{name}/sim", session, body)
+        return await self.ask(SimQuestion, "POST", f"requests/{name}/sim", session, body)
 
     async def sim_question(
         self, session: str, name: str, wait: int = 0, version: int = 0
     ) -> SimQuestion:
         """What the SIM was asked last, once it has changed or ``wait`` seconds are over."""
         path = f"requests/{name}/sim?wait={wait}&version={version}"
-        return await self._ask(SimQuestion, "GET", path, session)
+        return await self.ask(SimQuestion, "GET", path, session)
 
     async def cancel_sim(self, session: str, name: str) -> SimQuestion:
         """Withdraw the open question; what became of it, which may be a consent."""
-        return await self._ask(SimQuestion, "POST", f"requests/{name}/sim/cancel", session)
+        return await self.ask(SimQuestion, "POST", f"requests/{name}/sim/cancel", session)
 
     async def resume(self, session: str, name: str) -> Outcome:
         """Where the browser goes after the SIM's consent. Refused: ``conflict``."""
-        return await self._ask(Outcome, "POST", f"requests/{name}/resume", session)
+        return await self.ask(Outcome, "POST", f"requests/{name}/resume", session)
 
     async def service_request(self, session: str, name: str) -> ServiceRequest:
         """One wish for access, in whatever state. Refused: ``request_unknown``."""
-        return await self._ask(ServiceRequest, "GET", f"services/{name}", session)
+        return await self.ask(ServiceRequest, "GET", f"services/{name}", session)
 
     async def allow_service(self, session: str, name: str) -> Outcome:
         """Let the portal see the list of certificates."""
-        return await self._ask(Outcome, "POST", f"services/{name}/approve", session)
+        return await self.ask(Outcome, "POST", f"services/{name}/approve", session)
 
     async def refuse_service(self, session: str, name: str) -> Outcome:
         """Refuse it."""
-        return await self._ask(Outcome, "POST", f"services/{name}/deny", session)
+        return await self.ask(Outcome, "POST", f"services/{name}/deny", session)
 
     async def is_reachable(self) -> bool:
         """Whether the rssp answers at all."""
@@ -259,7 +277,7 @@ class ConsentApi:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _ask(
+    async def ask(
         self,
         kind: type[_Kind],
         method: str,
@@ -267,6 +285,7 @@ class ConsentApi:
         session: str | None = None,
         body: _Json | None = None,
     ) -> _Kind:
+        """The answer of ``kind`` to a request of the API."""
         response = await self._send(method, path, session, body)
         if response.status_code >= _CLIENT_ERROR:
             raise _fault(response)
@@ -299,8 +318,13 @@ def _fault(response: httpx.Response) -> RsspAway | RsspRefused:
         return RsspAway("the rssp cannot work now", is_settled=True)
     if response.status_code >= _SERVER_ERROR or not isinstance(code, str):
         return RsspAway(f"the rssp answered {response.status_code}", is_settled=False)
-    left = problem.get("attempts_left")
-    return RsspRefused(response.status_code, code, left if isinstance(left, int) else None)
+    left, reason = problem.get("attempts_left"), problem.get("reason")
+    return RsspRefused(
+        response.status_code,
+        code,
+        left if isinstance(left, int) else None,
+        reason if isinstance(reason, str) else None,
+    )
 
 
 def _problem(response: httpx.Response) -> Mapping[str, object]:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from consent_app import language, wording
 from consent_app.cookies import Cookies
 from consent_app.forms import origin_of
+from consent_app.passkey_api import PasskeyApi
 from consent_app.repeats import Repeats
 from consent_app.rssp import ConsentApi, open_client
 from consent_app.validator import Validator
@@ -56,6 +57,7 @@ class Site:
     config: ConsentConfig
     rssp: ConsentApi
     validator: Validator
+    passkeys: PasskeyApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -67,10 +69,12 @@ class Site:
 def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
     """The site that ``config`` describes. Connects to nothing yet."""
     static, http = load_static(), open_client(config.rssp, transport)
+    rssp = ConsentApi(http)
     return Site(
         config=config,
-        rssp=ConsentApi(http),
+        rssp=rssp,
         validator=Validator(http),
+        passkeys=PasskeyApi(rssp),
         environments={
             name: environment(language.catalogue(name), static) for name in language.LANGUAGES
         },

@@ -31,6 +31,7 @@ class Visit:
         jar = self.site.cookies
         self.session = jar.read(request, "session")
         self.visitor = jar.read(request, "visitor")
+        self.notice: Notice | None = None  # for the page that answers this very request
         self.language = language.choose(
             jar.read(request, "language"), request.headers.get("accept-language")
         )
@@ -64,7 +65,7 @@ class Visit:
 
         ``here`` is the address of this page, for the language switch; None: the one asked for.
         """
-        notice = self._notice()
+        notice = self.notice or self._notice()
         secret = self.secret or cookies.new_visitor()
         text = (
             self.site.environments[self.language]

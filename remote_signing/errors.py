@@ -13,12 +13,15 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     ├── Refusal                   the input is well-formed and the answer is no
     │   ├── CredentialUnknown, CredentialDisabled, CredentialLocked, CertificateExpired
     │   ├── EvidenceInvalid, EvidenceReplayed, EvidenceInsufficient, FactorRevoked
+    │   │   └── PasskeyCopied, PasskeyTooNew
     │   ├── ChallengeInvalid, ChallengeExpired
     │   ├── SadInvalid, SadExpired, HashNotAuthorised, TooManySignatures
     │   ├── OrderInvalid, OrderExpired, SealBroken, RecordRevoked, RevocationListInvalid
     │   ├── StatusContradicted
     │   ├── ActivationUnknown, ActivationExpired, ActivationDenied, ActivationConflict
+    │   ├── CodeUnmatched, CodeMismatched
     │   ├── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
+    │   ├── PasskeyUnknown, PasskeyRefused
     │   └── SimUnknown, SimSuspended, SimBusy, SimRequestRefused
     └── Unavailable               what was authorised stays so; trying again may work
         ├── SamUnavailable            the SAM may have done its work: the answer is missing
@@ -128,6 +131,14 @@ class FactorRevoked(EvidenceInvalid):
     """The factor was removed; an older record cannot bring it back."""
 
 
+class PasskeyCopied(EvidenceInvalid):
+    """A passkey's counter did not rise: somebody may hold a copy of it."""
+
+
+class PasskeyTooNew(EvidenceInvalid):
+    """A passkey is in its cool-off: it counts for nothing yet."""
+
+
 class ChallengeInvalid(Refusal):
     """The challenge was not made by this SAM for this credential."""
 
@@ -185,11 +196,19 @@ class ActivationExpired(Refusal):
 
 
 class ActivationDenied(Refusal):
-    """The signer refused."""
+    """The signer refused. Public ``kind``, ``reason`` and ``text`` say how, where he said it."""
 
 
 class ActivationConflict(Refusal):
     """The activation is in another state than this step needs: somebody else was first."""
+
+
+class CodeUnmatched(Refusal):
+    """The signer has not picked the code that the portal shows."""
+
+
+class CodeMismatched(Refusal):
+    """The signer picked another code than the portal's: the request is refused."""
 
 
 class ReplayDetected(Refusal):
@@ -206,6 +225,14 @@ class SessionInvalid(Refusal):
 
 class AccessRefused(Refusal):
     """The caller may not do this."""
+
+
+class PasskeyUnknown(Refusal):
+    """The credential has no such passkey, or the service takes none."""
+
+
+class PasskeyRefused(Refusal):
+    """A new passkey is not one that the SAM takes: how it was made, or of what kind it is."""
 
 
 class SimUnknown(Refusal):

@@ -39,6 +39,7 @@ from remote_signing.sap_messages import (
     StatusClaim,
     TimestampRequest,
 )
+from remote_signing.sap_passkeys import PASSKEY_VERBS, PasskeyVerbs
 from remote_signing.sap_transport import (
     MAX_LINE,
     Connection,
@@ -87,12 +88,10 @@ __all__ = [
 
 Arguments: TypeAlias = "Mapping[str, object]"
 
-QUICK_VERBS = frozenset(
-    {
-        *("challenge", "present", "activate", "sign", "status"),
-        *("sign_ocsp", "timestamp", "service_certificates"),
-    }
-)
+QUICK_VERBS = PASSKEY_VERBS | {
+    *("challenge", "present", "activate", "sign", "status"),
+    *("sign_ocsp", "timestamp", "service_certificates"),
+}
 EACH_KILOBYTE = 0.1  # seconds: a thousand hashes (130 kB) with RSA-4096 take 10 s of a token
 _PIECE = 1024 * 1024
 
@@ -102,7 +101,7 @@ def sim_evidence(factor_id: str, signature: bytes, sim: SimEvidence) -> Evidence
     return {"factor_id": factor_id, "kind": "sim", "value": b64(signature), "sim": sim}
 
 
-class SapClient:
+class SapClient(PasskeyVerbs):
     """Calls the SAM. Thread-safe: each call has a connection of its own from a pool.
 
     ``timeout`` (seconds) bounds a whole call, ``enrolment_timeout`` one of a verb that changes what

@@ -24,16 +24,49 @@ class SimEvidence(TypedDict):
     crls: list[str]
 
 
+class PasskeyEvidence(TypedDict):
+    """What belongs to a passkey's signature (WebAuthn cl. 5.2.2), in base64.
+
+    ``user_handle`` is None where the authenticator gave none.
+    """
+
+    credential_id: str
+    authenticator_data: str
+    client_data: str
+    user_handle: str | None
+
+
 class Evidence(TypedDict):
     """What one factor of the signer says: a PIN or a one-time code as typed, or a signature.
 
-    For ``kind`` "sim" the value is base64 of the signature and ``sim`` tells the rest.
+    For ``kind`` "sim" and "passkey" the value is base64 of the signature and the member of that
+    name tells the rest.
     """
 
     factor_id: str
     kind: str
     value: str
     sim: NotRequired[SimEvidence]
+    passkey: NotRequired[PasskeyEvidence]
+
+
+class PasskeyName(TypedDict):
+    """A passkey by what a browser knows it by: its id in base64, and how it can be reached."""
+
+    id: str
+    transports: list[str]
+
+
+class NewPasskey(TypedDict):
+    """What a browser brings of a new passkey (WebAuthn cl. 5.2.1), in base64.
+
+    ``token`` is that of the beginning; ``transports`` are hints and prove nothing.
+    """
+
+    token: str
+    client_data: str
+    attestation_object: str
+    transports: list[str]
 
 
 class SimPossession(TypedDict):
@@ -104,6 +137,52 @@ class Presentation:
     message: str
     verification_code: str
     certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyQuestion:
+    """What the credential's passkeys are asked: ``challenge`` is 32 bytes, for site ``rp_id``.
+
+    ``passkeys`` are those that count now.
+    """
+
+    challenge: bytes
+    rp_id: str
+    passkeys: tuple[PasskeyName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyBeginning:
+    """A change of passkeys begins. ``token`` comes back with the change.
+
+    To bind: ``challenge`` is the new passkey's; ``user_handle`` and ``algorithms`` (COSE) go into
+    its making, ``known`` are those that must not be made twice. To drop: ``challenge`` is what the
+    factors that stay are asked.
+    """
+
+    token: bytes
+    challenge: bytes
+    rp_id: str
+    user_handle: bytes
+    algorithms: tuple[int, ...]
+    known: tuple[PasskeyName, ...]
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPasskey:
+    """A credential with a new passkey that counts from ``usable_from_ms`` on.
+
+    ``passkey_id`` is what browsers know it by; ``aaguid`` (16 bytes) names its model, if anything.
+    """
+
+    sealed: bytes
+    version: int
+    factor_id: str
+    passkey_id: bytes
+    aaguid: bytes
+    is_eligible: bool
+    usable_from_ms: int
 
 
 @dataclass(frozen=True, slots=True)

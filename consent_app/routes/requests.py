@@ -19,8 +19,8 @@ router = APIRouter()
 
 Name = Annotated[str, Path(pattern=r"^[0-9a-z]{26}$")]
 
-_LONGEST_PIN = 64
-_LONGEST_CODE = 32
+LONGEST_PIN = 64
+LONGEST_CODE = 32
 _CODE = re.compile(r"[0-9]{6}")
 _GONE = 410
 
@@ -55,7 +55,11 @@ async def show(request: Request, name: Name) -> Response:
     # Step 2a: who asks, for what, until when, and the code that the portal shows too.
     if asked.shown_state == "PENDING":
         return visit.page(
-            "request.html", asked=asked, signer=asked.subscriber, form_origin=asked.redirect_origin
+            "request.html",
+            asked=asked,
+            signer=asked.subscriber,
+            form_origin=asked.redirect_origin,
+            has_script=asked.has_passkey,
         )
     return visit.page(
         "outcome.html",
@@ -79,9 +83,9 @@ async def approve(request: Request, name: Name) -> Response:
     form = await visit.form()
     session = required_session(visit)
     here = f"/requests/{name}"
-    pin = forms.one(form, "pin", _LONGEST_PIN).strip()
-    code = _digits(forms.one(form, "otp", _LONGEST_CODE))
-    if not pin or not _CODE.fullmatch(code):
+    pin = forms.one(form, "pin", LONGEST_PIN).strip()
+    code = code_digits(forms.one(form, "otp", LONGEST_CODE))
+    if not pin or code is None:
         return visit.to(f"{here}#answer", Notice("incomplete", name))
     rssp, repeats = visit.site.rssp, visit.site.repeats
     try:
@@ -117,6 +121,7 @@ def notice_of(fault: RsspRefused | RsspAway, name: str) -> Notice:
     return Notice(_NOTICES[fault.code], name, fault.attempts_left)
 
 
-def _digits(typed: str) -> str:
-    """``123 456`` or full-width digits as the six digits that were meant."""
-    return "".join(unicodedata.normalize("NFKC", typed).split())
+def code_digits(typed: str) -> str | None:
+    """``123 456`` or full-width digits as the six digits that were meant; None otherwise."""
+    code = "".join(unicodedata.normalize("NFKC", typed).split())
+    return code if _CODE.fullmatch(code) else None

@@ -22,7 +22,9 @@ router = APIRouter()
 _LONGEST_NAME = 100
 _LONGEST_PASSWORD = 256
 _UNAUTHORIZED = 401
-_OURS = re.compile(r"/|/(?:requests|services)/[0-9a-z]{26}")
+_OURS = re.compile(
+    r"/|/(?:requests|services)/[0-9a-z]{26}|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
+)
 
 
 @router.get("/sign-in")

@@ -20,10 +20,12 @@ from remote_signing.cli import (
     database,
     hsm,
     openapi,
+    passkeys,
     registration,
     serve,
     sims,
     subscribers,
+    webhooks,
 )
 from remote_signing.cli.output import say
 from remote_signing.cli.settings import DEFAULT_FOLDER, ConfigFolder
@@ -46,8 +48,10 @@ for group in (
     subscribers,
     credentials,
     credential_requests,
+    passkeys,
     sims,
     clients,
+    webhooks,
     audit,
     checks,
     openapi,

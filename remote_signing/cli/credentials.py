@@ -218,6 +218,17 @@ def resume(context: typer.Context, credential_id: CredentialId, key: AuthorityKe
     say(f"{credential_id} is enabled")
 
 
+@app.command("unfreeze")
+def unfreeze(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
+    """Let a credential sign again that its signer froze: only after proof of who he is."""
+    from remote_signing.rssp import freezing
+
+    folder = folder_of(context)
+    with folder.services() as services:
+        freezing.unfreeze(services, folder.authority(key), credential_id)
+    say(f"{credential_id} is enabled")
+
+
 @app.command("unlock")
 def unlock(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
     """Forget the failed attempts that locked a credential."""

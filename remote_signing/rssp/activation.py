@@ -5,15 +5,18 @@ one guarded UPDATE in autocommit, so of many racers exactly one wins; the loser 
 No transaction is open while the SAM works. This module is the whole interface; the steps are in
 the files beside it, in the order in which a signature goes through them:
 
-``activation_request`` → ``activation_view``, ``activation_consent`` → ``activation_token`` →
+``activation_request`` → ``activation_list``, ``activation_view``, ``activation_refuse``,
+``activation_consent`` → ``activation_token`` →
 ``activation_sign``, ``activation_extend`` between two signatures, and ``activation_recovery`` for
 what was left behind.
 """
 
 from __future__ import annotations
 
-from remote_signing.rssp.activation_consent import approve, authorize_inline, deny, resume
+from remote_signing.rssp.activation_consent import approve, authorize_inline, resume
 from remote_signing.rssp.activation_extend import extend
+from remote_signing.rssp.activation_history import PastRequest, Receipt, history, receipt
+from remote_signing.rssp.activation_list import PendingPage, Wanted, pending
 from remote_signing.rssp.activation_model import (
     ActivationDetails,
     ActivationSummary,
@@ -21,6 +24,7 @@ from remote_signing.rssp.activation_model import (
     AuthData,
     Channel,
     CredentialToken,
+    Denial,
     Denied,
     Document,
     Extension,
@@ -34,10 +38,11 @@ from remote_signing.rssp.activation_model import (
     Use,
 )
 from remote_signing.rssp.activation_recovery import expire, prune, recover
+from remote_signing.rssp.activation_refuse import deny, pick_code, withdraw_all
 from remote_signing.rssp.activation_request import open_request, request_activation
 from remote_signing.rssp.activation_sign import foresee, sign_hash
 from remote_signing.rssp.activation_token import check_handle, redeem_code, revoke, s256
-from remote_signing.rssp.activation_view import details, pending_for
+from remote_signing.rssp.activation_view import details
 
 __all__ = [
     "ActivationDetails",
@@ -46,17 +51,22 @@ __all__ = [
     "AuthData",
     "Channel",
     "CredentialToken",
+    "Denial",
     "Denied",
     "Document",
     "Extension",
     "Held",
     "NewActivation",
+    "PastRequest",
     "Pending",
+    "PendingPage",
     "Prospect",
+    "Receipt",
     "Requested",
     "SadIssued",
     "State",
     "Use",
+    "Wanted",
     "approve",
     "authorize_inline",
     "check_handle",
@@ -65,9 +75,12 @@ __all__ = [
     "expire",
     "extend",
     "foresee",
+    "history",
     "open_request",
-    "pending_for",
+    "pending",
+    "pick_code",
     "prune",
+    "receipt",
     "recover",
     "redeem_code",
     "request_activation",
@@ -75,4 +88,5 @@ __all__ = [
     "revoke",
     "s256",
     "sign_hash",
+    "withdraw_all",
 ]

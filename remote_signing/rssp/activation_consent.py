@@ -1,4 +1,4 @@
-"""The signer looks, consents or refuses. See :mod:`.activation`.
+"""The signer consents. See :mod:`.activation`.
 
 An attempt is charged before the evidence is checked, in the statement that hands the sealed
 credential out, so guessing in parallel gains nothing. It is given back when the fault is ours.
@@ -18,6 +18,7 @@ from remote_signing.errors import (
     ActivationExpired,
     ActivationUnknown,
     CertificateExpired,
+    CodeUnmatched,
     CredentialDisabled,
     CredentialLocked,
     EvidenceInvalid,
@@ -31,7 +32,6 @@ from remote_signing.rssp.activation_model import (
     Approved,
     AuthData,
     Channel,
-    Denied,
     NewActivation,
     SadIssued,
     State,
@@ -41,6 +41,7 @@ from remote_signing.rssp.activation_sql import (
     ACTIVATION,
     CREDENTIAL,
     SIGNER,
+    code_is_matched,
     credential_is_usable,
     now,
     of_credential,
@@ -66,15 +67,15 @@ def approve(
     """The signer consents with PIN and one-time code. Two statements.
 
     Errors: ``SessionInvalid``, ``ActivationUnknown``, ``ActivationExpired``, ``ActivationDenied``,
-    ``ActivationConflict``, ``EvidenceInvalid`` (public ``attempts_left``; ``EvidenceReplayed``
-    when the code was used before), ``CredentialLocked``, ``CredentialDisabled``,
-    ``CertificateExpired``, ``Unavailable``.
+    ``ActivationConflict``, ``CodeUnmatched``, ``EvidenceInvalid`` (public ``attempts_left``;
+    ``EvidenceReplayed`` when the code was used before), ``CredentialLocked``,
+    ``CredentialDisabled``, ``CertificateExpired``, ``Unavailable``.
     """
-    parameters = _by_session(services, session, activation_id)
+    parameters = by_session(services, session, activation_id)
     # Step 2b: the attempt is counted before anything is checked.
     row = services.database.one(_TRY, {**parameters, "event": "{}"})
     if row is None:
-        raise _why_not(services, parameters)
+        raise why_not(services, parameters)
     values = {"pin": pin, "totp": otp}
     evidence: list[Evidence] = [
         {"factor_id": factor["id"], "kind": factor["kind"], "value": values[factor["kind"]]}
@@ -85,7 +86,7 @@ def approve(
     code = Ticket.issue(activation_id)
     is_oauth = row.channel == Channel.OAUTH.value
     _authorize(services, activated, activation_id, code=code if is_oauth else None)
-    return Approved(_redirect(services, row, {"code": str(code)}) if is_oauth else None)
+    return Approved(redirect(services, row, {"code": str(code)}) if is_oauth else None)
 
 
 def resume(services: Services, session: Ticket, activation_id: str) -> Approved:
@@ -96,7 +97,7 @@ def resume(services: Services, session: Ticket, activation_id: str) -> Approved:
     Errors: as :func:`approve`, without the evidence.
     """
     code = Ticket.issue(activation_id)
-    parameters = _by_session(services, session, activation_id)
+    parameters = by_session(services, session, activation_id)
     renewal = {
         "event": "{}",
         "new_code": code.secret_hash,
@@ -104,8 +105,8 @@ def resume(services: Services, session: Ticket, activation_id: str) -> Approved:
     }
     row = services.database.one(_RESUME, parameters | renewal)
     if row is None:
-        raise _why_not(services, parameters)
-    return Approved(_redirect(services, row, {"code": str(code)}))
+        raise why_not(services, parameters)
+    return Approved(redirect(services, row, {"code": str(code)}))
 
 
 def authorize_inline(
@@ -128,17 +129,6 @@ def authorize_inline(
     sad = Ticket.issue(activation_id)
     _authorize(services, activated, activation_id, sad=sad)
     return SadIssued(sad, (activated.expires_at_ms - services.now_ms()) // 1000)
-
-
-def deny(services: Services, session: Ticket, activation_id: str) -> Denied:
-    """The signer refuses. One statement. Errors: as :func:`approve`, without the evidence."""
-    parameters = _by_session(services, session, activation_id)
-    row = services.database.one(_DENY, {**parameters, "event": "{}"})
-    if row is None:
-        raise _why_not(services, parameters)
-    if row.channel != Channel.OAUTH.value:
-        return Denied(None)
-    return Denied(_redirect(services, row, {"error": "access_denied"}))
 
 
 def _activate(
@@ -237,7 +227,8 @@ def _note(
     return services.database.one(statement, parameters)
 
 
-def _by_session(services: Services, session: Ticket, activation_id: str) -> dict[str, object]:
+def by_session(services: Services, session: Ticket, activation_id: str) -> dict[str, object]:
+    """The parameters of :data:`MAY_ANSWER` for the signer of ``session``."""
     at = services.now_ms()
     return {
         "the_id": activation_id,
@@ -248,7 +239,7 @@ def _by_session(services: Services, session: Ticket, activation_id: str) -> dict
     }
 
 
-def _why_not(services: Services, parameters: dict[str, object]) -> RemoteSigningError:
+def why_not(services: Services, parameters: dict[str, object]) -> RemoteSigningError:
     """Why a step of the signer was not taken. One or two statements."""
     session = services.database.one(_SIGNED_IN, parameters)
     if session is None or session.signed_in is None:
@@ -272,6 +263,8 @@ def _unanswerable(row: Row[Any], at: int) -> RemoteSigningError:
         return ActivationExpired("too late")
     if row.state == State.DENIED.value:
         return ActivationDenied("already refused")
+    if row.state == State.PENDING.value and not row.is_matched:
+        return CodeUnmatched("the signer has not picked the portal's code")
     if row.state != State.PENDING.value or row.channel == Channel.INLINE.value or row.usable:
         return ActivationConflict(f"{row.channel} and {row.state}")
     if row.credential_state == "enabled" and not row.in_validity:
@@ -279,7 +272,7 @@ def _unanswerable(row: Row[Any], at: int) -> RemoteSigningError:
     return CredentialDisabled(f"credential {row.credential_state} or subscriber suspended")
 
 
-def _redirect(services: Services, row: Row[Any], answer: dict[str, str]) -> str:
+def redirect(services: Services, row: Row[Any], answer: dict[str, str]) -> str:
     """The authorization response (RFC 6749 cl. 4.1.2) with ``iss`` (RFC 9207)."""
     state = json.loads(row.request)["oauth_state"]
     if state is not None:
@@ -289,19 +282,19 @@ def _redirect(services: Services, row: Row[Any], answer: dict[str, str]) -> str:
     return f"{row.redirect_uri}{separator}{urlencode(answer)}"
 
 
-_MAY_ANSWER = (
+MAY_ANSWER = (
     ACTIVATION.state == State.PENDING.value,
     ACTIVATION.expires_at > now,
     ACTIVATION.channel != Channel.INLINE.value,
     ACTIVATION.subscriber_id == signed_in_subscriber(),
 )
-_ANSWERED = (ACTIVATION.channel, ACTIVATION.request, ACTIVATION.redirect_uri)
+ANSWERED = (ACTIVATION.channel, ACTIVATION.request, ACTIVATION.redirect_uri)
 _TRY = (
     step("consent.tried", SIGNER)
-    .where(*_MAY_ANSWER, credential_is_usable())
+    .where(*MAY_ANSWER, code_is_matched(), credential_is_usable())
     .values(attempts=ACTIVATION.attempts + 1)
     .returning(
-        *_ANSWERED,
+        *ANSWERED,
         ACTIVATION.challenge,
         of_credential(CREDENTIAL.sealed),
         of_credential(CREDENTIAL.factors),
@@ -338,7 +331,7 @@ _RESUME = (
         code_secret=bindparam("new_code", type_=LargeBinary()),
         code_expires_at=bindparam("new_code_end", type_=BigInteger()),
     )
-    .returning(*_ANSWERED)
+    .returning(*ANSWERED)
 )
 _GIVE_BACK = (
     step("consent.interrupted", SIGNER)
@@ -348,12 +341,6 @@ _GIVE_BACK = (
 _REFUSED = step("consent.refused", SIGNER).returning(
     of_credential(CREDENTIAL.attempt_limit), of_credential(CREDENTIAL.failed_attempts)
 )
-_DENY = (
-    step("consent.denied", SIGNER)
-    .where(*_MAY_ANSWER)
-    .values(state=State.DENIED.value, challenge=None)
-    .returning(*_ANSWERED)
-)
 _SIGNED_IN = select(signed_in_subscriber().label("signed_in"))
 _WHY_NOT = (
     select(
@@ -361,6 +348,7 @@ _WHY_NOT = (
         CREDENTIAL.state.label("credential_state"),
         ((CREDENTIAL.not_before <= now) & (CREDENTIAL.not_after > now)).label("in_validity"),
         credential_is_usable().label("usable"),
+        code_is_matched().label("is_matched"),
     )
     .join_from(signature_activation, credential, CREDENTIAL.id == ACTIVATION.credential_id)
     .where(ACTIVATION.id == the_id)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remote_signing.identifiers import StoredTicket, Ticket
+    from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.strict_json import JsonValue
 
 
@@ -50,6 +54,7 @@ class NewActivation:
     ``authorization_details`` is kept as received and given back with the token (RFC 9396 cl. 7).
     ``subscriber_id`` or ``agencies`` say whose credentials the caller may name at all
     (``agencies`` may hold ``"*"``); both None for a pushed request, where the signer decides.
+    ``details``, of a decoupled request, tells the signer more and lets it wait longer.
     """
 
     credential_id: str
@@ -69,6 +74,7 @@ class NewActivation:
     authorization_details: JsonValue = None
     subscriber_id: str | None = None
     agencies: tuple[str, ...] | None = None
+    details: RequestDetails | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +98,29 @@ class Document:
     digest: str
 
 
+def documents_of(request: Mapping[str, Any]) -> tuple[Document, ...]:
+    """The documents of a request as it is stored."""
+    hashes = [base64.b64decode(value).hex() for value in request["hashes"]]
+    labels = request["labels"] or [None] * len(hashes)
+    return tuple(map(Document, labels, hashes))
+
+
 @dataclass(frozen=True, slots=True)
 class ActivationSummary:
-    """A line in the signer's list of waiting requests."""
+    """A line in the signer's list of waiting requests.
+
+    ``verification_code`` is None while the signer has to pick it.
+    """
 
     activation_id: str
+    client_id: str
     client_name: str
     description: str | None
     num_signatures: int
-    verification_code: str
+    verification_code: str | None
     created_at_ms: int
     expires_at_ms: int
+    details: RequestDetails | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +128,9 @@ class ActivationDetails:
     """Everything the consent page shows.
 
     ``certificate`` is DER; ``redirect_origin`` is where the browser goes next (for a CSP
-    form-action), None when it stays.
+    form-action), None when it stays; ``passkey_from_ms`` when the first of the credential's
+    passkeys counts, None without one. ``codes``: the three of which the signer has to pick one;
+    then ``verification_code``, which is among them, is None.
     """
 
     activation_id: str
@@ -123,7 +143,7 @@ class ActivationDetails:
     documents: tuple[Document, ...]
     hash_algorithm: str | None
     num_signatures: int
-    verification_code: str
+    verification_code: str | None
     credential_id: str
     credential_description: str | None
     certificate: bytes
@@ -132,6 +152,10 @@ class ActivationDetails:
     created_at_ms: int
     expires_at_ms: int
     redirect_origin: str | None
+    passkey_from_ms: int | None = None
+    codes: tuple[str, ...] = ()
+    details: RequestDetails | None = None
+    denial: Denial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +172,34 @@ class Denied:
 
     redirect_to: str | None
     state: State = State.DENIED
+
+
+REFUSED, RETURNED = "refused", "returned"
+REASONS = (
+    "not_requested",  # the signer did not expect it: somebody should look
+    "not_competent",  # not his to sign
+    "content",  # what the document says is to be changed
+    "form",  # how it is laid out (Decree 30/2020/ND-CP) is
+    "attachments",  # something is missing beside it
+    "duplicate",
+    "other",
+)
+"""Why a signer refuses, or returns the document to be changed and asked for again."""
+CODE_MISMATCH = "code_mismatch"
+"""The reason of a request that was refused because another code than the portal's was picked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """How a signer says no. ``kind`` is ``refused`` or ``returned``; ``text`` is his own."""
+
+    kind: str
+    reason: str
+    text: str | None = None
+
+    def members(self) -> dict[str, str | None]:
+        """As it is stored and as the client is told."""
+        return {"kind": self.kind, "reason": self.reason, "text": self.text}
 
 
 @dataclass(frozen=True, slots=True)

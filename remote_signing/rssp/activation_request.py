@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import BigInteger, Integer, bindparam, cast, insert, or_, select
 
-from remote_signing import algorithms
 from remote_signing.errors import (
     AccessRefused,
     ActivationExpired,
@@ -24,7 +21,7 @@ from remote_signing.errors import (
     ReplayDetected,
     TooManySignatures,
 )
-from remote_signing.identifiers import Ticket, is_id, new_id
+from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import audit
 from remote_signing.rssp.activation_model import Channel, NewActivation, Requested, State
 from remote_signing.rssp.activation_sql import (
@@ -39,9 +36,16 @@ from remote_signing.rssp.activation_sql import (
     the_secret,
     usable,
 )
+from remote_signing.rssp.activation_words import (
+    base64_texts,
+    check,
+    display_text,
+    ends_at,
+    request_text,
+    search_text,
+)
 from remote_signing.rssp.credentials import ANY_AGENCY, GONE
 from remote_signing.rssp.models import credential, signature_activation, subscriber
-from remote_signing.rssp.showable import is_showable
 from remote_signing.sap import ChallengeRequest
 
 if TYPE_CHECKING:
@@ -51,8 +55,6 @@ if TYPE_CHECKING:
     from remote_signing.sap import Challenge
     from remote_signing.strict_json import JsonValue
 
-_LONGEST_TEXT = 2000
-_LONGEST_DISPLAY = 3900  # characters; the SAM takes 4,000
 _UNNAMED_DIGEST = "sha256"  # without hashes the SAM binds the count alone
 
 
@@ -66,7 +68,7 @@ def request_activation(services: Services, new: NewActivation) -> Requested:
     started = services.now_ms()
     ticket = Ticket.issue(new_id(started))
     lifetimes = services.config.lifetimes
-    expires = started + lifetimes.activation * 1000
+    expires = ends_at(services, new, started)
     # Steps 1b and 1c: the challenge over exactly this, then one row that holds everything.
     row, challenge = insert_activation(services, new, ticket.row_id, expires, secret=ticket)
     if new.channel is Channel.OAUTH:
@@ -97,7 +99,7 @@ def insert_activation(  # noqa: PLR0913 - what differs between the channels
         "v_id": activation_id,
         "v_client_id": new.client_id,
         "v_channel": new.channel.value,
-        "v_request": _request_text(new, display),
+        "v_request": request_text(new, display),
         "v_hashes_key": hashes_key(new.hash_algorithm, new.hashes),
         "v_num_signatures": new.num_signatures,
         "v_verification_code": challenge.verification_code,
@@ -110,6 +112,9 @@ def insert_activation(  # noqa: PLR0913 - what differs between the channels
         "v_handle_secret": _secret_for(Channel.DECOUPLED, new, secret),
         "v_attempts": attempts,
         "v_used": "0" * new.num_signatures,
+        "v_urgency": 0 if new.details is None else int(new.details.urgency),
+        "v_search_text": search_text(services, new),
+        "v_matched_at": None if _must_match(services, new) else services.now_ms(),
         "v_event_detail": audit.detail_text(_event(new, challenge)),
         "inline": int(new.channel is Channel.INLINE),
         "hash_count": len(new.hashes),
@@ -166,55 +171,9 @@ def hashes_key(hash_algorithm: str | None, hashes: tuple[bytes, ...]) -> bytes:
     return hashlib.sha256(b"\0".join([(hash_algorithm or "").encode(), *sorted(hashes)])).digest()
 
 
-def display_text(services: Services, new: NewActivation) -> str:
-    """What the signer is shown, as the challenge binds it: who asks, for what, which documents."""
-    client = services.clients.get(new.client_id)
-    name = new.client_id if client is None else client.name
-    labels = [label or "" for label in new.labels]
-    text = "\n".join([name, new.description or "", *labels])
-    if len(text) <= _LONGEST_DISPLAY:
-        return text
-    # The challenge binds a digest of this text, so a digest inside it binds the rest as well.
-    return f"{text[: _LONGEST_DISPLAY // 2]}\n{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def check(services: Services, new: NewActivation) -> None:
-    """Refuse what no credential could allow, before anything is done."""
-    if not is_id(new.credential_id):
-        raise CredentialUnknown("malformed credential id")
-    if not 0 < new.num_signatures <= services.config.policy.max_signatures:
-        raise TooManySignatures(f"{new.num_signatures} signatures", parameter="numSignatures")
-    if new.hashes and len(new.hashes) != new.num_signatures:
-        raise InvalidInput("as many hashes as signatures", parameter="numSignatures")
-    if new.labels and len(new.labels) != len(new.hashes):
-        raise InvalidInput("as many labels as hashes", parameter="hashes")
-    if new.hashes:
-        algorithms.check_digests(algorithms.digest_named(new.hash_algorithm or ""), new.hashes)
-    texts = [new.description, new.client_data, new.oauth_state, *new.labels]
-    if any(text is not None and len(text) > _LONGEST_TEXT for text in texts):
-        raise InvalidInput("a text is too long", parameter="description")
-    shown = [text for text in (new.description, *new.labels) if text is not None]
-    if not all(map(is_showable, shown)):
-        raise InvalidInput("a text does not show what it says", parameter="description")
-
-
-def _request_text(new: NewActivation, display: str) -> str:
-    members: dict[str, JsonValue] = {
-        "hash_algorithm": new.hash_algorithm,
-        "hashes": _texts(new.hashes),
-        "labels": list(new.labels),
-        "description": new.description,
-        "client_data": new.client_data,
-        "lang": new.lang,
-        "oauth_state": new.oauth_state,
-        "authorization_details": new.authorization_details,
-        "display_text": display,
-    }
-    return json.dumps(members, ensure_ascii=False)
-
-
-def _texts(values: tuple[bytes, ...]) -> list[JsonValue]:
-    return [base64.b64encode(value).decode("ascii") for value in values]
+def _must_match(services: Services, new: NewActivation) -> bool:
+    """Whether the signer has to pick the portal's code: the request came to him by itself."""
+    return new.channel is Channel.DECOUPLED and services.config.policy.code_match
 
 
 def _secret_for(channel: Channel, new: NewActivation, secret: Ticket | None) -> bytes | None:
@@ -226,7 +185,7 @@ def _event(new: NewActivation, challenge: Challenge) -> dict[str, JsonValue]:
         "challenge": challenge.digest.hex(),
         "channel": new.channel.value,
         "hash_algorithm": new.hash_algorithm,
-        "hashes": _texts(new.hashes),
+        "hashes": base64_texts(new.hashes),
         "num_signatures": new.num_signatures,
     }
 
@@ -248,6 +207,9 @@ _GIVEN = (
     "handle_secret",
     "attempts",
     "used",
+    "urgency",
+    "search_text",
+    "matched_at",
     "event_detail",
 )
 

@@ -25,6 +25,7 @@ from remote_signing.rssp.activation_sql import (
     CREDENTIAL,
     SIGNER,
     SYSTEM,
+    code_is_matched,
     credential_is_usable,
     now,
     of_credential,
@@ -203,6 +204,7 @@ _MAY_BE_ASKED = (
     ACTIVATION.expires_at > now,
     ACTIVATION.channel != Channel.INLINE.value,
     ACTIVATION.subscriber_id == bindparam("the_owner", type_=ACTIVATION.subscriber_id.type),
+    code_is_matched(),
     credential_is_usable(),
 )
 _QUESTION = (

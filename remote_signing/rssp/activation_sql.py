@@ -28,6 +28,8 @@ SUBSCRIBER = subscriber.c
 SESSION = login_session.c
 TOKEN = access_token.c
 
+_DECOUPLED = "decoupled"  # activation_model.Channel
+
 TIME_PREFIX = 10  # characters of an id that are its time: ids above it are younger
 
 SIGNER = "signer"
@@ -83,6 +85,14 @@ def credential_is_usable() -> ColumnElement[bool]:
     """That the activation's credential may be used now."""
     query = select(CREDENTIAL.id).where(CREDENTIAL.id == ACTIVATION.credential_id, *usable())
     return exists(query.correlate(signature_activation))
+
+
+def code_is_matched() -> ColumnElement[bool]:
+    """That the signer knows which portal asks: his own browser came from it, or he picked its code.
+
+    See :mod:`.activation_refuse`.
+    """
+    return or_(ACTIVATION.channel != _DECOUPLED, ACTIVATION.matched_at.is_not(None))
 
 
 def client_is_active() -> ColumnElement[bool]:

@@ -107,7 +107,8 @@ def check_handle(
     if row is None or subscriber_id not in {None, row.subscriber_id}:
         raise ActivationUnknown("no such handle of this caller")
     if row.state == State.DENIED.value:
-        raise ActivationDenied("the signer refused")
+        denial = {} if row.denial is None else json.loads(row.denial)
+        raise ActivationDenied("the signer refused", **denial)
     if row.state not in {State.PENDING.value, State.AUTHORIZED.value} or row.expires_at <= at:
         raise ActivationExpired(f"over: {row.state}")
     if row.state == State.PENDING.value:
@@ -237,7 +238,7 @@ _OWN_HANDLE = (
     ACTIVATION.client_id == the_client,
 )
 _LOOK = select(
-    *(ACTIVATION.subscriber_id, ACTIVATION.state),
+    *(ACTIVATION.subscriber_id, ACTIVATION.state, ACTIVATION.denial),
     *(ACTIVATION.expires_at, ACTIVATION.verification_code),
     of_credential((CREDENTIAL.failed_attempts >= CREDENTIAL.attempt_limit).label("is_locked")),
 ).where(*_OWN_HANDLE)

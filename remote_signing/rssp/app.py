@@ -17,7 +17,18 @@ import uvicorn
 from fastapi import FastAPI
 
 from remote_signing.rssp import config as configuration
-from remote_signing.rssp import consent, health, logs, migrations, pki, sim_routes, validate
+from remote_signing.rssp import (
+    consent,
+    consent_account,
+    consent_requests,
+    health,
+    logs,
+    migrations,
+    passkey_routes,
+    pki,
+    sim_routes,
+    validate,
+)
 from remote_signing.rssp.certificate_status import Status
 from remote_signing.rssp.csc.v1 import routes as csc_v1
 from remote_signing.rssp.csc.v2 import polling
@@ -31,6 +42,7 @@ from remote_signing.rssp.oauth import routes as oauth
 from remote_signing.rssp.openapi import routes as openapi
 from remote_signing.rssp.signing_worker import SigningWorker
 from remote_signing.rssp.validation.desk import ValidationDesk
+from remote_signing.rssp.webhook_worker import WebhookWorker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,8 +72,9 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.validation = ValidationDesk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    others = (consent, pki, validate, sim_routes, health, openapi)
-    for router in (*apis, *(module.router for module in others)):
+    desk = (consent_requests, consent_account, consent, passkey_routes, sim_routes)
+    others = (pki, validate, health, openapi)
+    for router in (*apis, *(module.router for module in (*desk, *others))):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)
@@ -107,17 +120,20 @@ def serve(path: Path) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     await asyncio.to_thread(migrations.check, services.database)
+    webhooks = WebhookWorker(services)
     housekeeping = Housekeeping(services)
     housekeeping.start()
     make = functools.partial(polling.make, desk=app.state.desk)
     signing = SigningWorker(services, make)
     signing.start()
+    webhooks.start()
     _give_notice(services)
     try:
         yield
     finally:
         services.drain.started = True
         await asyncio.to_thread(signing.stop)
+        await asyncio.to_thread(webhooks.stop)
         await asyncio.to_thread(housekeeping.stop)
         await asyncio.to_thread(app.state.desk.close)
         await asyncio.to_thread(app.state.validation.close)

@@ -9,7 +9,9 @@ followed, and nothing of the answer but its status is read.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import json
 import logging
 import socket
 from typing import TYPE_CHECKING, Final
@@ -20,6 +22,7 @@ import httpx
 from remote_signing.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from urllib.parse import SplitResult
 
     from remote_signing.rssp.config import AsynchronousConfig
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 LONGEST: Final = 2000
-_SECONDS: Final = 5.0
+_SECONDS: Final = 5.0  # of connecting, and of each wait for the receiver
+_SECONDS_IN_ALL: Final = 10.0
 _SUCCESS = range(200, 300)
 _PORTS = {"https": 443, "http": 80}
 # IPv6 that leads to an IPv4 address behind a translator (RFC 6052).
@@ -51,25 +55,43 @@ def check(config: AsynchronousConfig, uri: str) -> None:
 
 def notify(config: AsynchronousConfig, uri: str, members: dict[str, JsonValue]) -> bool:
     """POST ``members`` to ``uri``; whether the receiver took them (2xx). Takes some seconds."""
+    body = json.dumps(members, separators=(",", ":")).encode()
+    return post(config, uri, body, {}) is None
+
+
+def post(
+    config: AsynchronousConfig, uri: str, body: bytes, headers: Mapping[str, str]
+) -> str | None:
+    """POST the JSON ``body`` to ``uri``; None when the receiver took it (2xx), else why not.
+
+    Takes ten seconds at most, however slowly the receiver answers, besides looking up its name.
+    """
     try:
         parts, address = _resolve(config, uri)
-        return _post(parts, address, members) in _SUCCESS
+        status = asyncio.run(_exchange(parts, address, body, headers))
     except (InvalidInput, httpx.HTTPError, OSError) as error:
-        _log.info("callback failed", extra={"cause": f"{type(error).__name__}: {error}"})
-        return False
+        # TimeoutError is an OSError.
+        cause = f"{type(error).__name__}: {error}"
+        _log.info("callback failed", extra={"cause": cause})
+        return cause
+    return None if status in _SUCCESS else f"HTTP {status}"
 
 
-def _post(parts: SplitResult, address: Address, members: dict[str, JsonValue]) -> int:
+async def _exchange(
+    parts: SplitResult, address: Address, body: bytes, headers: Mapping[str, str]
+) -> int:
     literal = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - the version of IP that needs brackets
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     url = f"{parts.scheme}://{literal}:{_port(parts)}{path}"
-    with (
-        httpx.Client(trust_env=False, timeout=_SECONDS, follow_redirects=False) as client,
+    # A limit for each read would let a receiver that sends a byte now and then hold us for ever.
+    async with (
+        asyncio.timeout(_SECONDS_IN_ALL),
+        httpx.AsyncClient(trust_env=False, timeout=_SECONDS, follow_redirects=False) as client,
         client.stream(
             "POST",
             url,
-            json=members,
-            headers={"Host": parts.netloc},
+            content=body,
+            headers={"Content-Type": "application/json", **headers, "Host": parts.netloc},
             # The certificate is checked against the name that the client gave.
             extensions={"sni_hostname": parts.hostname},
         ) as response,

@@ -113,6 +113,7 @@ class LifetimeConfig:
 
     request_uri: int = 90  # RFC 9126 asks for 5 to 600; FAPI 2.0 for less than 600
     activation: int = 300  # how long the signer has to answer
+    decoupled: int = 43_200  # the same for a request with requestDetails; ends at its deadline
     code: int = 60  # FAPI 2.0: at most 60
     service_token: int = 3600
     refresh_token: int = 30 * 86400
@@ -134,6 +135,8 @@ class PolicyConfig:
     sign_in_limit: int = 10  # wrong passwords in a row until sign-in pauses
     sign_in_pause: int = 900  # seconds
     max_signatures: int = 100  # of one authorisation, whatever a credential's multisign says
+    # Whether the signer must pick the portal's code among three for a request that came by itself.
+    code_match: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,18 @@ class AsynchronousConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """Telling clients of answers. Without this table none is told; they ask.
+
+    Addresses are checked as ``response_uri`` is, and the same ``callback_networks`` are allowed.
+    """
+
+    key_files: tuple[Path, ...]  # seal the clients' secrets: the first new ones, all of them old
+    threads: int = 2  # of each process
+    retention: int = 7 * 86400  # seconds that a delivered message is kept on record
+
+
+@dataclass(frozen=True, slots=True)
 class TimestampConfig:
     """Outside time-stamping authorities, for when our own cannot; none is asked by default."""
 
@@ -239,6 +254,7 @@ class RsspConfig:
     timestamps: TimestampConfig = field(default_factory=TimestampConfig)
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    webhooks: WebhookConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)
@@ -253,6 +269,8 @@ class RsspConfig:
         _check_validation(self.validation)
         if self.sim is not None:
             _check_sim(self.sim)
+        if self.webhooks is not None and not (self.webhooks.key_files and self.webhooks.threads):
+            raise ConfigInvalid("webhooks: key_files and threads are needed")
         # Else a call that still runs could be taken for one whose process died.
         if self.lifetimes.signing <= 2 * self.sam.timeout:
             told = f"{self.lifetimes.signing} is not more than twice sam.timeout"
@@ -361,7 +379,14 @@ def _check_validation(validation: ValidationConfig) -> None:
 
 
 _SHORTEST = {"retention": 600}
-_LONGEST = {"request_uri": 599, "activation": 3600, "code": 60, "service_token": 3600}
+# The SAM takes no question that lives longer than a day.
+_LONGEST = {
+    "request_uri": 599,
+    "activation": 3600,
+    "decoupled": 86_000,
+    "code": 60,
+    "service_token": 3600,
+}
 
 
 def _check_lifetimes(lifetimes: LifetimeConfig) -> None:

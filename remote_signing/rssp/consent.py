@@ -30,8 +30,10 @@ from remote_signing.rssp.sim import consent as sim_consent
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from remote_signing.rssp.activation_model import ActivationDetails, ActivationSummary
+    from remote_signing.rssp.activation_model import ActivationDetails
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.notices import Notice
+    from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.rssp.service_authorization import ServiceDetails
     from remote_signing.rssp.sessions import Signer
     from remote_signing.rssp.sim.consent import SimQuestion
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/consent/v1")
 
-_LARGEST_BODY = 4096
+LARGEST_BODY = 4096
 _LONGEST_EVIDENCE = 64
 _CACHED_CERTIFICATES = 4096
 
@@ -67,7 +69,7 @@ SessionDep = Annotated[Ticket, Depends(session_ticket)]
 @router.post("/sessions")
 async def sign_in(request: Request, services: ServicesDep) -> Response:
     """Open a session with user name and password. 201, or 401 ``sign_in_refused``."""
-    given = await _texts(
+    given = await read_texts(
         request, username=sessions.LONGEST_USERNAME, password=sessions.LONGEST_PASSWORD
     )
     if _password_checks.statistics().tasks_waiting >= _CHECKS_WAITING:
@@ -77,7 +79,7 @@ async def sign_in(request: Request, services: ServicesDep) -> Response:
     )
     members = {
         "session": str(opened.ticket),
-        "expires_at": _time(opened.expires_at_ms),
+        "expires_at": time_text(opened.expires_at_ms),
         "subscriber": _signer(opened.signer),
     }
     return JSONResponse(members, 201)
@@ -90,17 +92,6 @@ async def sign_out(services: ServicesDep, session: SessionDep) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/requests")
-async def waiting(services: ServicesDep, session: SessionDep) -> Response:
-    """What waits for this signer, oldest first."""
-
-    def work(signer: Signer) -> Members:
-        found = activation.pending_for(services, signer.subscriber_id)
-        return {"requests": [_summary(item) for item in found]}
-
-    return await _for_signer(services, session, work)
-
-
 @router.get("/requests/{name}")
 async def show_request(name: str, services: ServicesDep, session: SessionDep) -> Response:
     """One request, in whatever state. 404 ``request_unknown`` also for somebody else's."""
@@ -109,7 +100,7 @@ async def show_request(name: str, services: ServicesDep, session: SessionDep) ->
         found = activation.details(services, known_request(name), signer.subscriber_id)
         return _request(found) | _sims(services, found)
 
-    return await _for_signer(services, session, work)
+    return await for_signer(services, session, work)
 
 
 @router.post("/requests/{name}/approve")
@@ -122,19 +113,11 @@ async def approve(
     ``credential_disabled``, ``certificate_expired``; 409, 410 when it is not waiting any more;
     503 when nothing was used up.
     """
-    given = await _texts(request, pin=_LONGEST_EVIDENCE, otp=_LONGEST_EVIDENCE)
+    given = await read_texts(request, pin=_LONGEST_EVIDENCE, otp=_LONGEST_EVIDENCE)
     approved = await run_in_threadpool(
         activation.approve, services, session, known_request(name), given["pin"], given["otp"]
     )
     return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
-
-
-@router.post("/requests/{name}/deny")
-async def deny(request: Request, name: str, services: ServicesDep, session: SessionDep) -> Response:
-    """Refuse for good. One statement."""
-    await _texts(request)
-    denied = await run_in_threadpool(activation.deny, services, session, known_request(name))
-    return JSONResponse({"redirect_to": denied.redirect_to, "state": denied.state.value})
 
 
 @router.get("/services/{name}")
@@ -144,7 +127,7 @@ async def show_service(name: str, services: ServicesDep, session: SessionDep) ->
     def work(_: Signer) -> Members:
         return _service(service_authorization.details(services, known_request(name)))
 
-    return await _for_signer(services, session, work)
+    return await for_signer(services, session, work)
 
 
 @router.post("/services/{name}/approve")
@@ -152,7 +135,7 @@ async def approve_service(
     request: Request, name: str, services: ServicesDep, session: SessionDep
 ) -> Response:
     """Let it. The session is enough: nothing can be signed with this."""
-    await _texts(request)
+    await read_texts(request)
     target = await run_in_threadpool(
         service_authorization.approve, services, session, known_request(name)
     )
@@ -164,14 +147,14 @@ async def deny_service(
     request: Request, name: str, services: ServicesDep, session: SessionDep
 ) -> Response:
     """Refuse it."""
-    await _texts(request)
+    await read_texts(request)
     target = await run_in_threadpool(
         service_authorization.deny, services, session, known_request(name)
     )
     return JSONResponse({"redirect_to": target, "state": "DENIED"})
 
 
-async def _for_signer(
+async def for_signer(
     services: Services, session: Ticket, work: Callable[[Signer], Members]
 ) -> Response:
     """Use the session, then do ``work``: one hop to a thread for both."""
@@ -179,14 +162,14 @@ async def _for_signer(
     def both() -> Members:
         signer = sessions.use(services, session)
         members = work(signer)
-        return {"now": _time(services.now_ms()), "subscriber": _signer(signer), **members}
+        return {"now": time_text(services.now_ms()), "subscriber": _signer(signer), **members}
 
     return JSONResponse(await run_in_threadpool(both))
 
 
-async def _texts(request: Request, **longest: int) -> Mapping[str, str]:
+async def read_texts(request: Request, **longest: int) -> Mapping[str, str]:
     """The body's members: exactly these, each a text of 1 to ``longest`` characters."""
-    given = await read_object(request, _LARGEST_BODY)
+    given = await read_object(request, LARGEST_BODY)
     if given.keys() != longest.keys():
         raise InvalidInput(f"members are not {sorted(longest)}")
     texts: dict[str, str] = {}
@@ -204,7 +187,8 @@ def known_request(name: str) -> str:
     return name
 
 
-def _time(now_ms: int) -> str:
+def time_text(now_ms: int) -> str:
+    """RFC 3339, UTC."""
     return as_datetime(now_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -213,18 +197,6 @@ def _signer(signer: Signer) -> Members:
         "full_name": signer.full_name,
         "position": signer.position,
         "agency": signer.agency,
-    }
-
-
-def _summary(item: ActivationSummary) -> Members:
-    return {
-        "id": item.activation_id,
-        "client_name": item.client_name,
-        "description": item.description,
-        "num_signatures": item.num_signatures,
-        "verification_code": item.verification_code,
-        "created_at": _time(item.created_at_ms),
-        "expires_at": _time(item.expires_at_ms),
     }
 
 
@@ -239,11 +211,40 @@ def _request(found: ActivationDetails) -> Members:
         "hash_algorithm": found.hash_algorithm,
         "num_signatures": found.num_signatures,
         "verification_code": found.verification_code,
+        "codes": list(found.codes),
+        "details": details_members(found.details),
+        "denial": None if found.denial is None else found.denial.members(),
         "certificate": certificate_members(found.certificate),
         "lang": found.lang,
-        "created_at": _time(found.created_at_ms),
-        "expires_at": _time(found.expires_at_ms),
+        "created_at": time_text(found.created_at_ms),
+        "expires_at": time_text(found.expires_at_ms),
         "redirect_origin": found.redirect_origin,
+        "passkey_from": None if found.passkey_from_ms is None else time_text(found.passkey_from_ms),
+    }
+
+
+def notice_members(notice: Notice) -> Members:
+    """A notice as the page shows it."""
+    usable_from = notice.detail.get("usable_from")
+    return {
+        "id": notice.id,
+        "kind": notice.kind,
+        "name": notice.detail.get("name"),
+        "created_at": time_text(notice.created_at_ms),
+        "usable_from": time_text(usable_from) if isinstance(usable_from, int) else None,
+    }
+
+
+def details_members(details: RequestDetails | None) -> Members | None:
+    """What the portal said beside the hashes; None when it said nothing."""
+    if details is None:
+        return None
+    deadline = details.deadline_ms
+    members: Members = {**details.members()}
+    del members["deadline_ms"]
+    return members | {
+        "deadline": None if deadline is None else time_text(deadline),
+        "reference": details.reference or None,
     }
 
 
@@ -273,7 +274,7 @@ def sim_members(asked: SimQuestion) -> Members:
         "number": asked.number,
         "display_text": asked.display_text,
         "verification_code": asked.verification_code,
-        "expires_at": _time(asked.deadline_ms),
+        "expires_at": time_text(asked.deadline_ms),
         "is_delivered": asked.is_delivered,
         "outcome": asked.outcome,
         "cause": asked.cause,
@@ -287,7 +288,7 @@ def _service(found: ServiceDetails) -> Members:
         "client_name": found.client_name,
         "description": found.description,
         "lang": found.lang,
-        "expires_at": _time(found.expires_at_ms),
+        "expires_at": time_text(found.expires_at_ms),
         "redirect_origin": found.redirect_origin,
     }
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 ANY_AGENCY = "*"
 GONE = ("destroyed", "withdrawn")
 """States in which a credential is to nobody's use: for ever, or until the authority decides."""
+FROZEN = "frozen"
+"""The state in which its owner put it: no use until the authority has seen who he is."""
+
+_ANSWERING = ("sim", "passkey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,8 @@ class CredentialView:
 
     @property
     def typed_factors(self) -> tuple[tuple[str, str], ...]:
-        """Those whose evidence a person types; a SIM answers by itself."""
-        return tuple(factor for factor in self.factors if factor[1] != "sim")
+        """Those whose evidence a person types; SIM and passkey answer by themselves."""
+        return tuple(factor for factor in self.factors if factor[1] not in _ANSWERING)
 
     def usable_at(self, now_ms: int) -> bool:
         """Whether it is enabled, its signer not suspended, and its certificate valid by time."""

@@ -19,7 +19,8 @@ from sqlalchemy import bindparam, insert, select, update
 from remote_signing.algorithms import algorithm_named
 from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit, holder, issued_certificates
+from remote_signing.rssp import audit, factor_passkeys, holder, issued_certificates
+from remote_signing.rssp.credentials import FROZEN
 from remote_signing.rssp.models import credential, sim_card
 from remote_signing.rssp.registration import Recipient, new_factors
 
@@ -191,14 +192,13 @@ class Enrolment:
         resealed = self._services.sam.drop_factor(row.sealed, order)
         kept = [factor for factor in json.loads(row.factors) if factor["id"] != factor_id]
         values = {"factors": json.dumps(kept)} | _sealed(resealed)
-        gone = update(sim_card).where(sim_card.c.factor_id == factor_id).values(state="dropped")
-        self._store(
-            row,
-            "credential.factor_dropped",
-            values,
-            {"factor_id": factor_id},
-            lambda connection: connection.execute(gone),
-        )
+
+        def also(connection: Connection) -> None:
+            gone = update(sim_card).where(sim_card.c.factor_id == factor_id)
+            connection.execute(gone.values(state="dropped"))
+            factor_passkeys.drop(connection, factor_id, self._services.now_ms())
+
+        self._store(row, "credential.factor_dropped", values, {"factor_id": factor_id}, also)
 
     def destroy(self, credential_id: str) -> None:
         """Make a credential unusable for ever; also its older records, wherever they are kept."""
@@ -243,13 +243,14 @@ class Enrolment:
         row = self._issued(credential_id)
         detail: Detail = {"serial": row.certificate_serial}
         state: _State = ("suspended", issued_certificates.HOLD)
-        self._change(row, "credential.suspended", {"state": "suspended"}, detail, state)
+        self._change(row, "credential.suspended", _unless_frozen(row, "suspended"), detail, state)
 
     def resume(self, credential_id: str) -> None:
         """End a suspension."""
         row = self._issued(credential_id)
         detail: Detail = {"serial": row.certificate_serial}
-        self._change(row, "credential.resumed", {"state": "enabled"}, detail, ("good", None))
+        values = _unless_frozen(row, "enabled")
+        self._change(row, "credential.resumed", values, detail, ("good", None))
 
     def set_state(self, credential_id: str, state: str) -> None:
         """Make a credential ``enabled`` or ``disabled`` (suspension; the key is untouched)."""
@@ -375,6 +376,11 @@ def _certificate_values(certificate: bytes, chain: tuple[bytes, ...]) -> dict[st
         "not_after": _ms(parsed.not_valid_after_utc),
         "chain": json.dumps([base64.b64encode(issuer).decode("ascii") for issuer in chain]),
     }
+
+
+def _unless_frozen(row: Row[Any], state: str) -> dict[str, Any]:
+    # A certificate's hold comes and goes beside a freeze, which ends by :mod:`.freezing` alone.
+    return {} if row.state == FROZEN else {"state": state}
 
 
 def _sealed(resealed: Resealed) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from remote_signing.rssp import activation
+from remote_signing.rssp import activation, webhook_deliveries
 from remote_signing.rssp.sim import consent as sim_consent
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Housekeeping:
             counts = {
                 "unknown": activation.recover(self._services),
                 "expired": activation.expire(self._services),
-                "pruned": activation.prune(self._services) if prune else 0,
+                "pruned": self._prune() if prune else 0,
             }
         except Exception:  # noqa: BLE001 - the next round may go better, whatever it was
             _log.exception("housekeeping")
@@ -59,6 +59,9 @@ class Housekeeping:
         self._tend_sims()
         if any(counts.values()):
             _log.info("housekeeping", extra=counts)
+
+    def _prune(self) -> int:
+        return activation.prune(self._services) + webhook_deliveries.prune(self._services)
 
     def _tend_sims(self) -> None:
         try:

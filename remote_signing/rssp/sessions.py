@@ -18,7 +18,7 @@ from remote_signing.rssp import audit, subscribers
 from remote_signing.rssp.models import agency, login_session, subscriber
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Label
+    from sqlalchemy import ColumnElement, Connection, Label
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from remote_signing.rssp.deps import Services
@@ -98,6 +98,57 @@ def sign_out(services: Services, ticket: Ticket) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that has not ended. ``is_this``: the one that asks."""
+
+    session_id: str
+    created_at_ms: int
+    last_used_at_ms: int
+    is_this: bool
+
+
+def opened(services: Services, ticket: Ticket, subscriber_id: str) -> list[OpenSession]:
+    """The signer's sessions, the one used last first. One statement."""
+    parameters = _parameters(services, ticket) | {"the_owner": subscriber_id}
+    return [
+        OpenSession(row.id, row.created_at, row.last_used_at, row.id == ticket.row_id)
+        for row in services.database.all(_OPENED, parameters)
+    ]
+
+
+def sign_out_everywhere(services: Services, ticket: Ticket) -> int:
+    """End every session of this one's signer, this one too; how many.
+
+    One statement for all sessions and one for each that ended, one transaction. Errors:
+    ``SessionInvalid``.
+    """
+    signer = use(services, ticket)
+    with services.database.transaction() as connection:
+        return _end(services, connection, signer.subscriber_id, "")
+
+
+def end_others(
+    services: Services, connection: Connection, ticket: Ticket, subscriber_id: str
+) -> int:
+    """End every session of the signer but this one, in the caller's transaction; how many."""
+    return _end(services, connection, subscriber_id, ticket.row_id)
+
+
+def _end(services: Services, connection: Connection, subscriber_id: str, kept: str) -> int:
+    now = services.now_ms()
+    parameters = {
+        "the_owner": subscriber_id,
+        "now": now,
+        "idle_since": now - services.config.lifetimes.session_idle * 1000,
+        "the_kept": kept,
+    }
+    rows = connection.execute(_END_ALL, parameters).all()
+    for row in rows:
+        audit.record(connection, _event("session.ended", row.id, subscriber_id), now)
+    return len(rows)
+
+
 def _event(kind: str, session_id: str, subscriber_id: str) -> audit.Event:
     return audit.Event(
         kind, "signer", subscriber_id=subscriber_id, detail={"session_id": session_id}
@@ -146,5 +197,20 @@ _USE: ReturningUpdate[Any] = (
         _his(subscriber.c.position),
         _HIS_AGENCY.scalar_subquery().label("agency_name"),
     )
+)
+_HIS_LIVE = (
+    _ROW.subscriber_id == bindparam("the_owner", type_=_ROW.subscriber_id.type),
+    *_IS_LIVE[2:],
+)
+_OPENED = (
+    select(_ROW.id, _ROW.created_at, _ROW.last_used_at)
+    .where(*_HIS_LIVE)
+    .order_by(_ROW.last_used_at.desc(), _ROW.id.desc())
+)
+_END_ALL = (
+    update(login_session)
+    .where(*_HIS_LIVE, _ROW.id != bindparam("the_kept", type_=_ROW.id.type))
+    .values(revoked_at=_NOW)
+    .returning(_ROW.id)
 )
 _END = update(login_session).where(*_IS_LIVE).values(revoked_at=_NOW).returning(_ROW.subscriber_id)

@@ -81,7 +81,7 @@ class Activation:
     def _present(self, arguments: Arguments) -> Answer:
         """What a SIM of the credential is asked to sign. Nothing is kept of it."""
         credential = open_live(self._node, self._revoked, arguments)
-        bound = self._open_challenge(arguments, credential, self._clock.now_ms())
+        bound = open_bound(self._node, arguments, credential, self._clock.now_ms())
         factor = credential.factor(text(arguments, "factor_id"))
         if not isinstance(factor, SimFactor):
             raise EvidenceInsufficient("not a SIM of this credential")
@@ -98,20 +98,12 @@ class Activation:
             "certificate": b64(factor.certificate),
         }
 
-    def _open_challenge(
-        self, arguments: Arguments, credential: Credential, now_ms: int
-    ) -> sad.Bound:
-        bound = sad.open_challenge(self._node, binary(arguments, "challenge"), now_ms)
-        if bound.credential_id != credential.credential_id:
-            raise ChallengeInvalid("made for another credential")
-        return bound
-
     def _activate(self, arguments: Arguments) -> Answer:
         """The SAD, when the evidence satisfies the sealed factors."""
         # Step 2c: the signer's own evidence, checked where the keys are.
         now_ms = self._clock.now_ms()
         credential = open_live(self._node, self._revoked, arguments)
-        bound = self._open_challenge(arguments, credential, now_ms)
+        bound = open_bound(self._node, arguments, credential, now_ms)
         if bound.count > credential.multisign:
             raise TooManySignatures(f"{bound.count} of {credential.multisign}")
         if credential.scal == "2" and len(bound.hashes) != bound.count:
@@ -169,6 +161,14 @@ def open_live(node: Node, revoked: RevocationList, arguments: Arguments) -> Cred
     if credential.credential_id in revoked:
         raise RecordRevoked("credential was destroyed")
     return credential
+
+
+def open_bound(node: Node, arguments: Arguments, credential: Credential, now_ms: int) -> sad.Bound:
+    """The challenge sealed in ``arguments``, when it is for ``credential`` and in its time."""
+    bound = sad.open_challenge(node, binary(arguments, "challenge"), now_ms)
+    if bound.credential_id != credential.credential_id:
+        raise ChallengeInvalid("made for another credential")
+    return bound
 
 
 def _check_bound(bound: sad.Bound, credential: Credential, arguments: Arguments) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -29,6 +30,7 @@ from pydantic import (
 from remote_signing.errors import InvalidInput
 
 _CREDENTIAL = "credential:"
+_ORIGIN = re.compile(r"https?://(?P<host>[a-z0-9.-]{1,253})(?::[1-9][0-9]{0,4})?")
 
 
 def _placed(path: Path, info: ValidationInfo) -> Path:
@@ -150,6 +152,32 @@ class SimConfig(_Section):
     key_usage: Literal["content_commitment", "digital_signature", "either"] = "content_commitment"
 
 
+class PasskeyConfig(_Section):
+    """Passkeys as factors: for which site (WebAuthn cl. 4, "RP ID"), asked from which origins.
+
+    ``registration`` by evidence of the factors there are, or only by the registration authority's
+    order. ``cool_off_seconds`` must pass before a passkey counts that its owner registered alone;
+    ``synced_at_scal2`` takes passkeys there that a provider may copy to other devices.
+    """
+
+    rp_id: str = Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+    origins: tuple[str, ...] = Field(min_length=1, max_length=8)
+    registration: Literal["evidence", "order"] = "evidence"
+    cool_off_seconds: int = Field(default=86_400, ge=0, le=30 * 86_400)
+    synced_at_scal2: bool = False
+
+    @model_validator(mode="after")
+    def _check_origins(self) -> Self:
+        for origin in self.origins:
+            found = _ORIGIN.fullmatch(origin)
+            host = found["host"] if found else ""
+            if not f".{host}".endswith(f".{self.rp_id}"):
+                raise ValueError(f"{origin} is not an origin of {self.rp_id}")
+            if not origin.startswith("https:") and host != "localhost":
+                raise ValueError(f"{origin} is not an https origin")
+        return self
+
+
 class Deadlines(_Section):
     """Seconds. ``wait`` is for an idle worker; the others bound one verb's work.
 
@@ -178,6 +206,7 @@ class SamConfig(_Section):
     services_file: PlacedPath | None = None
     tls: TlsConfig | None = None
     sim: SimConfig | None = None
+    passkey: PasskeyConfig | None = None
     health_port: int | None = Field(default=None, ge=0, le=65535)
     deadlines: Deadlines = Deadlines()
     sad_lifetime_ms: int = Field(default=300_000, ge=1_000, le=300_000)

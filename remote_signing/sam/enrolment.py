@@ -30,6 +30,7 @@ from remote_signing.sam.factors import (
     pin_factor,
     read_evidence,
 )
+from remote_signing.sam.passkeys import Place, read_made
 from remote_signing.sam.revocation import certificate_entry
 from remote_signing.sam.sealed import (
     USUAL_CONSENT,
@@ -96,7 +97,7 @@ class Enrolment:
         if scal not in {"1", "2"}:
             raise OrderInvalid("scal is neither 1 nor 2")
         multisign = orders.integer(order, "multisign", 1, MOST_HASHES)
-        factors, secrets = self._new_factors(order, credential_id)
+        factors, secrets = self._new_factors(order, credential_id, scal)
         key = self._node.generate(algorithm)
         credential = Credential(
             credential_id=credential_id,
@@ -180,12 +181,15 @@ class Enrolment:
         credential, order = self._ordered(arguments, "bind_factor")
         if order.get("if_version") != credential.version:
             raise OrderInvalid("the order is for another version of the record")
-        factors, secrets = self._new_factors(order, credential.credential_id)
+        rule = consent_rule(order, credential.scal)
+        # An order may be about the rule of consent alone.
+        least = 1 if rule is None else 0
+        factors, secrets = self._new_factors(
+            order, credential.credential_id, credential.scal, least
+        )
         if any(credential.factor(factor.id) for factor in factors):
             raise OrderInvalid("a factor with this id exists")
-        successor = credential.successor(
-            factors=credential.factors + factors, consent=consent_rule(order, credential.scal)
-        )
+        successor = credential.successor(factors=credential.factors + factors, consent=rule)
         return self._resealed(successor, factors) | {"secrets": b64(secrets)}
 
     def _change_pin(self, arguments: Arguments) -> Answer:
@@ -225,6 +229,7 @@ class Enrolment:
         kept = tuple(factor for factor in credential.factors if factor.id != gone)
         # On the list first: a crash in between leaves a record whose factor is refused.
         self._revoked.add([gone])
+        self._evidence.passkeys.counters.forget(gone)
         return self._resealed(credential.successor(factors=kept))
 
     def _destroy(self, arguments: Arguments) -> Answer:
@@ -269,10 +274,12 @@ class Enrolment:
         if order.get("public_key_sha256") != hashlib.sha256(credential.public_key).hexdigest():
             raise OrderInvalid("the order is for another key")
 
-    def _new_factors(self, order: Members, credential_id: str) -> tuple[tuple[Factor, ...], bytes]:
+    def _new_factors(
+        self, order: Members, credential_id: str, scal: str, least: int = 1
+    ) -> tuple[tuple[Factor, ...], bytes]:
         """Factors that ``order`` names, with fresh secrets only its ``recipient`` can read."""
         named = order.get("factors")
-        if not isinstance(named, list) or not 0 < len(named) <= _MOST_FACTORS:
+        if not isinstance(named, list) or not least <= len(named) <= _MOST_FACTORS:
             raise OrderInvalid("factors is not a short list")
         factors: list[Factor] = []
         secrets: dict[str, dict[str, str]] = {"pins": {}, "totp": {}}
@@ -288,8 +295,7 @@ class Enrolment:
                 secrets["totp"][factor_id] = new_totp_secret()
                 factors.append(TotpFactor(factor_id, secrets["totp"][factor_id]))
             else:
-                trust, now_ms = self._evidence.sim.trust, self._clock.now_ms()
-                factors.append(sim_factor(members, factor_id, trust, now_ms))
+                factors.append(self._described(kind, members, factor_id, scal))
         recipient = orders.binary(order, "recipient")
         if len(recipient) != 32:  # noqa: PLR2004 - an X25519 public key
             raise OrderInvalid("recipient is not an X25519 public key")
@@ -298,6 +304,16 @@ class Enrolment:
         return tuple(factors), _SECRETS_SUITE.encrypt(
             strict_json.canonical(secrets), key, info=info
         )
+
+    def _described(self, kind: str, members: Members, factor_id: str, scal: str) -> Factor:
+        """A factor whose public part the order brings: nothing of it is a secret."""
+        now_ms = self._clock.now_ms()
+        if kind == "sim":
+            return sim_factor(members, factor_id, self._evidence.sim.trust, now_ms)
+        challenge = orders.binary(members, "challenge")
+        # An officer of the registration authority has seen the person: no cool-off.
+        place = Place(factor_id, challenge, scal, now_ms, has_cool_off=False)
+        return self._evidence.passkeys.take(read_made(members), place)
 
     def _resealed(self, credential: Credential, new: tuple[Factor, ...] = ()) -> Answer:
         return {
@@ -320,6 +336,6 @@ def _named_factor(item: strict_json.JsonValue) -> tuple[str, str, Members]:
     if not isinstance(item, dict):
         raise OrderInvalid("a factor is not an object")
     factor_id, kind = orders.text(item, "id"), orders.text(item, "kind")
-    if not is_id(factor_id) or kind not in {"pin", "totp", "sim"}:
+    if not is_id(factor_id) or kind not in {"pin", "totp", "sim", "passkey"}:
         raise OrderInvalid("no such kind of factor")
     return factor_id, kind, item

@@ -1,7 +1,7 @@
-"""Factors of the signer, checked in the SAM: a PIN, a time-based one-time code, the key of a SIM.
+"""Factors of the signer, checked in the SAM: a PIN, a one-time code, the key of a SIM, a passkey.
 
 Which kinds together are enough stands in the sealed record. A table leads from the kind of a
-factor to its check; a kind that joins (a passkey, say) is one entry more. Factors that are bound
+factor to its check; a kind that joins is one entry more. Factors that are bound
 to the challenge by a signature are checked first: they cannot be guessed, so a wrong one costs no
 attempt, and nobody gets to guess a PIN beside a signature that he does not have. Of those that can
 be guessed, all are checked before the answer is formed, and the answer doesn't tell which one was
@@ -24,16 +24,25 @@ import pyotp
 
 from remote_signing import strict_json
 from remote_signing.errors import EvidenceInsufficient, EvidenceInvalid, FactorRevoked, InvalidInput
-from remote_signing.sam.sealed import Credential, Factor, PinFactor, SimFactor, TotpFactor
-from remote_signing.sam.sim_consent import LONGEST_SIGNATURE, SimConsent, read_answer
+from remote_signing.sam import passkeys, sim_consent
+from remote_signing.sam.sealed import (
+    Credential,
+    Factor,
+    PasskeyFactor,
+    PinFactor,
+    SimFactor,
+    TotpFactor,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remote_signing.sam.attempts import AttemptJournal
     from remote_signing.sam.hsm import Node
+    from remote_signing.sam.passkeys import Passkeys
     from remote_signing.sam.revocation import RevocationList
     from remote_signing.sam.sad import Bound
+    from remote_signing.sam.sim_consent import SimConsent
     from remote_signing.sap import Evidence
     from remote_signing.strict_json import JsonValue
 
@@ -41,6 +50,7 @@ _STEP_MS = 30_000
 _PIN_DIGITS = 8
 _SHORTEST_PIN, _LONGEST_PIN = 6, 12
 _LONGEST_VALUE = 64
+_TYPED = {"factor_id", "kind", "value"}
 _PIN_DOMAIN = b"pin"
 _GUESS_DOMAIN = b"guess"
 
@@ -90,12 +100,16 @@ def _pin_verifier(node: Node, credential_id: str, factor_id: str, pin: str) -> b
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What evidence is about: ``digest`` in any case, ``bound`` when hashes are to be signed."""
+    """What evidence is about: ``digest`` in any case, ``bound`` when hashes are to be signed.
+
+    ``has_nonce``: the digest covers a random number of the SAM, as that of ``bound`` does.
+    """
 
     credential: Credential
     digest: bytes
     now_ms: int
     bound: Bound | None = None
+    has_nonce: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +135,20 @@ class EvidenceCheck:
     """Checks evidence for one worker: its node, the host's journal, the revocation list."""
 
     def __init__(
-        self, node: Node, journal: AttemptJournal, revoked: RevocationList, sim: SimConsent
+        self,
+        node: Node,
+        journal: AttemptJournal,
+        revoked: RevocationList,
+        sim: SimConsent,
+        passkeys: Passkeys,
     ) -> None:
         self.node = node
         self.journal = journal
         self.revoked = revoked
         self.sim = sim
+        self.passkeys = passkeys
         # In this order: what can't be guessed, then what is counted.
-        self._bound: dict[str, Check] = {"sim": self._sim}
+        self._bound: dict[str, Check] = {"sim": self._sim, "passkey": self._passkey}
         self._guessable: dict[str, Check] = {"pin": self._pin, "totp": self._totp}
 
     def verify(self, evidence: Sequence[Evidence], question: Question) -> Verified:
@@ -207,9 +227,19 @@ class EvidenceCheck:
     def _sim(self, one: Presented, question: Question) -> Match:
         if question.bound is None:
             raise EvidenceInsufficient("a SIM consents to hashes, to nothing else")
-        answer = read_answer(one.item["value"], cast("JsonValue", one.item.get("sim")))
+        given = cast("JsonValue", one.item.get("sim"))
+        answer = sim_consent.read_answer(one.item["value"], given)
         factor = cast("SimFactor", one.factor)
         return Match(record=self.sim.check(factor, answer, question.bound, question.now_ms))
+
+    def _passkey(self, one: Presented, question: Question) -> Match:
+        if question.bound is None and not question.has_nonce:
+            raise EvidenceInsufficient("a passkey answers only what nobody could know before")
+        given = cast("JsonValue", one.item.get("passkey"))
+        answer = passkeys.read_answer(one.item["value"], given)
+        factor, owner = cast("PasskeyFactor", one.factor), question.credential.credential_id
+        data = self.passkeys.check(factor, answer, owner, question.digest, question.now_ms)
+        return Match(record=passkeys.record(factor, answer, data, question.bound))
 
 
 def _check_enough(credential: Credential, presented: Sequence[Presented]) -> None:
@@ -239,18 +269,19 @@ def read_evidence(value: object) -> list[Evidence]:
     return [_read_item(item) for item in value]
 
 
+# Kinds whose evidence has a member of its own besides, and how long its value may be.
+_SIGNED_KINDS = {"sim": 2 * sim_consent.LONGEST_SIGNATURE, "passkey": passkeys.LONGEST_VALUE}
+
+
 def _read_item(item: object) -> Evidence:
-    if not isinstance(item, dict) or set(item) - {"sim"} != {"factor_id", "kind", "value"}:
+    if not isinstance(item, dict) or set(item) - _SIGNED_KINDS.keys() != _TYPED:
         raise InvalidInput("evidence item", parameter="evidence")
-    texts = [item["factor_id"], item["kind"], item["value"]]
-    longest = [_LONGEST_VALUE, _LONGEST_VALUE, _LONGEST_VALUE]
-    if item["kind"] == "sim":
-        longest[2] = 2 * LONGEST_SIGNATURE  # in base64; the check decodes and measures
-    elif "sim" in item:
-        raise InvalidInput("a SIM's evidence for another kind", parameter="evidence")
-    if not all(
-        isinstance(text, str) and len(text) <= most
-        for text, most in zip(texts, longest, strict=True)
-    ):
+    kind = item["kind"]
+    if any(name in item and name != kind for name in _SIGNED_KINDS):
+        raise InvalidInput("what belongs to the evidence of another kind", parameter="evidence")
+    # In base64; the check decodes and measures.
+    longest = _SIGNED_KINDS.get(kind, _LONGEST_VALUE) if isinstance(kind, str) else 0
+    texts = ((item["factor_id"], _LONGEST_VALUE), (kind, _LONGEST_VALUE), (item["value"], longest))
+    if not all(isinstance(text, str) and len(text) <= most for text, most in texts):
         raise InvalidInput("evidence item", parameter="evidence")
     return cast("Evidence", item)

@@ -65,14 +65,37 @@ class SimFactor:
     kind: str = "sim"
 
 
-Factor = PinFactor | TotpFactor | SimFactor
+@dataclass(frozen=True, slots=True)
+class PasskeyFactor:
+    """A passkey (docs/passkeys.md): its id and COSE key as they were registered.
+
+    ``rp_id`` and ``origins`` are where it may be asked; ``counter`` is what it said when it was
+    registered; ``is_eligible``: its provider may copy it (BE). It counts from ``usable_from_ms``
+    on, by the SAM's clock.
+    """
+
+    id: str
+    credential_id: bytes
+    public_key: bytes
+    rp_id: str
+    origins: tuple[str, ...]
+    counter: int
+    aaguid: bytes
+    transports: tuple[str, ...]
+    is_eligible: bool
+    registered_at_ms: int
+    usable_from_ms: int
+    kind: str = "passkey"
+
+
+Factor = PinFactor | TotpFactor | SimFactor | PasskeyFactor
 Consent = tuple[tuple[str, ...], ...]
 
 # Which kinds of factors together are enough, where the registration authority said nothing else.
-# A SIM is two: it is there, and it asked for its own PIN.
+# A SIM is two: it is there, and it asked for its own PIN. So is a passkey that verified its user.
 USUAL_CONSENT: dict[str, Consent] = {
-    "1": (("pin",), ("totp",), ("sim",)),
-    "2": (("pin", "totp"), ("sim",)),
+    "1": (("pin",), ("totp",), ("sim",), ("passkey",)),
+    "2": (("pin", "totp"), ("sim",), ("passkey",)),
 }
 
 
@@ -166,6 +189,8 @@ def _written(factor: Factor) -> dict[str, object]:
         return members | {"verifier": b64(factor.verifier)}
     if isinstance(factor, TotpFactor):
         return members | {"secret": factor.secret}
+    if isinstance(factor, PasskeyFactor):
+        return members | _written_passkey(factor)
     chain = [b64(certificate) for certificate in factor.chain]
     return members | {
         "certificate": b64(factor.certificate),
@@ -180,9 +205,42 @@ def _read(value: JsonValue) -> Factor:
         return PinFactor(members["id"], unb64(members["verifier"], "verifier"))
     if members["kind"] == "totp":
         return TotpFactor(members["id"], members["secret"])
+    if members["kind"] == "passkey":
+        return _read_passkey(cast("dict[str, JsonValue]", value))
     return SimFactor(
         id=members["id"],
         certificate=unb64(members["certificate"], "certificate"),
         chain=tuple(unb64(certificate, "chain") for certificate in members["chain"]),
         mode=cast("SimMode", members["mode"]),
+    )
+
+
+def _written_passkey(factor: PasskeyFactor) -> dict[str, object]:
+    return {
+        "credential_id": b64(factor.credential_id),
+        "public_key": b64(factor.public_key),
+        "rp_id": factor.rp_id,
+        "origins": list(factor.origins),
+        "counter": factor.counter,
+        "aaguid": factor.aaguid.hex(),
+        "transports": list(factor.transports),
+        "is_eligible": factor.is_eligible,
+        "registered_at_ms": factor.registered_at_ms,
+        "usable_from_ms": factor.usable_from_ms,
+    }
+
+
+def _read_passkey(members: dict[str, JsonValue]) -> PasskeyFactor:
+    return PasskeyFactor(
+        id=cast("str", members["id"]),
+        credential_id=unb64(members["credential_id"], "credential_id"),
+        public_key=unb64(members["public_key"], "public_key"),
+        rp_id=cast("str", members["rp_id"]),
+        origins=tuple(cast("list[str]", members["origins"])),
+        counter=cast("int", members["counter"]),
+        aaguid=bytes.fromhex(cast("str", members["aaguid"])),
+        transports=tuple(cast("list[str]", members["transports"])),
+        is_eligible=cast("bool", members["is_eligible"]),
+        registered_at_ms=cast("int", members["registered_at_ms"]),
+        usable_from_ms=cast("int", members["usable_from_ms"]),
     )

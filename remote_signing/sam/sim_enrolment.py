@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from remote_signing.sam.sim_trust import SimTrust
     from remote_signing.strict_json import JsonValue
 
-_KINDS = frozenset({"pin", "totp", "sim"})
+_KINDS = frozenset({"pin", "totp", "sim", "passkey"})
+_MOST_SETS = 4
 _LONGEST_CERTIFICATE = 8 * 1024
 _LONGEST_SIGNATURE = 1024
 _NONCE_DIGITS = 64
@@ -57,7 +58,7 @@ def consent_rule(order: Members, scal: str) -> Consent | None:
     rule = order.get("consent")
     if rule is None:
         return None
-    if not isinstance(rule, list) or not 0 < len(rule) <= len(_KINDS) + 1:
+    if not isinstance(rule, list) or not 0 < len(rule) <= _MOST_SETS:
         raise OrderInvalid("consent is not a short list")
     sets = tuple(_kinds(kinds) for kinds in rule)
     usual = USUAL_CONSENT[scal]

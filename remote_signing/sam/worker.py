@@ -24,10 +24,13 @@ from remote_signing.sam.attempts import AttemptJournal
 from remote_signing.sam.certificate_status import CertificateStatus
 from remote_signing.sam.cluster import load_cluster
 from remote_signing.sam.config import load
+from remote_signing.sam.counters import PasskeyCounters
 from remote_signing.sam.enrolment import Enrolment
 from remote_signing.sam.factors import EvidenceCheck
 from remote_signing.sam.hsm import Node
 from remote_signing.sam.log import configure_logging
+from remote_signing.sam.passkey_enrolment import PasskeyEnrolment
+from remote_signing.sam.passkeys import Passkeys
 from remote_signing.sam.revocation import RevocationList
 from remote_signing.sam.service_keys import ServiceKeys
 from remote_signing.sam.sim_consent import SimConsent
@@ -58,9 +61,12 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
     journal = AttemptJournal(config.state_folder, config.attempt_limit)
     revoked = RevocationList(config.state_folder, node)
     issuer = cluster.issuing_certificate
-    evidence = EvidenceCheck(node, journal, revoked, SimConsent.from_config(config.sim, issuer))
+    passkeys = Passkeys(config.passkey, PasskeyCounters(config.state_folder))
+    sim = SimConsent.from_config(config.sim, issuer)
+    evidence = EvidenceCheck(node, journal, revoked, sim, passkeys)
     activation = Activation(config, evidence, clock)
     enrolment = Enrolment(config, evidence, issuer, clock)
+    passkey_enrolment = PasskeyEnrolment(evidence, clock)
     keys = ServiceKeys(config.service_keys_file, cluster, node)
     status = CertificateStatus(config, node, keys, revoked, issuer, clock)
     steady = SteadyClock(config.state_folder, clock)
@@ -75,6 +81,7 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
     return {
         **activation.verbs,
         **enrolment.verbs,
+        **passkey_enrolment.verbs,
         **status.verbs,
         **timestamps.verbs,
         "canary": canary,

@@ -167,7 +167,7 @@ def test_a_client_unknown_to_the_directory_is_shown_by_its_id(world: World) -> N
 
 def activation_request_text(world: World, client_id: str) -> str:
     # The function behind: a client without a row cannot have an activation at all.
-    from remote_signing.rssp.activation_request import display_text  # noqa: PLC0415 - see above
+    from remote_signing.rssp.activation_words import display_text  # noqa: PLC0415 - see above
 
     return display_text(world.services, world.request(client_id=client_id))
 

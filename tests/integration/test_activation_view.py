@@ -43,14 +43,14 @@ def test_an_overdue_request_is_seen_as_expired_before_the_housekeeping(world: Wo
 
 def test_a_pushed_request_waits_only_once_a_browser_has_opened_it(world: World) -> None:
     asked = activation.request_activation(world.services, world.request())
-    assert activation.pending_for(world.services, world.subscriber_id) == []
+    assert waiting_ids(world) == []
     activation.open_request(world.services, PORTAL, asked.ticket)
-    waiting = activation.pending_for(world.services, world.subscriber_id)
+    waiting = activation.pending(world.services, world.subscriber_id).requests
     assert [item.activation_id for item in waiting] == [asked.activation_id]
     assert waiting[0].verification_code == asked.verification_code
 
 
-def test_waiting_requests_come_oldest_first_and_leave_when_answered(world: World) -> None:
+def test_waiting_requests_come_by_their_end_and_leave_when_answered(world: World) -> None:
     first = world.opened(channel=Channel.DECOUPLED)
     world.clock.advance(1)
     second = world.opened(channel=Channel.DECOUPLED)
@@ -68,6 +68,5 @@ def test_nobody_sees_somebody_elses_requests(world: World) -> None:
 
 
 def waiting_ids(world: World) -> list[str]:
-    return [
-        item.activation_id for item in activation.pending_for(world.services, world.subscriber_id)
-    ]
+    page = activation.pending(world.services, world.subscriber_id)
+    return [item.activation_id for item in page.requests]

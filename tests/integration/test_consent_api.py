@@ -9,7 +9,14 @@ from fastapi import FastAPI
 
 from remote_signing.errors import HsmUnavailable
 from remote_signing.identifiers import Ticket, new_id
-from remote_signing.rssp import activation, audit, consent, service_authorization, subscribers
+from remote_signing.rssp import (
+    activation,
+    audit,
+    consent,
+    consent_requests,
+    service_authorization,
+    subscribers,
+)
 from remote_signing.rssp.edge import middleware
 from tests.support.asgi import call
 from tests.support.world import PASSWORD, PORTAL, REDIRECT, VERIFIER, World, new_world
@@ -33,6 +40,7 @@ def world(databases: Databases) -> Iterator[World]:
 def application(world: World) -> FastAPI:
     app = FastAPI()
     app.state.services = world.services
+    app.include_router(consent_requests.router)
     app.include_router(consent.router)
     middleware.install(app)
     return app
@@ -119,6 +127,8 @@ def test_looking_takes_two_statements(world: World) -> None:
 def test_a_decoupled_request_leads_nowhere(world: World) -> None:
     name = world.opened(channel=activation.Channel.DECOUPLED, redirect_uri=None)
     assert ask(world, "GET", f"/requests/{name}").json()["redirect_origin"] is None
+    assert approve(world, name).json()["code"] == "code_unmatched"
+    world.match(name)
     assert approve(world, name).json()["redirect_to"] is None
 
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from consent_app.app import create_app
 from remote_signing.errors import HsmUnavailable
-from remote_signing.rssp import activation, consent, service_authorization
+from remote_signing.rssp import activation, consent, consent_requests, service_authorization
 from remote_signing.rssp.edge import middleware
 from tests.support.consent_visitor import Visitor, settings
 from tests.support.world import PASSWORD, PORTAL, REDIRECT, VERIFIER, World, new_world
@@ -32,6 +32,7 @@ def visitor(world: World) -> Visitor:
     """Signed in through the page."""
     rssp = FastAPI()
     rssp.state.services = world.services
+    rssp.include_router(consent_requests.router)
     rssp.include_router(consent.router)
     middleware.install(rssp)
     found = Visitor()

@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
+from remote_signing.errors import CodeUnmatched
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import activation, consent, sim_routes
 from remote_signing.rssp.edge import middleware
@@ -133,6 +134,9 @@ def test_a_portal_that_asked_by_credentials_authorize_gets_its_sad(place: SimWor
         agencies=("*",),
     )
     asked = activation.request_activation(place.services, new)
+    with pytest.raises(CodeUnmatched):
+        place.start(asked.activation_id)
+    place.world.match(asked.activation_id)
     question = place.start(asked.activation_id)
     assert place.ended(question.transaction_id).state == "APPROVED"
     issued = activation.check_handle(place.services, asked.ticket, new.client_id)

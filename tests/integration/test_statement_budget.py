@@ -69,7 +69,7 @@ def test_a_poll_costs_one_statement_and_the_delivery_two(world: World) -> None:
 def test_a_refusal_a_list_and_a_revocation_cost_one_statement_each(world: World) -> None:
     services = world.services
     waiting = world.opened()
-    assert cost(world, lambda: activation.pending_for(services, world.subscriber_id)) == 1
+    assert cost(world, lambda: activation.pending(services, world.subscriber_id)) == 1
     assert cost(world, lambda: activation.deny(services, world.session, waiting)) == 1
     token = world.token()
     assert cost(world, lambda: activation.revoke(services, token, PORTAL)) == 1

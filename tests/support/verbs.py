@@ -16,9 +16,18 @@ from remote_signing.clock import FixedClock, as_datetime
 from remote_signing.identifiers import new_id
 from remote_signing.sam.activation import Activation
 from remote_signing.sam.attempts import AttemptJournal
-from remote_signing.sam.config import AuthorityConfig, NodeConfig, SamConfig, SimConfig
+from remote_signing.sam.config import (
+    AuthorityConfig,
+    NodeConfig,
+    PasskeyConfig,
+    SamConfig,
+    SimConfig,
+)
+from remote_signing.sam.counters import PasskeyCounters
 from remote_signing.sam.enrolment import Enrolment
 from remote_signing.sam.factors import EvidenceCheck
+from remote_signing.sam.passkey_enrolment import PasskeyEnrolment
+from remote_signing.sam.passkeys import Passkeys
 from remote_signing.sam.revocation import RevocationList
 from remote_signing.sam.sim_consent import SimConsent
 from remote_signing.sap import b64
@@ -48,6 +57,7 @@ class Sam:
     clock: FixedClock = field(default_factory=FixedClock)
     ra: TestAuthority = field(default_factory=TestAuthority)
     sim: SimConfig | None = None
+    passkey: PasskeyConfig | None = None
 
     def __post_init__(self) -> None:
         self.config = SamConfig(
@@ -78,10 +88,12 @@ class Sam:
         self.journal = AttemptJournal(self.folder, self.config.attempt_limit)
         self.revoked = RevocationList(self.folder, node)
         sim = SimConsent.from_config(self.sim, self.issuer)
-        evidence = EvidenceCheck(node, self.journal, self.revoked, sim)
+        passkeys = Passkeys(self.passkey, PasskeyCounters(self.folder))
+        evidence = EvidenceCheck(node, self.journal, self.revoked, sim, passkeys)
         activation = Activation(self.config, evidence, self.clock)
         enrolment = Enrolment(self.config, evidence, self.issuer, self.clock)
-        self._verbs = {**activation.verbs, **enrolment.verbs}
+        passkey_enrolment = PasskeyEnrolment(evidence, self.clock)
+        self.handlers = {**activation.verbs, **enrolment.verbs, **passkey_enrolment.verbs}
 
     def _issuer(self) -> x509.Certificate:
         key = self.node.issuing_key
@@ -103,7 +115,7 @@ class Sam:
         )
 
     def call(self, verb: str, **arguments: object) -> dict[str, object]:
-        return self._verbs[verb](cast("Values", arguments))
+        return self.handlers[verb](cast("Values", arguments))
 
     def order(self, kind: str, credential_id: str, **members: object) -> object:
         return self.ra.order(kind, credential_id, self.clock.now_ms(), **members)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509 import load_der_x509_certificate
 from joserfc.jwk import ECKey
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, select
 
 from remote_signing.clock import FixedClock, SystemClock
 from remote_signing.identifiers import Ticket, new_id
@@ -24,7 +24,7 @@ from remote_signing.rssp.clients import ClientDirectory
 from remote_signing.rssp.config import read
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.deps import Services
-from remote_signing.rssp.models import access_token, login_session
+from remote_signing.rssp.models import access_token, login_session, signature_activation
 from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.fake_sam import FakeSam
 
@@ -123,8 +123,18 @@ class World:
         return asked.activation_id
 
     def approve(self, activation_id: str, otp: str | None = None) -> activation.Approved:
+        self.match(activation_id)
         code = otp or self.otp()
         return activation.approve(self.services, self.session, activation_id, self.pin, code)
+
+    def match(self, activation_id: str) -> None:
+        """Pick the code that the portal shows, where the signer must."""
+        row = signature_activation.c
+        waiting = (row.channel == "decoupled", row.state == "PENDING", row.matched_at.is_(None))
+        query = select(row.verification_code).where(row.id == activation_id, *waiting)
+        found = self.database.one(query)
+        if found is not None:
+            activation.pick_code(self.services, self.session, activation_id, found[0])
 
     def code(self, *documents: str, **changes: Field) -> Ticket:
         """An authorization code, fresh from the signer's consent."""

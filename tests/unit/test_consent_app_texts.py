@@ -19,6 +19,7 @@ import consent_app
 from consent_app import language, site
 from consent_app.config import BrandConfig
 from consent_app.cookies import Notice
+from consent_app.passkey_api import Passkeys
 from consent_app.report import Report
 from consent_app.rssp import ServiceRequest, SignatureRequest, SimOffer, SimQuestion, Waiting
 from tests.support import reports
@@ -43,6 +44,11 @@ NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
     *("sim_busy", "sim_suspended"),
+)
+PASSKEY_NOTICES = (
+    *("passkey_wrong", "passkey_new", "passkey_copied", "passkey_added", "passkey_removed"),
+    *("passkey_synced", "passkey_known", "passkey_many", "passkey_by_officer"),
+    *("passkey_refused", "passkey_changed", "passkey_code"),
 )
 
 
@@ -163,7 +169,7 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     full = Waiting.model_validate(waiting, from_attributes=True)
     for is_refused in (True, False):
         yield "sign_in.html", {"after": "/", "username": "", "is_refused": is_refused}
-    for kind in NOTICES:
+    for kind in (*NOTICES, *PASSKEY_NOTICES):
         yield "sign_in.html", _sign_in() | {"notice": Notice(kind, attempts_left=4)}
         yield "request.html", {"asked": requests[0], "signer": signer, "notice": Notice(kind)}
     for left in (0, 1, 60, 61, 122):
@@ -172,6 +178,7 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     for lines in (full, full.model_copy(update={"requests": []})):
         yield "waiting.html", {"waiting": lines, "signer": signer}
     yield from _sim_pages(requests[0])
+    yield from _passkey_pages(requests[0])
     for state in ("AUTHORIZED", "SIGNED", "DENIED", "EXPIRED", "REVOKED", "FAILED"):
         yield "outcome.html", {"asked": requests[0], "state": state, "signer": signer}
     for state in ("GRANTED", "DENIED", "EXPIRED"):
@@ -238,6 +245,53 @@ def _sim_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]
         yield "request.html", {"asked": asked, "signer": asked.subscriber}
         values: dict[str, object] = {"question": asked.sim, "reload": 4}
         yield "sim.html", values | {"asked": asked, "signer": asked.subscriber}
+
+
+def _passkey_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
+    more: dict[str, object]
+    for day in (-1, 1):
+        asked = plain.model_copy(update={"passkey_from": plain.now + timedelta(day)})
+        yield "request.html", {"asked": asked, "signer": asked.subscriber}
+        found = passkeys_found(plain, asked.passkey_from)
+        values: dict[str, object] = {"found": found, "signer": found.subscriber}
+        holding = found.credentials[0]
+        yield "passkeys.html", values
+        for made in ("", "77"):
+            more = {"holding": holding, "made": made, "called": ""}
+            yield "passkey_add.html", values | more
+        more = {"passkey": holding.passkeys[0], "token": "77"}
+        yield "passkey_remove.html", values | more
+    for credentials in ([], [holding.model_copy(update={"passkeys": []})]):
+        emptied = found.model_copy(update={"credentials": credentials, "notices": []})
+        yield "passkeys.html", {"found": emptied, "signer": found.subscriber}
+
+
+def passkeys_found(plain: SignatureRequest, usable_from: datetime | None) -> Passkeys:
+    moments = {"registered_at": plain.now, "usable_from": usable_from}
+    passkey = {"factor_id": "0" * 26, "name": "77", "is_synced": True, **moments}
+    holding: dict[str, object] = {
+        "id": "0" * 26,
+        "description": None,
+        "certificate": plain.certificate,
+        "passkeys": [passkey],
+    }
+    notices: list[dict[str, object]] = [
+        {
+            "id": "0" * 26,
+            "kind": kind,
+            "name": "77",
+            "created_at": plain.now,
+            "usable_from": usable_from if kind == "passkey_added" else None,
+        }
+        for kind in ("passkey_added", "passkey_dropped", "passkey_copied")
+    ]
+    members = {
+        "now": plain.now,
+        "subscriber": plain.subscriber,
+        "credentials": [holding],
+        "notices": notices,
+    }
+    return Passkeys.model_validate(members, from_attributes=True)
 
 
 def _with_sims(asked: SignatureRequest) -> Iterator[SignatureRequest]:
@@ -312,9 +366,7 @@ def marked_templates() -> Environment:
 TEMPLATES = sorted(path.name for path in (FOLDER / "templates").glob("*.html"))
 
 
-@pytest.mark.parametrize(
-    "template", [name for name in TEMPLATES if not name.endswith("parts.html")]
-)
+@pytest.mark.parametrize("template", [name for name in TEMPLATES if "parts" not in name])
 def test_no_text_is_left_untranslated(template: str) -> None:
     states = [values for name, values in pages() if name == template]
     assert states or template == "frame.html"
@@ -343,3 +395,5 @@ def test_every_name_of_the_validator_has_words() -> None:
 def test_every_notice_has_words_in_every_language() -> None:
     source = (FOLDER / "templates" / "parts.html").read_text("utf-8")
     assert set(re.findall(r'notice\.kind == "(\w+)"', source)) == set(NOTICES)
+    source = (FOLDER / "templates" / "passkey_parts.html").read_text("utf-8")
+    assert set(re.findall(r'if kind == "(\w+)"', source)) == set(PASSKEY_NOTICES)

@@ -36,18 +36,21 @@ class CscError(Exception):
         error: str = "invalid_request",
         status: int = 400,
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(description)
         self.description = description
         self.error = error
         self.status = status
         self.headers = headers or {}
+        self.members = members or {}  # of our own, beside the standard's
 
     def response(self) -> Response:
         """The answer; a fault of ours carries the request id, so that it can be reported."""
         members: dict[str, object] = {"error": self.error, "error_description": self.description}
         if self.status == INTERNAL:
             members["request_id"] = request_id.current.get()
+        members.update(self.members)
         return answer(members, self.status, self.headers)
 
 
@@ -205,7 +208,10 @@ def translate(method: str, error: RemoteSigningError) -> CscError:
         return named
     own = METHODS.get(method, {})
     rows = (own.get(kind) or COMMON.get(kind) for kind in type(error).__mro__)
-    return next(row for row in rows if row is not None)()  # the root of the tree has one
+    told = next(row for row in rows if row is not None)()  # the root of the tree has one
+    if isinstance(error, errors.ActivationDenied) and error.public:
+        told.members = {"denial": error.public}
+    return told
 
 
 def refuse(method: str, error: RemoteSigningError) -> CscError:

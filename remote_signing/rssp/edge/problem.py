@@ -61,11 +61,21 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.CredentialLocked: Problem(403, "credential_locked", "The credential is locked."),
     errors.CertificateExpired: Problem(403, "certificate_expired", "The certificate has expired."),
     errors.EvidenceInvalid: _EVIDENCE,
+    errors.PasskeyTooNew: Problem(403, "passkey_too_new", "The passkey does not count yet."),
+    errors.PasskeyCopied: Problem(403, "passkey_copied", "There may be a copy of the passkey."),
+    errors.PasskeyUnknown: Problem(404, "passkey_unknown", "There is no such passkey."),
+    errors.PasskeyRefused: Problem(
+        403, "passkey_refused", "This passkey is not taken.", ("reason",)
+    ),
     errors.TooManySignatures: Problem(403, "too_many_signatures", "More than is allowed."),
     errors.ActivationUnknown: Problem(404, "request_unknown", "There is no such request."),
     errors.ActivationExpired: Problem(410, "request_expired", "The time for this is over."),
     errors.ActivationDenied: Problem(409, "request_denied", "The signer has refused this."),
     errors.ActivationConflict: _CONFLICT,
+    errors.CodeUnmatched: Problem(409, "code_unmatched", "Pick the portal's code first."),
+    errors.CodeMismatched: Problem(
+        403, "code_mismatched", "Not the portal's code: refused.", ("mismatches",)
+    ),
     errors.ReplayDetected: _CONFLICT,
     errors.SignInRefused: Problem(401, "sign_in_refused", "User name or password is wrong."),
     errors.SessionInvalid: Problem(401, "session_invalid", "Sign in again."),

@@ -41,6 +41,9 @@ _PRUNES = (
     "sim_transaction",
     "signing_job",
     "job_part",
+    "webhook_delivery",
+    "webhook_endpoint",
+    "webhook_secret",
 )
 
 

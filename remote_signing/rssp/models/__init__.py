@@ -20,6 +20,10 @@ from remote_signing.rssp.models.activations import (
     signing_job,
 )
 from remote_signing.rssp.models.foundation import Identifier, metadata
+from remote_signing.rssp.models.passkeys import (
+    passkey,
+    signer_notice,
+)
 from remote_signing.rssp.models.records import (
     audit_event,
     replay,
@@ -37,6 +41,11 @@ from remote_signing.rssp.models.sims import (
     sim_card,
     sim_transaction,
 )
+from remote_signing.rssp.models.webhooks import (
+    webhook_delivery,
+    webhook_endpoint,
+    webhook_secret,
+)
 
 __all__ = [
     "OPEN",
@@ -52,12 +61,17 @@ __all__ = [
     "login_session",
     "metadata",
     "oauth_client",
+    "passkey",
     "refresh_token",
     "replay",
     "service_authorization",
     "signature_activation",
+    "signer_notice",
     "signing_job",
     "sim_card",
     "sim_transaction",
     "subscriber",
+    "webhook_delivery",
+    "webhook_endpoint",
+    "webhook_secret",
 ]

@@ -66,6 +66,12 @@ signature_activation = Table(
     Column("event_at", BigInteger, nullable=False),
     Column("event_actor", Text, nullable=False),
     Column("event_detail", Text, nullable=False),
+    # Of a decoupled request: how urgent (0 to 3), what the signer's search looks at, when the
+    # signer picked the code that the portal shows, and how he refused: {"kind", "reason", "text"}.
+    Column("urgency", SmallInteger, nullable=False, server_default="0"),
+    Column("search_text", Text, nullable=False, server_default=text("''")),
+    Column("matched_at", BigInteger),
+    Column("denial", Text),
     Index("ix_signature_activation_subscriber_id_id", "subscriber_id", "id"),
 )
 Index(
@@ -84,6 +90,15 @@ Index(
     signature_activation.c.expires_at,
     sqlite_where=OPEN,
     postgresql_where=OPEN,
+)
+
+# The signer's list: what has no answer yet, by its end.
+_PENDING = text("state = 'PENDING'")
+Index(
+    "ix_signature_activation_pending",
+    *(signature_activation.c[_name] for _name in ("subscriber_id", "expires_at", "id")),
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
 )
 
 # Signatures that are made after the answer (operationMode "A"): what to do, then what came of it.

@@ -57,13 +57,14 @@ credential = Table(
     Column("id", Identifier, primary_key=True),
     Column("subscriber_id", Identifier, ForeignKey("subscriber.id"), nullable=False, index=True),
     Column("algorithm", Text, nullable=False),
-    # disabled | enabled | suspended | revoked | destroyed
+    # disabled | enabled | suspended | frozen | revoked | withdrawn | destroyed
     Column("state", Text, nullable=False),
     Column("scal", Text, nullable=False),  # "1" | "2"
     Column("multisign", Integer, nullable=False),
     Column("description", Text),
     Column("auth_mode", Text, nullable=False),  # oauth2code | explicit
-    # [{"id", "kind"}] of the sealed factors: which evidence to ask for. The SAM trusts its own.
+    # [{"id", "kind"}] of the sealed factors, of a passkey also when it counts ("usable_from"):
+    # which evidence to ask for. The SAM trusts its own.
     Column("factors", Text, nullable=False),
     Column("certificate", LargeBinary),
     Column("certificate_serial", Text),

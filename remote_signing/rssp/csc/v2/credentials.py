@@ -201,13 +201,20 @@ def _new(caller: Caller, request: AuthorizeRequest, channel: Channel) -> NewActi
         lang=request.lang,
         subscriber_id=caller.subscriber_id,
         agencies=_agencies(caller),
+        # With the signer's codes in hand nobody is shown anything.
+        details=request.details if channel is Channel.DECOUPLED else None,
     )
 
 
 def _waiting(handle: Ticket, asked: Requested | Pending) -> dict[str, object]:
     # The code is not the standard's: the portal shows it, so that the signer can see that the
-    # question on the phone is the one that was asked here (docs/csc-divergences.md).
-    return {"handle": str(handle), "verificationCode": asked.verification_code}
+    # question on the phone is the one that was asked here; the id, which is the handle's open half,
+    # is what a webhook names (docs/csc-divergences.md).
+    return {
+        "handle": str(handle),
+        "verificationCode": asked.verification_code,
+        "activationID": handle.row_id,
+    }
 
 
 def _sad(issued: SadIssued) -> dict[str, object]:

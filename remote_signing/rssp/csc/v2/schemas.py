@@ -26,10 +26,12 @@ from remote_signing.rssp.csc.errors import (
     missing,
     translate,
 )
+from remote_signing.rssp.csc.v2 import request_details
 
 if TYPE_CHECKING:
     from remote_signing.algorithms import Algorithm, Digest, SignatureScheme
     from remote_signing.rssp.csc.v2.parameters import Parameters
+    from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.strict_json import JsonValue
 
 CERTIFICATES = ("single", "none", "chain")  # the default first
@@ -86,6 +88,7 @@ class AuthorizeRequest:
     description: str | None
     client_data: str | None
     lang: str | None
+    details: RequestDetails | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,7 @@ def read_authorize(parameters: Parameters) -> AuthorizeRequest:
         description=read_description(parameters),
         client_data=parameters.client_data(),
         lang=_lang(parameters),
+        details=request_details.read(parameters),
     )
 
 

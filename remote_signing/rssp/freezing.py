@@ -1,0 +1,102 @@
+"""A phone is lost: its owner freezes all his keys in one step, from any browser.
+
+Freezing needs a session and nothing else, so that it is quick; the worst that somebody with the
+password can do is to stop work. Unfreezing needs an order of the registration authority, which has
+seen who asks; the SAM checks it. What a frozen credential has been asked, or authorised, is ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Text, bindparam, select, update
+
+from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
+from remote_signing.rssp import activation, audit, sessions
+from remote_signing.rssp.credentials import FROZEN, GONE
+from remote_signing.rssp.models import credential
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from remote_signing.identifiers import Ticket
+    from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.registration import RegistrationAuthority
+
+_ROW = credential.c
+
+
+def freeze(services: Services, session: Ticket) -> int:
+    """Freeze every credential of the session's signer; how many are frozen now.
+
+    Also withdraws what waits or was authorised and is not used, and ends his other sessions. All of
+    it in one transaction; doing it again changes nothing. Errors: ``SessionInvalid``.
+    """
+    signer = sessions.use(services, session)
+    at = services.now_ms()
+    parameters = {"the_owner": signer.subscriber_id}
+    with services.database.transaction() as connection:
+        for row in connection.execute(_FREEZE, parameters).all():
+            event = audit.Event(
+                "credential.frozen",
+                "signer",
+                subscriber_id=signer.subscriber_id,
+                credential_id=row.id,
+                detail={"session_id": session.row_id},
+            )
+            audit.record(connection, event, at)
+        activation.withdraw_all(services, connection, signer.subscriber_id)
+        sessions.end_others(services, connection, session, signer.subscriber_id)
+        return len(connection.execute(_FROZEN, parameters).all())
+
+
+def frozen(services: Services, subscriber_id: str) -> int:
+    """How many of a signer's credentials are frozen. One statement."""
+    return len(services.database.all(_FROZEN, {"the_owner": subscriber_id}))
+
+
+def unfreeze(services: Services, authority: RegistrationAuthority, credential_id: str) -> None:
+    """Let a frozen credential sign again. Errors: ``CredentialUnknown``, ``InvalidInput``.
+
+    The SAM sees the authority's order first: without its key nothing is unfrozen by this program.
+    """
+    row = _found(services, credential_id)
+    at = services.now_ms()
+    actor = f"ra:{authority.key_id}"
+    of = {"subscriber_id": row.subscriber_id, "credential_id": credential_id}
+    with services.database.transaction() as connection:
+        event = audit.Event("credential.ordered", actor, detail={"verb": "unlock"}, **of)
+        audit.record(connection, event, at)
+    services.sam.unlock(authority.order("unlock", credential_id, at, {}))
+    with services.database.transaction() as connection:
+        if connection.execute(_UNFREEZE, {"the_credential": credential_id}).one_or_none() is None:
+            raise ActivationConflict("changed while the SAM was asked")
+        event = audit.Event("credential.unfrozen", actor, **of)
+        audit.record(connection, event, services.now_ms())
+
+
+def _found(services: Services, credential_id: str) -> Row[Any]:
+    row = services.database.one(_STATE, {"the_credential": credential_id})
+    if row is None or row.state in GONE:
+        raise CredentialUnknown(f"no credential {credential_id!r}")
+    if row.state != FROZEN:
+        raise InvalidInput(f"the credential is {row.state}", parameter="state")
+    return row
+
+
+_the_owner = bindparam("the_owner", type_=_ROW.subscriber_id.type)
+_the_credential = bindparam("the_credential", type_=Text())
+_FREEZE = (
+    update(credential)
+    .where(_ROW.subscriber_id == _the_owner, _ROW.state == "enabled")
+    .values(state=FROZEN)
+    .returning(_ROW.id)
+)
+_FROZEN = select(_ROW.id).where(_ROW.subscriber_id == _the_owner, _ROW.state == FROZEN)
+_STATE = select(_ROW.subscriber_id, _ROW.state).where(_ROW.id == _the_credential)
+_UNFREEZE = (
+    update(credential)
+    .where(_ROW.id == _the_credential, _ROW.state == FROZEN)
+    .values(state="enabled", failed_attempts=0)
+    .returning(_ROW.id)
+)

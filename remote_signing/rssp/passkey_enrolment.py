@@ -1,0 +1,301 @@
+"""Officials add and remove their own passkeys. See docs/passkeys.md.
+
+What decides is the SAM: evidence of the factors that were there, over exactly the new key. Here an
+attempt with PIN and code is charged before it is checked, as for a signature; what the SAM gives
+back is stored only if nobody changed the record meanwhile, together with an event and a notice to
+the owner, in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, select, update
+
+from remote_signing.errors import (
+    ActivationConflict,
+    ChallengeExpired,
+    CredentialLocked,
+    CredentialUnknown,
+    EvidenceInvalid,
+    InvalidInput,
+    PasskeyRefused,
+    PasskeyUnknown,
+    RemoteSigningError,
+)
+from remote_signing.identifiers import new_id
+from remote_signing.rssp import audit, credentials, factor_passkeys
+from remote_signing.rssp.models import credential
+from remote_signing.rssp.showable import is_showable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection, Row
+
+    from remote_signing.rssp.activation_passkey import PasskeyAnswer
+    from remote_signing.rssp.credentials import CredentialView
+    from remote_signing.rssp.deps import Services
+    from remote_signing.sap import Evidence
+    from remote_signing.sap_messages import NewPasskey, PasskeyBeginning, PasskeyQuestion
+    from remote_signing.strict_json import JsonValue
+
+_ROW = credential.c
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Evidence of the factors that were there: PIN and code as typed, or a passkey's answer."""
+
+    pin: str = field(default="", repr=False)
+    otp: str = field(default="", repr=False)
+    passkey: PasskeyAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPasskey:
+    """A new passkey as the browser made it, and what its owner calls it."""
+
+    made: NewPasskey
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A credential of the signer and the rows of its passkeys."""
+
+    credential: CredentialView
+    passkeys: tuple[Row[Any], ...]
+
+
+def overview(services: Services, subscriber_id: str) -> list[Holding]:
+    """The signer's credentials that can be used now, with their passkeys. Two statements."""
+    rows = factor_passkeys.of_subscriber(services.database, subscriber_id)
+    return [
+        Holding(each, tuple(row for row in rows if row.credential_id == each.id))
+        for each in credentials.of_subscriber(services.database, subscriber_id)
+        if each.usable_at(services.now_ms())
+    ]
+
+
+def begin(services: Services, subscriber_id: str, credential_id: str) -> PasskeyBeginning:
+    """What a browser needs to make a passkey. One statement.
+
+    Errors: ``CredentialUnknown``, ``PasskeyRefused`` (public ``reason``), ``PasskeyUnknown`` where
+    the SAM takes none.
+    """
+    row = _record(services, subscriber_id, credential_id)
+    return services.sam.begin_passkey(row.sealed, new_id(services.now_ms()), "bind")
+
+
+def begin_drop(services: Services, subscriber_id: str, factor_id: str) -> PasskeyBeginning:
+    """What the factors that stay are asked to remove a passkey. Two statements."""
+    row = _record_of_passkey(services, subscriber_id, factor_id)
+    return services.sam.begin_passkey(row.sealed, factor_id, "drop")
+
+
+def confirm(
+    services: Services, subscriber_id: str, credential_id: str, made: NewPasskey
+) -> PasskeyQuestion:
+    """What a passkey that is there would sign to let the new one in. One statement."""
+    row = _record(services, subscriber_id, credential_id)
+    return services.sam.confirm_passkey(row.sealed, made)
+
+
+def bind(
+    services: Services, subscriber_id: str, credential_id: str, new: NamedPasskey, proof: Proof
+) -> str:
+    """Let a passkey in; the id of the new factor. It counts from the end of its cool-off on.
+
+    Errors: as :func:`begin`, ``InvalidInput`` (parameter ``name``), those of the evidence as for
+    a signature, ``ActivationConflict`` when the record was changed meanwhile.
+    """
+    if not 0 < len(new.name) <= factor_passkeys.LONGEST_NAME or not is_showable(new.name):
+        raise InvalidInput("a name that cannot be shown", parameter="name")
+    row = _charged(services, subscriber_id, credential_id, proof)
+    with _judged(services, row, proof):
+        evidence = _evidence(services, row, proof)
+        bound = services.sam.bind_passkey(row.sealed, new.made, evidence)
+    values = {
+        "factor_id": bound.factor_id,
+        "credential_id": row.id,
+        "subscriber_id": row.subscriber_id,
+        "webauthn_id": bound.passkey_id,
+        "name": new.name,
+        "aaguid": bound.aaguid.hex(),
+        "is_synced": bound.is_eligible,
+        "state": factor_passkeys.ACTIVE,
+        "registered_at": services.now_ms(),
+        "usable_from": bound.usable_from_ms,
+    }
+    known: dict[str, JsonValue] = {
+        "id": bound.factor_id,
+        "kind": "passkey",
+        "usable_from": bound.usable_from_ms,
+    }
+    change = _Change(
+        kind="credential.factors_added",
+        detail={"factors": [known], "aaguid": bound.aaguid.hex()},
+        sealed=bound.sealed,
+        version=bound.version,
+        factors=[*json.loads(row.factors), known],
+    )
+    _store(services, row, change, lambda connection: factor_passkeys.add(connection, values))
+    return bound.factor_id
+
+
+def drop(
+    services: Services, subscriber_id: str, factor_id: str, token: bytes, proof: Proof
+) -> None:
+    """Remove a passkey for ever, by the factors that stay. Errors: as :func:`bind`."""
+    named = factor_passkeys.get(services.database, factor_id)
+    row = _charged(services, subscriber_id, named.credential_id, proof)
+    with _judged(services, row, proof):
+        evidence = _evidence(services, row, proof)
+        resealed = services.sam.drop_passkey(row.sealed, token, evidence)
+    change = _Change(
+        kind="credential.factor_dropped",
+        detail={"factor_id": factor_id},
+        sealed=resealed.sealed,
+        version=resealed.version,
+        factors=[one for one in json.loads(row.factors) if one["id"] != factor_id],
+    )
+    at = services.now_ms()
+    _store(
+        services, row, change, lambda connection: factor_passkeys.drop(connection, factor_id, at)
+    )
+
+
+def _record(services: Services, subscriber_id: str, credential_id: str) -> Row[Any]:
+    parameters = {"the_credential": credential_id, "the_owner": subscriber_id}
+    row = services.database.one(_RECORD, parameters)
+    if row is None:
+        raise CredentialUnknown("none, somebody else's, or not enabled")
+    return row
+
+
+def _record_of_passkey(services: Services, subscriber_id: str, factor_id: str) -> Row[Any]:
+    named = factor_passkeys.get(services.database, factor_id)
+    return _record(services, subscriber_id, named.credential_id)
+
+
+def _charged(services: Services, subscriber_id: str, credential_id: str, proof: Proof) -> Row[Any]:
+    """The record; an attempt with PIN and code is counted before anything is checked."""
+    if proof.passkey is not None:
+        return _record(services, subscriber_id, credential_id)
+    parameters = {"the_credential": credential_id, "the_owner": subscriber_id}
+    row = services.database.one(_CHARGE, parameters)
+    if row is None:
+        _record(services, subscriber_id, credential_id)
+        raise CredentialLocked("as many failed attempts as there may be")
+    return row
+
+
+def _evidence(services: Services, row: Row[Any], proof: Proof) -> list[Evidence]:
+    if proof.passkey is not None:
+        found = factor_passkeys.of_credential(services.database, row.id)
+        known = {bytes(each.webauthn_id): each.factor_id for each in found}
+        factor_id = known.get(proof.passkey.credential_id)
+        if factor_id is None:
+            raise PasskeyUnknown("not a passkey of this credential")
+        return [proof.passkey.evidence(factor_id)]
+    values = {"pin": proof.pin, "totp": proof.otp}
+    return [
+        {"factor_id": one["id"], "kind": one["kind"], "value": values[one["kind"]]}
+        for one in json.loads(row.factors)
+        if one["kind"] in values
+    ]
+
+
+@contextmanager
+def _judged(services: Services, row: Row[Any], proof: Proof) -> Iterator[None]:
+    """What the SAM refuses becomes an event; the attempt is given back when it judged nothing."""
+    try:
+        yield
+    except (EvidenceInvalid, CredentialLocked) as error:
+        detail: dict[str, JsonValue] = {"reason": type(error).__name__}
+        event = _event("passkey.refused", row, detail)
+        with services.database.transaction() as connection:
+            audit.record(connection, event, services.now_ms())
+        if proof.passkey is None and isinstance(error, EvidenceInvalid):
+            left = max(0, row.attempt_limit - row.failed_attempts)
+            told = error.public.get("attempts_left")
+            error.public["attempts_left"] = min(left, told) if isinstance(told, int) else left
+        raise
+    except RemoteSigningError as error:
+        if proof.passkey is None:
+            services.database.run(_GIVE_BACK, {"the_credential": row.id})
+        if isinstance(error, ChallengeExpired):
+            raise PasskeyRefused("the token's time is over", reason="too_late") from error
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What becomes of a record: its event, and what is stored."""
+
+    kind: str
+    detail: dict[str, JsonValue]
+    sealed: bytes
+    version: int
+    factors: list[dict[str, JsonValue]]
+
+
+def _store(
+    services: Services, row: Row[Any], change: _Change, also: Callable[[Connection], None]
+) -> None:
+    """Write a change with its event and its notice, if the record is still the one we knew."""
+    unchanged = (
+        _ROW.id == row.id,
+        _ROW.sealed_version == row.sealed_version,
+        _ROW.state == "enabled",
+    )
+    values = {
+        "sealed": change.sealed,
+        "sealed_version": change.version,
+        "factors": json.dumps(change.factors),
+        "failed_attempts": 0,
+    }
+    with services.database.transaction() as connection:
+        statement = update(credential).where(*unchanged).values(values)
+        if connection.execute(statement).rowcount == 0:
+            raise ActivationConflict("the credential was changed by somebody else meanwhile")
+        also(connection)
+        event = _event(change.kind, row, change.detail)
+        audit.record(connection, event, services.now_ms())
+
+
+def _event(kind: str, row: Row[Any], detail: dict[str, JsonValue]) -> audit.Event:
+    return audit.Event(
+        kind,
+        "signer",
+        subscriber_id=row.subscriber_id,
+        credential_id=row.id,
+        detail=detail,
+    )
+
+
+_HIS = (
+    _ROW.id == bindparam("the_credential", type_=_ROW.id.type),
+    _ROW.subscriber_id == bindparam("the_owner", type_=_ROW.subscriber_id.type),
+    _ROW.state == "enabled",
+)
+_GIVEN = (
+    *(_ROW.id, _ROW.subscriber_id, _ROW.sealed, _ROW.sealed_version, _ROW.factors),
+    *(_ROW.failed_attempts, _ROW.attempt_limit),
+)
+_RECORD = select(*_GIVEN).where(*_HIS)
+_CHARGE = (
+    update(credential)
+    .where(*_HIS, _ROW.failed_attempts < _ROW.attempt_limit)
+    .values(failed_attempts=_ROW.failed_attempts + 1)
+    .returning(*_GIVEN)
+)
+_GIVE_BACK = (
+    update(credential)
+    .where(_ROW.id == bindparam("the_credential", type_=_ROW.id.type), _ROW.failed_attempts > 0)
+    .values(failed_attempts=_ROW.failed_attempts - 1)
+)

@@ -1,0 +1,108 @@
+"""Portal, consent page and rssp on real sockets, with the SAM's real verbs: passkeys in a browser.
+
+The page is at ``localhost``, because an address in figures can have no passkeys.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from consent_app.app import create_app
+from remote_signing.rssp import consent, passkey_routes, sim_routes
+from remote_signing.rssp.edge import middleware
+from tests.support.consent_visitor import settings
+from tests.support.passkey_world import DAY, PasskeyWorld, passkey_world
+from tests.support.served import served
+from tests.support.world import PASSWORD, new_world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from tests.conftest import Databases
+
+NAME = "Điện thoại của tôi"
+
+
+@dataclass
+class PasskeyStage:
+    """``home`` is where the page is; ``place`` is what stands behind it."""
+
+    home: str
+    place: PasskeyWorld
+
+    def sign_in(self, page: Page, path: str = "/") -> None:
+        page.goto(self.home + path)
+        page.fill("#username", "an.nguyen")
+        page.fill("#password", PASSWORD)
+        page.click("form[action='/sign-in'] button")
+
+    def proof(self, page: Page, pin: str | None = None) -> None:
+        self.place.world.next_step()
+        page.fill("#pin", pin or self.place.world.pin)
+        page.fill("#otp", self.place.world.otp())
+
+    def add(self, page: Page, name: str = NAME) -> None:
+        """From the list to a new passkey."""
+        page.click("main a.main")
+        page.click("[data-passkey=make] [data-start]")
+        page.wait_for_selector("#confirm:not([hidden])")
+        page.fill("#name", name)
+        self.proof(page)
+        page.click("[data-confirm] button")
+        page.wait_for_selector(".notice.good")
+
+    def cool_off(self) -> None:
+        self.place.world.clock.advance(DAY)
+
+
+@contextmanager
+def passkey_stage(databases: Databases, folder: Path) -> Iterator[PasskeyStage]:
+    """Everything in threads of this process."""
+    rssp = FastAPI()
+    for router in (consent.router, passkey_routes.router, sim_routes.router):
+        rssp.include_router(router)
+    middleware.install(rssp)
+
+    def page_at(address: str, back_end: str) -> FastAPI:
+        return create_app(settings(local(address), back_end))
+
+    with (
+        new_world(databases) as world,
+        served(lambda _: rssp) as back_end,
+        served(lambda address: page_at(address, back_end)) as address,
+    ):
+        place = passkey_world(world, folder, rp_id="localhost", origins=(local(address),))
+        rssp.state.services = world.services
+        yield PasskeyStage(local(address), place)
+
+
+def local(address: str) -> str:
+    return address.replace("127.0.0.1", "localhost")
+
+
+def plug_in(page: Page, **changes: Any) -> tuple[Any, str]:
+    """A virtual authenticator (Chrome DevTools Protocol, domain WebAuthn) and its id.
+
+    By itself a device's own: it verifies its user, and nothing copies its passkeys.
+    """
+    link = page.context.new_cdp_session(page)
+    link.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "ctap2Version": "ctap2_1",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+        **changes,
+    }
+    added = link.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return link, added["authenticatorId"]
