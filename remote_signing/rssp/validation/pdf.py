@@ -143,7 +143,7 @@ def _signature(
         problem = problem or Problem("FORMAT_FAILURE", "malformed")
     if embedded.coverage not in _WHOLE:
         problem = problem or Problem("FORMAT_FAILURE", "not_whole_document")
-    documents = tuple(_document_stamp(each, found, contents) for each in later)
+    documents = tuple(_readable_stamp(each, found, contents) for each in later)
     return Found(
         name=found.name,
         format=kind,
@@ -170,6 +170,13 @@ def _changes(embedded: Untyped) -> Changes:
     return Changes(_LEVELS[level], bool(told["docmdp_ok"]))
 
 
+def _readable_stamp(late: Untyped, found: Found, contents: dict[int, frozenset[bytes]]) -> Stamp:
+    try:
+        return _document_stamp(late, found, contents)
+    except _BROKEN:
+        return Stamp("document", b"", None)
+
+
 def _document_stamp(late: Untyped, found: Found, contents: dict[int, frozenset[bytes]]) -> Stamp:
     """A document time stamp proves all that was in the file before it, if it covers all of it."""
     late.coverage = late.evaluate_signature_coverage()
@@ -182,16 +189,23 @@ def _document_stamp(late: Untyped, found: Found, contents: dict[int, frozenset[b
 def _contents(embedded: Sequence[Untyped]) -> dict[int, frozenset[bytes]]:
     """For each document time stamp, what was in the file before: signatures and validation data."""
     found = {}
+    values = [(each.signed_revision, _readable_inside(each.signed_data)) for each in embedded]
     for late in embedded:
         if not _is_stamp(late):
             continue
         store, _ = _store(late.reader, late.signed_revision)
-        inside = set(store.digests())
-        for earlier in embedded:
-            if earlier.signed_revision < late.signed_revision:
-                inside |= _inside(earlier.signed_data)
+        earlier = [each for revision, each in values if revision < late.signed_revision]
+        inside = set(store.digests()).union(*earlier)
         found[late.signed_revision] = frozenset(inside)
     return found
+
+
+def _readable_inside(signed: Untyped) -> set[bytes]:
+    """Of a signature that is damaged, nothing is proven."""
+    try:
+        return _inside(signed)
+    except _BROKEN:
+        return set()
 
 
 def _inside(signed: Untyped) -> set[bytes]:
