@@ -57,6 +57,8 @@ _SUBFILTERS = {
     "/adbe.pkcs7.detached": "PDF",
     "/ETSI.RFC3161": "PAdES",
 }
+_MALFORMED = Problem("FORMAT_FAILURE", "malformed")
+_UNKNOWN = Problem("GENERIC", "not_supported")
 _TEXTS = {"/Reason": "reason", "/Location": "location", "/Name": "name"}
 
 
@@ -81,9 +83,12 @@ def _document(reader: Untyped, fields: Sequence[Untyped]) -> Document:
     embedded, unread = [], []
     for name, value, field in fields:
         try:
-            embedded.append(_embedded(reader, name, value, field))
+            if value.get_object().get("/SubFilter", None) in _SUBFILTERS:
+                embedded.append(EmbeddedPdfSignature(reader, field, name))
+            else:
+                unread.append(Found(str(name), "PDF", problem=_UNKNOWN))
         except _BROKEN:
-            unread.append(Found(str(name), "PDF", problem=Problem("FORMAT_FAILURE", "malformed")))
+            unread.append(Found(str(name), "PDF", problem=_MALFORMED))
     embedded.sort(key=lambda each: each.signed_revision)
     stamps = [each for each in embedded if _is_stamp(each)]
     store, warnings = _store(reader, None)
@@ -101,13 +106,6 @@ def _document(reader: Untyped, fields: Sequence[Untyped]) -> Document:
     if stamps and not signatures:
         warnings = (*warnings, "time_stamp_only")
     return Document("PDF", (*signatures, *unread), warnings)
-
-
-def _embedded(reader: Untyped, name: str, value: Untyped, field: Untyped) -> Untyped:
-    kind = value.get_object().get("/SubFilter", None)
-    if kind not in _SUBFILTERS:
-        raise ValueError(f"SubFilter {kind!r}")
-    return EmbeddedPdfSignature(reader, field, name)
 
 
 def _is_stamp(embedded: Untyped) -> bool:
@@ -140,7 +138,7 @@ def _signature(
     try:
         changes = _changes(embedded)
     except _BROKEN:
-        problem = problem or Problem("FORMAT_FAILURE", "malformed")
+        problem = problem or _MALFORMED
     if embedded.coverage not in _WHOLE:
         problem = problem or Problem("FORMAT_FAILURE", "not_whole_document")
     documents = tuple(_readable_stamp(each, found, contents) for each in later)
