@@ -274,6 +274,15 @@ def test_older_kind_of_pdf_signature_is_told_as_such(desk: Desk, pki: ForeignPki
     assert (*told(found), found["format"]) == (*PASSED, "PDF")
 
 
+def test_kind_of_pdf_signature_that_is_not_known_is_told_as_such(
+    desk: Desk, pki: ForeignPki, signed: dict[str, bytes]
+) -> None:
+    data = signed["B-B"].replace(b"/ETSI.CAdES.detached", b"/adbe.x509.rsa_sha1 ")
+    found = desk.one(data, pki.knowledge(*pki.fresh))
+    assert told(found) == ("INDETERMINATE", "GENERIC")
+    assert found["reasons"] == ["not_supported", "no_certificate"]
+
+
 def test_certified_document_that_was_filled_in_beyond_what_it_allows(
     desk: Desk, pki: ForeignPki
 ) -> None:

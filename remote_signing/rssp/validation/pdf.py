@@ -57,6 +57,8 @@ _SUBFILTERS = {
     "/adbe.pkcs7.detached": "PDF",
     "/ETSI.RFC3161": "PAdES",
 }
+_MALFORMED = Problem("FORMAT_FAILURE", "malformed")
+_UNKNOWN = Problem("GENERIC", "not_supported")
 _TEXTS = {"/Reason": "reason", "/Location": "location", "/Name": "name"}
 
 
@@ -81,9 +83,12 @@ def _document(reader: Untyped, fields: Sequence[Untyped]) -> Document:
     embedded, unread = [], []
     for name, value, field in fields:
         try:
-            embedded.append(_embedded(reader, name, value, field))
+            if value.get_object().get("/SubFilter", None) in _SUBFILTERS:
+                embedded.append(EmbeddedPdfSignature(reader, field, name))
+            else:
+                unread.append(Found(str(name), "PDF", problem=_UNKNOWN))
         except _BROKEN:
-            unread.append(Found(str(name), "PDF", problem=Problem("FORMAT_FAILURE", "malformed")))
+            unread.append(Found(str(name), "PDF", problem=_MALFORMED))
     embedded.sort(key=lambda each: each.signed_revision)
     stamps = [each for each in embedded if _is_stamp(each)]
     store, warnings = _store(reader, None)
@@ -101,13 +106,6 @@ def _document(reader: Untyped, fields: Sequence[Untyped]) -> Document:
     if stamps and not signatures:
         warnings = (*warnings, "time_stamp_only")
     return Document("PDF", (*signatures, *unread), warnings)
-
-
-def _embedded(reader: Untyped, name: str, value: Untyped, field: Untyped) -> Untyped:
-    kind = value.get_object().get("/SubFilter", None)
-    if kind not in _SUBFILTERS:
-        raise ValueError(f"SubFilter {kind!r}")
-    return EmbeddedPdfSignature(reader, field, name)
 
 
 def _is_stamp(embedded: Untyped) -> bool:
@@ -140,10 +138,10 @@ def _signature(
     try:
         changes = _changes(embedded)
     except _BROKEN:
-        problem = problem or Problem("FORMAT_FAILURE", "malformed")
+        problem = problem or _MALFORMED
     if embedded.coverage not in _WHOLE:
         problem = problem or Problem("FORMAT_FAILURE", "not_whole_document")
-    documents = tuple(_document_stamp(each, found, contents) for each in later)
+    documents = tuple(_readable_stamp(each, found, contents) for each in later)
     return Found(
         name=found.name,
         format=kind,
@@ -170,6 +168,13 @@ def _changes(embedded: Untyped) -> Changes:
     return Changes(_LEVELS[level], bool(told["docmdp_ok"]))
 
 
+def _readable_stamp(late: Untyped, found: Found, contents: dict[int, frozenset[bytes]]) -> Stamp:
+    try:
+        return _document_stamp(late, found, contents)
+    except _BROKEN:
+        return Stamp("document", b"", None)
+
+
 def _document_stamp(late: Untyped, found: Found, contents: dict[int, frozenset[bytes]]) -> Stamp:
     """A document time stamp proves all that was in the file before it, if it covers all of it."""
     late.coverage = late.evaluate_signature_coverage()
@@ -182,16 +187,23 @@ def _document_stamp(late: Untyped, found: Found, contents: dict[int, frozenset[b
 def _contents(embedded: Sequence[Untyped]) -> dict[int, frozenset[bytes]]:
     """For each document time stamp, what was in the file before: signatures and validation data."""
     found = {}
+    values = [(each.signed_revision, _readable_inside(each.signed_data)) for each in embedded]
     for late in embedded:
         if not _is_stamp(late):
             continue
         store, _ = _store(late.reader, late.signed_revision)
-        inside = set(store.digests())
-        for earlier in embedded:
-            if earlier.signed_revision < late.signed_revision:
-                inside |= _inside(earlier.signed_data)
+        earlier = [each for revision, each in values if revision < late.signed_revision]
+        inside = set(store.digests()).union(*earlier)
         found[late.signed_revision] = frozenset(inside)
     return found
+
+
+def _readable_inside(signed: Untyped) -> set[bytes]:
+    """Of a signature that is damaged, nothing is proven."""
+    try:
+        return _inside(signed)
+    except _BROKEN:
+        return set()
 
 
 def _inside(signed: Untyped) -> set[bytes]:
