@@ -247,6 +247,13 @@ def test_what_comes_and_goes_is_told_until_it_was_seen(place: PasskeyWorld) -> N
     assert listed(place) == []
 
 
+def test_a_new_passkey_is_told_until_it_counts_whoever_waves_it_away(place: PasskeyWorld) -> None:
+    place.bind(place.made(place.begin()))
+    (told,) = place.ask("GET", "/passkeys").json()["notices"]
+    assert place.ask("POST", "/notices/seen", {"newest": told["id"]}).json() == {"seen": 0}
+    assert place.ask("GET", "/requests").json()["notices"] == [told]
+
+
 def test_whatever_sends_messages_gets_each_notice_until_it_says_so(place: PasskeyWorld) -> None:
     place.register()
     database = place.world.database
