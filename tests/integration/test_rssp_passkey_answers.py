@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import importlib.util
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import select
 
 from remote_signing.errors import HsmUnavailable
-from remote_signing.rssp.models import signature_activation
+from remote_signing.rssp import activation_passkey
 from remote_signing.rssp.passkey_orders import PasskeyOrders
 from tests.integration.test_rssp_passkeys import (
     events,
     failed_attempts,
     other_officials_passkey,
 )
-from tests.support.passkey_world import PasskeyWorld, from_b64url, passkey_world
-from tests.support.passkeys import Authenticator
-from tests.support.world import new_world
+from tests.support.passkey_world import PasskeyWorld, passkey_world
+from tests.support.passkeys import Authenticator, b64
+from tests.support.world import digest, new_world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.support.sqlite import SqliteFolder
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "verify-passkey-consent" / "verify.py"
 
 
 @pytest.fixture
@@ -37,39 +36,52 @@ def place(sqlite_folder: SqliteFolder, tmp_path: Path) -> Iterator[PasskeyWorld]
         yield passkey_world(world, tmp_path)
 
 
-def test_evidence_on_record_proves_the_consent_to_anybody(place: PasskeyWorld) -> None:
-    """As docs/passkeys.md says, with nothing but the record, and none of the code under test."""
+@pytest.fixture(scope="module")
+def verify() -> Callable[[list[str]], int]:
+    """docs/verify-passkey-consent/verify.py, which knows nothing of the code under test."""
+    spec = importlib.util.spec_from_file_location("verify_passkey_consent", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return cast("Callable[[list[str]], int]", module.main)
+
+
+def test_evidence_on_record_proves_the_consent_to_anybody(
+    place: PasskeyWorld,
+    verify: Callable[[list[str]], int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     place.register()
     name = place.world.opened("quyết định.pdf", "phụ lục.pdf")
+    assert activation_passkey.evidence(place.world.services, name) is None
     assert place.approve(name).status_code == 200
-    row = place.world.database.one(
-        select(signature_activation).where(signature_activation.c.id == name)
-    )
+    evidence: Any = activation_passkey.evidence(place.world.services, name)
+    (added,) = events(place, "credential.factors_added")
+    key = json.loads(added.detail)["public_key_sha256"]
+    signed = digest("phụ lục.pdf").hex()
+
+    def judged(told: Any, *more: str, of: str = signed) -> int:
+        file = tmp_path / "evidence.json"
+        file.write_text(json.dumps(told), "utf-8")
+        return verify([str(file), "--digest", of, *more])
+
+    assert judged(evidence, "--key", key) == 0
+    assert "The passkey signed for exactly this digest." in capsys.readouterr().out
     (given,) = events(place, "consent.given")
-    assert row is not None
-    detail, request = json.loads(given.detail), json.loads(row.request)
-    statement = detail["evidence_statement"].encode()
-    assert hashlib.sha256(statement).hexdigest() == detail["evidence_digest"]
-    (digest, ((_, _, record),), _) = json.loads(statement)
-    bound = {
-        "activation_id": name,
-        "credential_id": row.credential_id,
-        "client_id": row.client_id,
-        "hash_algorithm": request["hash_algorithm"],
-        "hashes": [base64.b64decode(value).hex() for value in request["hashes"]],
-        "count": row.num_signatures,
-        **record["challenge"],
-    }
-    text = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    asked = hashlib.sha256(b"remote-signing/challenge/v1\0" + text.encode()).digest()
-    assert asked.hex() == digest
-    said = base64.b64decode(record["client_data"])
-    assert from_b64url(json.loads(said)["challenge"]) == asked
-    key = place.device.key
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    signed = base64.b64decode(record["authenticator_data"]) + hashlib.sha256(said).digest()
-    signature = base64.b64decode(record["signature"])
-    key.public_key().verify(signature, signed, ec.ECDSA(hashes.SHA256()))
+    statement = json.loads(given.detail)["evidence_statement"].encode()
+    assert hashlib.sha256(statement).hexdigest() == json.loads(given.detail)["evidence_digest"]
+    assert judged(evidence, "--key", "0" * 64) == 1
+    assert judged(evidence, of=digest("khác.pdf").hex()) == 1
+    other = evidence["request"] | {"hashes": [signed]}
+    assert judged(evidence | {"request": other}) == 1
+    assert judged(evidence | {"request": evidence["request"] | {"client_id": "x"}}) == 1
+    for part in ("client_data", "authenticator_data", "signature", "public_key", "challenge"):
+        changed = json.loads(evidence["statement"])
+        changed[1][0][2][part] = b64(b"x" * 40)
+        assert judged(evidence | {"statement": json.dumps(changed)}) == 1, part
+    assert judged({}) == 1
 
 
 def test_a_passkey_of_another_credential_or_of_nobody_is_unknown(place: PasskeyWorld) -> None:
