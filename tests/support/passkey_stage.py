@@ -42,6 +42,7 @@ class PasskeyStage:
         page.fill("#username", "an.nguyen")
         page.fill("#password", PASSWORD)
         page.click("form[action='/sign-in'] button")
+        page.wait_for_url(self.home + path)
 
     def proof(self, page: Page, pin: str | None = None) -> None:
         self.place.world.next_step()
