@@ -109,8 +109,12 @@ ROWS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_no_row_of_the_table_is_left_out(version: str) -> None:
-    rows = TABLE["cases"][version]["signatures/timestamp"]
+def test_no_row_of_the_table_is_left_out(app: FastAPI, version: str) -> None:
+    (case, status, error, text), *rows = TABLE["cases"][version]["signatures/timestamp"]
+    path = f"/csc/{version}/signatures/timestamp"
+    answer = example(case, call(app, "POST", path, json={}, headers={"Authorization": "Basic x"}))
+    assert answer.status_code == status
+    assert answer.json() == {"error": error, "error_description": text}
     assert {text for _, _, _, text in rows} <= {text for _, text in ROWS}
 
 
