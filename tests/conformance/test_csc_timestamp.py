@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -91,21 +93,32 @@ def test_the_answer_is_a_token_over_the_hash_with_the_nonce(app: FastAPI, versio
     assert info["nonce"].native == 255
 
 
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        ({"hash": None}, "Missing (or invalid type) string parameter hash"),
-        ({"hash": 7}, "Missing (or invalid type) string parameter hash"),
-        ({"hash": ""}, "Empty hash parameter"),
-        ({"hash": "*"}, "Invalid Base64 hash string parameter"),
-        ({"hash": "AAAA"}, "Invalid digest value length"),
-        ({"hashAlgo": None}, "Missing (or invalid type) string parameter hashAlgo"),
-        ({"hashAlgo": SHA1}, "Invalid parameter hashAlgo"),
-        ({"nonce": "xyz"}, "Invalid parameter nonce"),
-        ({"nonce": "f" * 65}, "Invalid parameter nonce"),
-    ],
-    ids=range(9),
+TABLE = json.loads(
+    (Path(__file__).parents[1] / "data" / "csc" / "csc_errors.json").read_text("utf-8")
 )
+ROWS: list[tuple[dict[str, Any], str]] = [
+    ({"hash": None}, "Missing (or invalid type) string parameter hash"),
+    ({"hash": 7}, "Missing (or invalid type) string parameter hash"),
+    ({"hash": ""}, "Empty hash parameter"),
+    ({"hash": "*"}, "Invalid Base64 hash string parameter"),
+    ({"hash": "AAAA"}, "Invalid digest value length"),
+    ({"hashAlgo": None}, "Missing (or invalid type) string parameter hashAlgo"),
+    ({"hashAlgo": SHA1}, "Invalid parameter hashAlgo"),
+    ({"nonce": "xyz"}, "Invalid parameter nonce"),
+    ({"nonce": "f" * 65}, "Invalid parameter nonce"),
+]
+
+
+def test_no_row_of_the_table_is_left_out(app: FastAPI, version: str) -> None:
+    (case, status, error, text), *rows = TABLE["cases"][version]["signatures/timestamp"]
+    path = f"/csc/{version}/signatures/timestamp"
+    answer = example(case, call(app, "POST", path, json={}, headers={"Authorization": "Basic x"}))
+    assert answer.status_code == status
+    assert answer.json() == {"error": error, "error_description": text}
+    assert {text for _, _, _, text in rows} <= {text for _, text in ROWS}
+
+
+@pytest.mark.parametrize(("body", "text"), ROWS, ids=range(9))
 def test_every_row_of_the_table(
     app: FastAPI, version: str, body: dict[str, Any], text: str
 ) -> None:

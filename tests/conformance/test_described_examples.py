@@ -20,6 +20,7 @@ from remote_signing.rssp.openapi.document import document
 from remote_signing.rssp.signing_worker import step
 from tests.conformance.test_csc_errors import ROWS as CSC_ROWS
 from tests.conformance.test_csc_sign_doc import ROWS as DOCUMENT_ROWS
+from tests.conformance.test_csc_timestamp import TABLE
 from tests.conformance.test_oauth_errors import NEVER
 from tests.conformance.test_oauth_errors import ROWS as OAUTH_ROWS
 from tests.support.asgi import call
@@ -359,6 +360,11 @@ def test_every_row_of_the_error_tables_has_an_example() -> None:
         (f"/csc/{row.version}/{row.method}", row.error, row.text)
         for row in CSC_ROWS
         if "[organization]" not in row.text  # filled in with the certificate's
+    }
+    rows |= {
+        (f"/csc/{version}/signatures/timestamp", error, text)
+        for version, methods in TABLE["cases"].items()
+        for _, _, error, text in methods["signatures/timestamp"]
     }
     rows |= {("/csc/v2/signatures/signDoc", error, text) for _, _, error, text in DOCUMENT_ROWS}
     rows |= {

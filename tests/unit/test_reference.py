@@ -77,6 +77,7 @@ def test_an_operation_shows_members_answers_and_examples(app: FastAPI) -> None:
     page = call(app, "GET", "/docs/post_csc_v2_signatures_signHash?lang=en").text
     for text in ("Ký giá trị băm", "Sign hashes", "hashes", "required", "Invalid parameter SAD"):
         assert text in page
+    assert "One of the credential&#39;s <code>key.algo</code>." in page
     nested = call(app, "GET", "/docs/post_csc_v2_signatures_signDoc").text
     assert "documents[].appearance.between.title" in nested
     stamp = call(app, "GET", "/docs/post_tsa").text

@@ -153,7 +153,7 @@ def _rows(
             "name": before + name,
             "type": _kind(described, known),
             "required": name in schema.get("required", ()),
-            "about": known.get("description", ""),
+            "about": known.get("description") or known.get("items", {}).get("description", ""),
             "choices": known.get("enum", ()),
         }
         inner = _followed(described, known.get("items", known))
