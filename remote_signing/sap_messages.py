@@ -173,13 +173,15 @@ class PasskeyBeginning:
 class BoundPasskey:
     """A credential with a new passkey that counts from ``usable_from_ms`` on.
 
-    ``passkey_id`` is what browsers know it by; ``aaguid`` (16 bytes) names its model, if anything.
+    ``passkey_id`` is what browsers know it by, ``public_key`` SPKI DER; ``aaguid`` (16 bytes) names
+    its model, if anything.
     """
 
     sealed: bytes
     version: int
     factor_id: str
     passkey_id: bytes
+    public_key: bytes
     aaguid: bytes
     is_eligible: bool
     usable_from_ms: int

@@ -75,6 +75,7 @@ class PasskeyVerbs(ABC):
             version=cast("int", ok["version"]),
             factor_id=cast("str", ok["factor_id"]),
             passkey_id=unb64(ok["passkey_id"], "passkey_id"),
+            public_key=unb64(ok["public_key"], "public_key"),
             aaguid=unb64(ok["aaguid"], "aaguid"),
             is_eligible=cast("bool", ok["is_eligible"]),
             usable_from_ms=cast("int", ok["usable_from_ms"]),

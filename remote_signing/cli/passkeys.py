@@ -2,12 +2,13 @@
 
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from remote_signing.cli.credentials import CredentialId
-from remote_signing.cli.output import say, show_table
+from remote_signing.cli.output import fail, say, show_table
 from remote_signing.cli.settings import AsJson, AuthorityKey, folder_of
 from remote_signing.clock import as_datetime
 
@@ -66,3 +67,22 @@ def allow(context: typer.Context, credential_id: CredentialId, key: AuthorityKey
     with folder.services() as services:
         PasskeyOrders(services, folder.authority(key)).allow(credential_id)
     say(f"passkeys may approve with {credential_id}")
+
+
+@app.command("evidence")
+def evidence(
+    context: typer.Context,
+    activation_id: Annotated[str, typer.Argument(help="From `audit show`.")],
+    file: Annotated[Path, typer.Argument(help="A new file for the JSON.")],
+) -> None:
+    """Export a passkey's consent, for docs/verify-passkey-consent/verify.py and whoever asks."""
+    from remote_signing import strict_json
+    from remote_signing.cli.output import write_new
+    from remote_signing.rssp import activation_passkey
+
+    with folder_of(context).services() as services:
+        found = activation_passkey.evidence(services, activation_id)
+    if found is None:
+        raise fail(f"no passkey has consented in {activation_id}")
+    write_new(file, strict_json.canonical(found))
+    say(f"{file}: evidence of {activation_id}")

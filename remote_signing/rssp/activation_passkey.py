@@ -7,6 +7,8 @@ again: the row's request and this evidence are one proof (docs/passkeys.md).
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from remote_signing.sap import Evidence
     from remote_signing.sap_messages import PasskeyQuestion
 
+FORMAT = "remote-signing/passkey-evidence/v1"
 PASSKEY = passkey.c
 
 
@@ -100,8 +103,8 @@ def approve(
         raise PasskeyUnknown("not a passkey of this credential")
     try:
         # Step 2c: nothing that this process says of the passkey counts there.
-        evidence = [answer.evidence(row.factor_id)]
-        activated = services.sam.activate(row.sealed, row.challenge, evidence)
+        given = [answer.evidence(row.factor_id)]
+        activated = services.sam.activate(row.sealed, row.challenge, given)
     except EvidenceInvalid as error:
         _note_refusal(services, row, error)
         raise
@@ -113,6 +116,32 @@ def approve(
     if services.database.one(AUTHORIZE, parameters) is None:
         raise ActivationConflict("answered, expired or revoked while the evidence was checked")
     return Approved(None if code is None else redirect(services, row, {"code": str(code)}))
+
+
+def evidence(services: Services, activation_id: str) -> dict[str, object] | None:
+    """What a passkey signed in this activation, for anybody to check; None where none did.
+
+    Two statements. The format: docs/passkeys.md.
+    """
+    row = services.database.one(_ASKED, {"the_id": activation_id})
+    found = audit.events(services.database, activation_id=activation_id)
+    given = next((event for event in found if event.kind == "consent.given"), None)
+    statement = None if given is None else json.loads(given.detail).get("evidence_statement")
+    if row is None or statement is None:
+        return None
+    request = json.loads(row.request)
+    return {
+        "format": FORMAT,
+        "request": {
+            "activation_id": row.id,
+            "credential_id": row.credential_id,
+            "client_id": row.client_id,
+            "hash_algorithm": request["hash_algorithm"],
+            "hashes": [base64.b64decode(value).hex() for value in request["hashes"]],
+            "count": row.num_signatures,
+        },
+        "statement": statement,
+    }
 
 
 def _waiting(
@@ -154,5 +183,8 @@ _WAITING = (
     .outerjoin(passkey, _NAMED[0] & _NAMED[1])
     .where(ACTIVATION.id == bindparam("the_id", type_=ACTIVATION.id.type))
     .where(*MAY_ANSWER, code_is_matched(), credential_is_usable())
+)
+_ASKED = select(signature_activation).where(
+    ACTIVATION.id == bindparam("the_id", type_=ACTIVATION.id.type)
 )
 _REFUSED = step("consent.passkey_refused", SIGNER)

@@ -1,9 +1,10 @@
 """What an official must hear of, whoever did it: a new passkey, one that is gone, one copied.
 
 A notice is written in the transaction of what it tells of. The consent page shows it until the
-official says that he has seen it, in any of his sessions. Whatever sends messages besides (push,
-mail, short messages) takes what :func:`untold` gives, sends it, and then calls :func:`mark_told`:
-at least once.
+official says that he has seen it, in any of his sessions; one of a new passkey at least until that
+counts, because whoever added it might be in one of these sessions. Whatever sends messages besides
+(push, mail, short messages) takes what :func:`untold` gives, sends it, and then calls
+:func:`mark_told`: at least once.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def record(
 ) -> None:
     """Write a notice in the transaction of the change that it tells of. One statement.
 
-    ``of`` has the ``subscriber_id`` and ``credential_id`` that it is about.
+    ``of`` has the ``subscriber_id`` and ``credential_id`` that it is about. With ``usable_from``
+    in its ``detail`` it is shown until then at least.
     """
     row = {
         "id": new_id(at_ms),
@@ -62,6 +64,7 @@ def record(
         "kind": kind,
         "detail": strict_json.canonical(detail).decode("utf-8"),
         "created_at": at_ms,
+        "held_until": detail.get("usable_from", at_ms),
     }
     connection.execute(insert(signer_notice), row)
 
@@ -72,7 +75,7 @@ def unseen(database: Database, subscriber_id: str) -> list[Notice]:
 
 
 def mark_seen(database: Database, subscriber_id: str, newest: str, now_ms: int) -> int:
-    """This official has seen all up to ``newest``; how many that were. One statement."""
+    """This official has seen all up to ``newest`` that may go; how many. One statement."""
     parameters = {"the_owner": subscriber_id, "newest": newest, "now": now_ms}
     return database.run(_SEEN, parameters)
 
@@ -104,7 +107,7 @@ _HIS = (_ROW.subscriber_id == _owner, _ROW.seen_at.is_(None))
 _UNSEEN = select(signer_notice).where(*_HIS).order_by(_ROW.id).limit(_BATCH)
 _SEEN = (
     update(signer_notice)
-    .where(*_HIS, _ROW.id <= bindparam("newest", type_=_ROW.id.type))
+    .where(*_HIS, _ROW.id <= bindparam("newest", type_=_ROW.id.type), _ROW.held_until <= _now)
     .values(seen_at=_now)
 )
 _UNTOLD = select(signer_notice).where(_ROW.told_at.is_(None)).order_by(_ROW.id).limit(_BATCH)

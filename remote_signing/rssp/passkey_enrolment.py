@@ -8,6 +8,7 @@ the owner, in one transaction.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -138,7 +139,11 @@ def bind(
     }
     change = _Change(
         kind="credential.factors_added",
-        detail={"factors": [known], "aaguid": bound.aaguid.hex()},
+        detail={
+            "factors": [known],
+            "aaguid": bound.aaguid.hex(),
+            "public_key_sha256": hashlib.sha256(bound.public_key).hexdigest(),
+        },
         sealed=bound.sealed,
         version=bound.version,
         factors=[*json.loads(row.factors), known],

@@ -31,7 +31,7 @@ from remote_signing.sam.arguments import text
 from remote_signing.sam.factors import Question, read_evidence
 from remote_signing.sam.passkeys import Place, name_of, read_made, user_handle
 from remote_signing.sam.sealed import PasskeyFactor
-from remote_signing.sam.webauthn import ALGORITHMS
+from remote_signing.sam.webauthn import ALGORITHMS, spki
 from remote_signing.sap import b64, unb64
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class PasskeyEnrolment:
             "version": successor.version,
             "factor_id": factor.id,
             "passkey_id": b64(factor.credential_id),
+            "public_key": b64(spki(factor.public_key)),
             "aaguid": b64(factor.aaguid),
             "is_eligible": factor.is_eligible,
             "usable_from_ms": factor.usable_from_ms,

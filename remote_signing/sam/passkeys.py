@@ -214,7 +214,7 @@ def record(
     """
     told: dict[str, object] = {
         "rp_id": factor.rp_id,
-        "public_key": b64(factor.public_key),
+        "public_key": b64(webauthn.spki(factor.public_key)),
         "authenticator_data": b64(answer.authenticator_data),
         "client_data": b64(answer.client_data),
         "signature": b64(answer.signature),

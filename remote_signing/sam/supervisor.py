@@ -38,6 +38,8 @@ _ENROLMENT_VERBS = frozenset(
         "install_certificate",
         "bind_factor",
         "drop_factor",
+        "bind_passkey",
+        "drop_passkey",
         "destroy",
         "revoke",
         "sign_crl",

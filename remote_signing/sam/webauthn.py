@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -251,6 +251,13 @@ def _are(members: dict[int | str, CborValue], wanted: Mapping[int, int]) -> bool
 
 def _is_coordinate(value: CborValue | None) -> bool:
     return isinstance(value, bytes) and len(value) == _COORDINATE
+
+
+def spki(public_key: bytes) -> bytes:
+    """The COSE key as everybody else writes it: SPKI, DER."""
+    _, key = load_key(public_key)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_bytes(serialization.Encoding.DER, form)
 
 
 def verifies(public_key: bytes, signature: bytes, data: bytes, client_data: bytes) -> bool:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from tests.support.sqlite import SqliteFolder
 
-NARROW = Look(width=320)
-
 
 @pytest.fixture
 def stage(sqlite_folder: SqliteFolder, tmp_path: Path) -> Iterator[PasskeyStage]:
@@ -188,7 +186,7 @@ def test_without_scripts_pin_and_code_are_offered_and_nothing_else(
     context.close()
 
 
-LOOKS = (Look(), Look(width=320, language="en", scheme="dark"), Look(width=320, large=True))
+LOOKS = (Look(width=320, language="en", scheme="dark"), Look(width=320, large=True))
 
 
 def tour(page: Page, stage: PasskeyStage) -> Iterator[str]:

@@ -126,6 +126,8 @@ def test_a_passkey_is_allowed_registered_shown_used_and_revoked(desk: Desk) -> N
         assert (shown["factor_id"], shown["name"]) == (factor_id, "Điện thoại")
         desk.type("passkey", "revoke", factor_id)
         assert desk.json("passkey", "show", its_id) == []
+        told = desk.type("passkey", "evidence", new_id(1), str(desk.folder / "e"), status=1)
+        assert "no passkey has consented" in told
         assert "PasskeyUnknown" in desk.type("passkey", "revoke", factor_id, status=1)
     kinds = desk.kinds(its_id)
     assert kinds[-5:] == [

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select, update
 
-from remote_signing.errors import HsmUnavailable
+from remote_signing.errors import PasskeyUnknown
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import audit, factor_passkeys, notices
-from remote_signing.rssp.models import credential, signature_activation
+from remote_signing.rssp.models import credential
 from remote_signing.rssp.passkey_orders import PasskeyOrders
-from tests.support.passkey_world import DAY, PasskeyWorld, from_b64url, passkey_world
+from tests.support.passkey_world import DAY, PasskeyWorld, passkey_world
 from tests.support.passkeys import Authenticator
 from tests.support.world import REDIRECT, new_world
 
@@ -91,41 +87,6 @@ def test_consent_by_passkey_costs_two_statements(place: PasskeyWorld) -> None:
     assert len(statements) == 1
 
 
-def test_evidence_on_record_proves_the_consent_to_anybody(place: PasskeyWorld) -> None:
-    """As docs/passkeys.md says, with nothing but the record, and none of the code under test."""
-    place.register()
-    name = place.world.opened("quyết định.pdf", "phụ lục.pdf")
-    assert place.approve(name).status_code == 200
-    row = place.world.database.one(
-        select(signature_activation).where(signature_activation.c.id == name)
-    )
-    (given,) = events(place, "consent.given")
-    assert row is not None
-    detail, request = json.loads(given.detail), json.loads(row.request)
-    statement = detail["evidence_statement"].encode()
-    assert hashlib.sha256(statement).hexdigest() == detail["evidence_digest"]
-    (digest, ((_, _, record),), _) = json.loads(statement)
-    bound = {
-        "activation_id": name,
-        "credential_id": row.credential_id,
-        "client_id": row.client_id,
-        "hash_algorithm": request["hash_algorithm"],
-        "hashes": [base64.b64decode(value).hex() for value in request["hashes"]],
-        "count": row.num_signatures,
-        **record["challenge"],
-    }
-    text = json.dumps(bound, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    asked = hashlib.sha256(b"remote-signing/challenge/v1\0" + text.encode()).digest()
-    assert asked.hex() == digest
-    said = base64.b64decode(record["client_data"])
-    assert from_b64url(json.loads(said)["challenge"]) == asked
-    key = place.device.key
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    signed = base64.b64decode(record["authenticator_data"]) + hashlib.sha256(said).digest()
-    signature = base64.b64decode(record["signature"])
-    key.public_key().verify(signature, signed, ec.ECDSA(hashes.SHA256()))
-
-
 def test_a_passkey_approves_once_and_a_repeat_is_told_so(place: PasskeyWorld) -> None:
     place.register()
     name = place.world.opened()
@@ -136,6 +97,26 @@ def test_a_passkey_approves_once_and_a_repeat_is_told_so(place: PasskeyWorld) ->
     other = place.world.opened()
     answer = place.ask("POST", f"/requests/{other}/passkey", told)
     assert (answer.status_code, answer.json()["code"]) == (403, "evidence_invalid")
+
+
+def test_of_a_passkey_and_a_code_at_once_exactly_one_consents(
+    place: PasskeyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.register()
+    name = place.world.opened()
+    told = place.answered(place.options(name)["challenge"])
+    activate = place.sap.activate
+
+    def overtaken(*arguments: Any) -> Any:
+        activated = activate(*arguments)
+        monkeypatch.undo()
+        place.world.approve(name)
+        return activated
+
+    monkeypatch.setattr(place.sap, "activate", overtaken)
+    answer = place.ask("POST", f"/requests/{name}/passkey", told)
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert len(events(place, "consent.given")) == 1
 
 
 def test_what_a_passkey_is_refused_is_on_record_and_costs_no_attempt(place: PasskeyWorld) -> None:
@@ -160,16 +141,6 @@ def test_a_copied_passkey_is_refused_and_its_owner_hears_of_it(place: PasskeyWor
     assert [each["kind"] for each in told] == ["passkey_added", "passkey_copied"]
 
 
-def test_a_passkey_of_another_credential_or_of_nobody_is_unknown(place: PasskeyWorld) -> None:
-    place.register()
-    name = place.world.opened()
-    challenge = place.options(name)["challenge"]
-    for device in (Authenticator(), other_officials_passkey(place)):
-        told = place.answered(challenge, device)
-        answer = place.ask("POST", f"/requests/{name}/passkey", told)
-        assert (answer.status_code, answer.json()["code"]) == (404, "passkey_unknown")
-
-
 def other_officials_passkey(place: PasskeyWorld) -> Authenticator:
     world = place.world
     before = {
@@ -183,25 +154,6 @@ def other_officials_passkey(place: PasskeyWorld) -> Authenticator:
     for name, value in before.items():
         setattr(world, name, value)
     return device
-
-
-def test_a_credential_without_a_passkey_says_so(place: PasskeyWorld) -> None:
-    name = place.world.opened()
-    assert place.ask("GET", f"/requests/{name}").json()["passkey_from"] is None
-    answer = place.ask("POST", f"/requests/{name}/passkey/options", {})
-    assert (answer.status_code, answer.json()["code"]) == (404, "passkey_unknown")
-
-
-def test_a_fault_of_ours_while_a_passkey_approves_loses_nothing(place: PasskeyWorld) -> None:
-    place.register()
-    name = place.world.opened()
-    told = place.answered(place.options(name)["challenge"])
-    place.sap.faults = [HsmUnavailable("no node")]
-    assert place.ask("POST", f"/requests/{name}/passkey", told).status_code == 503
-    assert place.ask("POST", f"/requests/{name}/passkey", told).status_code == 200
-
-
-# Attacks with a stolen session
 
 
 def test_a_stolen_session_registers_no_passkey(place: PasskeyWorld) -> None:
@@ -232,51 +184,6 @@ def test_guesses_at_a_registration_lock_the_credential_like_any_others(
     place.world.database.run(update(credential).values(values))
     answer = place.bind(made)
     assert (answer.status_code, answer.json()["code"]) == (403, "credential_locked")
-
-
-def test_a_fault_of_ours_at_a_registration_costs_no_attempt(place: PasskeyWorld) -> None:
-    made, proof = place.made(place.begin()), place.proof()
-    place.sap.faults = [HsmUnavailable("no node")]
-    assert place.bind(made, proof).status_code == 503
-    assert failed_attempts(place) == 0
-    assert place.bind(made, proof).status_code == 201
-
-
-def test_somebody_elses_credential_and_passkey_are_not_found(place: PasskeyWorld) -> None:
-    factor_id = place.register()
-    made = place.made(place.begin())
-    credential_id = place.world.credential_id
-    place.world.new_signer("binh.tran")
-    place.world.new_credential()
-    assert place.ask("GET", "/passkeys").json()["notices"] == []
-    for path, body in (
-        ("/passkeys/options", {"credential_id": credential_id}),
-        ("/passkeys/confirm", {"credential_id": credential_id, "passkey": made}),
-        (f"/passkeys/{factor_id}/options", {}),
-        (f"/passkeys/{factor_id}/drop", {"token": "AAAA", "proof": place.proof()}),
-    ):
-        answer = place.ask("POST", path, body)
-        assert (answer.status_code, answer.json()["code"]) == (404, "credential_unknown")
-    answer = place.bind(made, credential_id=credential_id)
-    assert answer.json()["code"] == "credential_unknown"
-
-
-def test_nothing_is_told_without_a_session(place: PasskeyWorld) -> None:
-    for method, path, body in (
-        ("GET", "/passkeys", None),
-        ("POST", "/passkeys/options", {"credential_id": "0" * 26}),
-        ("POST", f"/requests/{'0' * 26}/passkey/options", {}),
-    ):
-        answer = place.ask(method, path, body, session=f"{'0' * 26}.{'A' * 43}")
-        assert (answer.status_code, answer.json()["code"]) == (401, "session_invalid")
-    for path, body in (
-        ("/passkeys/options", {"credential_id": "x"}),
-        ("/passkeys/x/options", {}),
-    ):
-        assert place.ask("POST", path, body).status_code == 404
-
-
-# Changes
 
 
 def test_a_passkey_lets_a_second_one_in_and_out_again(place: PasskeyWorld) -> None:
@@ -325,24 +232,6 @@ def test_a_record_that_changed_meanwhile_is_left_alone(
     assert listed(place) == []
 
 
-def test_a_passkey_that_is_not_taken_is_told_why(place: PasskeyWorld) -> None:
-    synced = Authenticator(flags=0x1D)
-    answer = place.bind(place.made(place.begin(), synced))
-    assert (answer.json()["code"], answer.json()["reason"]) == ("passkey_refused", "synced")
-
-
-def test_a_registration_of_another_shape_is_bad_input(place: PasskeyWorld) -> None:
-    made = place.made(place.begin())
-    wrong: list[dict[str, Any]] = [{"name": "a\u202eb"}, {"name": "x" * 61}, {"passkey": {}}]
-    for changes in [*wrong, {"more": 1}]:
-        answer = place.bind(made, **changes)
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
-    assert failed_attempts(place) == 0
-
-
-# What is told
-
-
 def test_what_comes_and_goes_is_told_until_it_was_seen(place: PasskeyWorld) -> None:
     factor_id = place.register()
     (told,) = place.ask("GET", "/passkeys").json()["notices"]
@@ -356,6 +245,13 @@ def test_what_comes_and_goes_is_told_until_it_was_seen(place: PasskeyWorld) -> N
         "passkey_dropped"
     ]
     assert listed(place) == []
+
+
+def test_a_new_passkey_is_told_until_it_counts_whoever_waves_it_away(place: PasskeyWorld) -> None:
+    place.bind(place.made(place.begin()))
+    (told,) = place.ask("GET", "/passkeys").json()["notices"]
+    assert place.ask("POST", "/notices/seen", {"newest": told["id"]}).json() == {"seen": 0}
+    assert place.ask("GET", "/requests").json()["notices"] == [told]
 
 
 def test_whatever_sends_messages_gets_each_notice_until_it_says_so(place: PasskeyWorld) -> None:
@@ -381,12 +277,5 @@ def test_the_authority_revokes_a_passkey_for_ever(place: PasskeyWorld) -> None:
     assert answer.json()["code"] == "evidence_invalid", "named still, and revoked in the SAM"
     assert place.ask("GET", f"/requests/{name}").json()["passkey_from"] is None
     assert factor_passkeys.of_credential(place.world.database, place.world.credential_id) == []
-
-
-def test_the_authority_lets_an_older_record_have_passkeys(place: PasskeyWorld) -> None:
-    orders = PasskeyOrders(place.world.services, place.world.authority)
-    orders.allow(place.world.credential_id)
-    (changed,) = events(place, "credential.rule_changed")
-    assert json.loads(changed.detail) == {"consent": [["pin", "totp"], ["sim"], ["passkey"]]}
-    place.register()
-    assert place.approve(place.world.opened()).status_code == 200
+    with pytest.raises(PasskeyUnknown):
+        factor_passkeys.get(place.world.database, factor_id)

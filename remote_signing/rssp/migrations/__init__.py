@@ -29,7 +29,7 @@ _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 # What the service's own role may do. It may never change or remove a line of the audit table.
 _CHANGES = (
     *("agency", "subscriber", "credential", "oauth_client", "credential_request", "sim_card"),
-    *("issued_certificate", "certificate_list"),
+    *("issued_certificate", "certificate_list", "passkey", "signer_notice"),
 )
 _PRUNES = (
     "signature_activation",

@@ -36,6 +36,8 @@ signer_notice = Table(
     Column("kind", Text, nullable=False),  # passkey_added | passkey_dropped | passkey_copied
     Column("detail", Text, nullable=False),  # JSON: name, usable_from
     Column("created_at", BigInteger, nullable=False),
+    # Until then nobody can wave it away: whoever added a passkey might.
+    Column("held_until", BigInteger, nullable=False),
     Column("seen_at", BigInteger),
     Column("told_at", BigInteger),
 )

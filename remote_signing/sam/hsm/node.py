@@ -43,7 +43,10 @@ _VERSION = b"\x01"
 _NONCE = 12
 _TAG = 16
 _OUTER = 32
-_SEALED_WITH = {b"credential": templates.SEAL, b"sad": templates.SAD, b"challenge": templates.SAD}
+_SEALED_WITH = {
+    b"credential": templates.SEAL,
+    **dict.fromkeys((b"sad", b"challenge", b"passkey-change"), templates.SAD),
+}
 _ECDSA = SignatureScheme("ecdsa", DIGESTS["sha256"])
 _TEST_SCHEMES = {"ec": _ECDSA, "rsa": SignatureScheme("pkcs1", DIGESTS["sha256"])}
 

@@ -54,6 +54,7 @@ def _signer_notice() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("held_until", sa.BigInteger(), nullable=False),
         sa.Column("seen_at", sa.BigInteger()),
         sa.Column("told_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("id", name="pk_signer_notice"),
