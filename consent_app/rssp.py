@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -26,12 +27,14 @@ State = Literal[
 ServiceState = Literal["PENDING", "GRANTED", "REDEEMED", "DENIED", "EXPIRED"]
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What the rssp says."""
+
     # A newer rssp may say more. Input stays out of error texts: it may hold a session.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Signer(_Answer):
+class Signer(Answer):
     """Who is signed in. ``full_name`` is family name first."""
 
     full_name: str
@@ -39,7 +42,7 @@ class Signer(_Answer):
     agency: str | None = None
 
 
-class SignedIn(_Answer):
+class SignedIn(Answer):
     """A new session: a secret for the cookie."""
 
     session: str = Field(repr=False, pattern=r"^[0-9a-z]{26}\.[A-Za-z0-9_-]{43}$")
@@ -47,33 +50,64 @@ class SignedIn(_Answer):
     subscriber: Signer
 
 
-class WaitingRequest(_Answer):
-    """A line of the list of waiting requests."""
+class Details(Answer):
+    """What a portal says beside the hashes. ``reference`` is number and symbol together."""
+
+    urgency: Literal["normal", "urgent", "veryUrgent", "express"]
+    deadline: AwareDatetime | None
+    label: str | None
+    reference: str | None
+    document_name: str | None
+    agency_names: list[str]
+
+
+class Denial(Answer):
+    """How the signer said no; ``text`` is his own."""
+
+    kind: Literal["refused", "returned"]
+    reason: str
+    text: str | None
+
+
+class WaitingRequest(Answer):
+    """A line of the list of waiting requests. No code: it is still to be picked."""
 
     id: str = Field(pattern=r"^[0-9a-z]{26}$")
     client_name: str
     description: str | None
+    details: Details | None = None
     num_signatures: int
-    verification_code: str
+    verification_code: str | None
     expires_at: AwareDatetime
 
 
-class Waiting(_Answer):
+class Portal(Answer):
+    """A portal with something in the list."""
+
+    id: str
+    name: str
+
+
+class Waiting(Answer):
     """The list, and the rssp's time when it was made."""
 
     now: AwareDatetime
     subscriber: Signer
     requests: list[WaitingRequest]
+    total: int = Field(ge=0)
+    waiting: int = Field(ge=0)
+    after: str | None = None
+    portals: list[Portal] = []
 
 
-class Document(_Answer):
+class Document(Answer):
     """One thing to sign. ``digest`` is hexadecimal."""
 
     label: str | None
     digest: str
 
 
-class Certificate(_Answer):
+class Certificate(Answer):
     """The signer's certificate. ``serial`` is hexadecimal."""
 
     holder: str
@@ -84,7 +118,7 @@ class Certificate(_Answer):
     not_after: AwareDatetime
 
 
-class SimOffer(_Answer):
+class SimOffer(Answer):
     """A SIM that may be asked; ``cause`` says in words why it is not at present."""
 
     factor_id: str = Field(pattern=r"^[0-9a-z]{26}$")
@@ -93,7 +127,7 @@ class SimOffer(_Answer):
     cause: str | None
 
 
-class SimQuestion(_Answer):
+class SimQuestion(Answer):
     """What a SIM was asked last. ``cause`` says in words how it ended without consent."""
 
     state: Literal["WAITING", "APPROVED", "REFUSED", "EXPIRED", "CANCELLED", "FAILED"]
@@ -106,7 +140,7 @@ class SimQuestion(_Answer):
     cause: str | None
 
 
-class _Question(_Answer):
+class _Question(Answer):
     now: AwareDatetime
     expires_at: AwareDatetime
     subscriber: Signer
@@ -128,7 +162,10 @@ class SignatureRequest(_Question):
     documents: list[Document]
     hash_algorithm: str | None
     num_signatures: int
-    verification_code: str
+    verification_code: str | None
+    codes: list[str] = []
+    details: Details | None = None
+    denial: Denial | None = None
     certificate: Certificate
     sims: list[SimOffer] = []
     sim: SimQuestion | None = None
@@ -155,13 +192,13 @@ class ServiceRequest(_Question):
         )
 
 
-class Outcome(_Answer):
+class Outcome(Answer):
     """Where the browser goes next; None where no portal waits for this browser."""
 
     redirect_to: str | None = Field(repr=False, pattern=r"^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$")
 
 
-_Kind = TypeVar("_Kind", bound=_Answer)
+_Kind = TypeVar("_Kind", bound=Answer)
 _Json = dict[str, str]
 
 _UNAVAILABLE = 503
@@ -196,11 +233,16 @@ class ConsentApi:
 
     async def sign_out(self, session: str) -> None:
         """End ``session``; one that is over already counts as ended."""
-        await self._ask(_Answer, "DELETE", "sessions/current", session)
+        await self._ask(Answer, "DELETE", "sessions/current", session)
 
-    async def waiting(self, session: str) -> Waiting:
-        """The requests that wait for this signer."""
-        return await self._ask(Waiting, "GET", "requests", session)
+    async def waiting(self, session: str, **wanted: str) -> Waiting:
+        """What waits for this signer. ``wanted``: ``portal``, ``urgency``, ``q``, ``after``."""
+        query = f"?{urlencode(wanted)}" if wanted else ""
+        return await self._ask(Waiting, "GET", f"requests{query}", session)
+
+    async def match(self, session: str, name: str, code: str) -> None:
+        """Pick the portal's code. Refused: ``code_mismatched``, and the request with it."""
+        await self._ask(Answer, "POST", f"requests/{name}/match", session, {"code": code})
 
     async def signature_request(self, session: str, name: str) -> SignatureRequest:
         """One request, in whatever state. Refused: ``request_unknown``."""
@@ -211,9 +253,11 @@ class ConsentApi:
         body = {"pin": pin, "otp": otp}
         return await self._ask(Outcome, "POST", f"requests/{name}/approve", session, body)
 
-    async def refuse(self, session: str, name: str) -> Outcome:
-        """Refuse for good."""
-        return await self._ask(Outcome, "POST", f"requests/{name}/deny", session)
+    async def refuse(
+        self, session: str, name: str, denial: dict[str, str] | None = None
+    ) -> Outcome:
+        """Refuse or return for good; ``denial`` says how and why."""
+        return await self._ask(Outcome, "POST", f"requests/{name}/deny", session, denial)
 
     async def ask_sim(self, session: str, name: str, factor_id: str, lang: str) -> SimQuestion:
         """Ask a SIM. Refused: ``sim_busy``, ``sim_suspended``, ``sim_unknown``."""
@@ -299,7 +343,7 @@ def _fault(response: httpx.Response) -> RsspAway | RsspRefused:
         return RsspAway("the rssp cannot work now", is_settled=True)
     if response.status_code >= _SERVER_ERROR or not isinstance(code, str):
         return RsspAway(f"the rssp answered {response.status_code}", is_settled=False)
-    left = problem.get("attempts_left")
+    left = problem.get("attempts_left", problem.get("mismatches"))
     return RsspRefused(response.status_code, code, left if isinstance(left, int) else None)
 
 

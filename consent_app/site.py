@@ -14,7 +14,8 @@ from consent_app import language, wording
 from consent_app.cookies import Cookies
 from consent_app.forms import origin_of
 from consent_app.repeats import Repeats
-from consent_app.rssp import ConsentApi, open_client
+from consent_app.rssp import open_client
+from consent_app.rssp_account import AccountApi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ class Site:
     """The outside world of a page."""
 
     config: ConsentConfig
-    rssp: ConsentApi
+    rssp: AccountApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -67,7 +68,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
     static = load_static()
     return Site(
         config=config,
-        rssp=ConsentApi(open_client(config.rssp, transport)),
+        rssp=AccountApi(open_client(config.rssp, transport)),
         environments={
             name: environment(language.catalogue(name), static) for name in language.LANGUAGES
         },
