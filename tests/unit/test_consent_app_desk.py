@@ -1,4 +1,4 @@
-"""Requests that came by themselves, history, sessions and the lost phone, as a visitor meets them."""
+"""Requests that came by themselves, history, sessions, the lost phone, as a visitor sees them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def visitor() -> Visitor:
     """Signed in; a request came by itself."""
     found = Visitor().signed_in()
     found.rssp.add_request(**CAME_BY_ITSELF)
+    found.rssp.portal = None  # none waits for this browser
     return found
 
 
