@@ -167,7 +167,7 @@ def _desk(page: Page, stage: Stage) -> Iterator[str]:
     rssp.add_request(**CAME_BY_ITSELF)
     rssp.after = "7"
     page.goto(stage.home + "/")
-    page.click(".refuse summary")
+    page.click(".finder summary")
     yield "list-filter"
     page.fill("#q", "nowhere")
     page.click("form[role='search'] button")

@@ -172,7 +172,7 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     for kind in NOTICES:
         yield "sign_in.html", _sign_in() | {"notice": Notice(kind, attempts_left=4)}
         yield "request.html", {"asked": requests[0], "signer": signer, "notice": Notice(kind)}
-    for left in (0, 1, 60, 61, 122):
+    for left in (0, 1, 60, 61, 122, 3601):
         late = requests[1].model_copy(update={"expires_at": requests[1].now + timedelta(0, left)})
         yield "request.html", {"asked": late, "signer": signer}
     yield from _desk_pages(full, requests[2:])
