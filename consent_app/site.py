@@ -15,7 +15,8 @@ from consent_app.cookies import Cookies
 from consent_app.forms import origin_of
 from consent_app.passkey_api import PasskeyApi
 from consent_app.repeats import Repeats
-from consent_app.rssp import ConsentApi, open_client
+from consent_app.rssp import open_client
+from consent_app.rssp_account import AccountApi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ class Site:
     """The outside world of a page."""
 
     config: ConsentConfig
-    rssp: ConsentApi
+    rssp: AccountApi
     passkeys: PasskeyApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
@@ -67,7 +68,7 @@ class Site:
 def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
     """The site that ``config`` describes. Connects to nothing yet."""
     static = load_static()
-    rssp = ConsentApi(open_client(config.rssp, transport))
+    rssp = AccountApi(open_client(config.rssp, transport))
     return Site(
         config=config,
         rssp=rssp,
