@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -48,14 +49,34 @@ class SignedIn(Answer):
     subscriber: Signer
 
 
+class Details(Answer):
+    """What a portal says beside the hashes. ``reference`` is number and symbol together."""
+
+    urgency: Literal["normal", "urgent", "veryUrgent", "express"]
+    deadline: AwareDatetime | None
+    label: str | None
+    reference: str | None
+    document_name: str | None
+    agency_names: list[str]
+
+
+class Denial(Answer):
+    """How the signer said no; ``text`` is his own."""
+
+    kind: Literal["refused", "returned"]
+    reason: str
+    text: str | None
+
+
 class WaitingRequest(Answer):
-    """A line of the list of waiting requests."""
+    """A line of the list of waiting requests. No code: it is still to be picked."""
 
     id: str = Field(pattern=r"^[0-9a-z]{26}$")
     client_name: str
     description: str | None
+    details: Details | None = None
     num_signatures: int
-    verification_code: str
+    verification_code: str | None
     expires_at: AwareDatetime
 
 
@@ -69,6 +90,13 @@ class Happening(Answer):
     usable_from: AwareDatetime | None
 
 
+class Portal(Answer):
+    """A portal with something in the list."""
+
+    id: str
+    name: str
+
+
 class Waiting(Answer):
     """The list, and the rssp's time when it was made."""
 
@@ -76,6 +104,10 @@ class Waiting(Answer):
     subscriber: Signer
     requests: list[WaitingRequest]
     notices: list[Happening] = []
+    total: int = Field(ge=0)
+    waiting: int = Field(ge=0)
+    after: str | None = None
+    portals: list[Portal] = []
 
 
 class Document(Answer):
@@ -140,7 +172,10 @@ class SignatureRequest(_Question):
     documents: list[Document]
     hash_algorithm: str | None
     num_signatures: int
-    verification_code: str
+    verification_code: str | None
+    codes: list[str] = []
+    details: Details | None = None
+    denial: Denial | None = None
     certificate: Certificate
     sims: list[SimOffer] = []
     sim: SimQuestion | None = None
@@ -216,9 +251,14 @@ class ConsentApi:
         """End ``session``; one that is over already counts as ended."""
         await self.ask(Answer, "DELETE", "sessions/current", session)
 
-    async def waiting(self, session: str) -> Waiting:
-        """The requests that wait for this signer."""
-        return await self.ask(Waiting, "GET", "requests", session)
+    async def waiting(self, session: str, **wanted: str) -> Waiting:
+        """What waits for this signer. ``wanted``: ``portal``, ``urgency``, ``q``, ``after``."""
+        query = f"?{urlencode(wanted)}" if wanted else ""
+        return await self.ask(Waiting, "GET", f"requests{query}", session)
+
+    async def match(self, session: str, name: str, code: str) -> None:
+        """Pick the portal's code. Refused: ``code_mismatched``, and the request with it."""
+        await self.ask(Answer, "POST", f"requests/{name}/match", session, {"code": code})
 
     async def signature_request(self, session: str, name: str) -> SignatureRequest:
         """One request, in whatever state. Refused: ``request_unknown``."""
@@ -229,9 +269,11 @@ class ConsentApi:
         body = {"pin": pin, "otp": otp}
         return await self.ask(Outcome, "POST", f"requests/{name}/approve", session, body)
 
-    async def refuse(self, session: str, name: str) -> Outcome:
-        """Refuse for good."""
-        return await self.ask(Outcome, "POST", f"requests/{name}/deny", session)
+    async def refuse(
+        self, session: str, name: str, denial: dict[str, str] | None = None
+    ) -> Outcome:
+        """Refuse or return for good; ``denial`` says how and why."""
+        return await self.ask(Outcome, "POST", f"requests/{name}/deny", session, denial)
 
     async def ask_sim(self, session: str, name: str, factor_id: str, lang: str) -> SimQuestion:
         """Ask a SIM. Refused: ``sim_busy``, ``sim_suspended``, ``sim_unknown``."""
@@ -318,7 +360,8 @@ def _fault(response: httpx.Response) -> RsspAway | RsspRefused:
         return RsspAway("the rssp cannot work now", is_settled=True)
     if response.status_code >= _SERVER_ERROR or not isinstance(code, str):
         return RsspAway(f"the rssp answered {response.status_code}", is_settled=False)
-    left, reason = problem.get("attempts_left"), problem.get("reason")
+    left = problem.get("attempts_left", problem.get("mismatches"))
+    reason = problem.get("reason")
     return RsspRefused(
         response.status_code,
         code,

@@ -15,7 +15,8 @@ from consent_app.cookies import Cookies
 from consent_app.forms import origin_of
 from consent_app.passkey_api import PasskeyApi
 from consent_app.repeats import Repeats
-from consent_app.rssp import ConsentApi, open_client
+from consent_app.rssp import open_client
+from consent_app.rssp_account import AccountApi
 from consent_app.validator import Validator
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Site:
     """The outside world of a page."""
 
     config: ConsentConfig
-    rssp: ConsentApi
+    rssp: AccountApi
     validator: Validator
     passkeys: PasskeyApi
     environments: Mapping[str, Environment]
@@ -69,7 +70,7 @@ class Site:
 def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
     """The site that ``config`` describes. Connects to nothing yet."""
     static, http = load_static(), open_client(config.rssp, transport)
-    rssp = ConsentApi(http)
+    rssp = AccountApi(http)
     return Site(
         config=config,
         rssp=rssp,

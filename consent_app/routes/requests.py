@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
@@ -15,12 +15,17 @@ from consent_app.faults import RsspAway, RsspRefused
 from consent_app.routes.session import required_session
 from consent_app.visit import Visit
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 router = APIRouter()
 
 Name = Annotated[str, Path(pattern=r"^[0-9a-z]{26}$")]
 
 LONGEST_PIN = 64
 LONGEST_CODE = 32
+_LONGEST_FILTER = 80  # characters, as the rssp takes them
+_LONGEST_TEXT = 300
 _CODE = re.compile(r"[0-9]{6}")
 _GONE = 410
 
@@ -30,6 +35,8 @@ _NOTICES = {
     "credential_locked": "locked",
     "credential_disabled": "disabled",
     "certificate_expired": "certificate_expired",
+    "code_unmatched": "unmatched",
+    "code_mismatched": "mismatched",
     "conflict": "answered",
     "request_denied": "answered",
     "request_expired": "answered",
@@ -41,10 +48,11 @@ _NOTICES = {
 
 @router.get("/")
 async def show_list(request: Request) -> Response:
-    """What waits for this signer."""
+    """What waits for this signer, narrowed by portal, urgency and text."""
     visit = Visit(request)
-    waiting = await visit.site.rssp.waiting(required_session(visit))
-    return visit.page("waiting.html", waiting=waiting, signer=waiting.subscriber)
+    wanted = chosen(visit, ("portal", "urgency", "q", "after"))
+    waiting = await visit.site.rssp.waiting(required_session(visit), **wanted)
+    return visit.page("waiting.html", waiting=waiting, signer=waiting.subscriber, wanted=wanted)
 
 
 @router.get("/requests/{name}")
@@ -97,16 +105,32 @@ async def approve(request: Request, name: Name) -> Response:
     return visit.to(outcome.redirect_to or here)
 
 
+@router.post("/requests/{name}/match")
+async def match(request: Request, name: Name) -> Response:
+    """Send the code on that was picked; a wrong one has refused the request."""
+    visit = Visit(request)
+    form = await visit.form()
+    code = forms.one(form, "code", LONGEST_CODE)
+    here = f"/requests/{name}"
+    try:
+        await visit.site.rssp.match(required_session(visit), name, code)
+    except (RsspRefused, RsspAway) as fault:
+        return visit.to(here, notice_of(fault, name))
+    return visit.to(f"{here}#answer")
+
+
 @router.post("/requests/{name}/refuse")
 async def refuse(request: Request, name: Name) -> Response:
-    """Refuse for good; then back to the portal, or to the result."""
+    """Refuse or return for good; then back to the portal, or to the result."""
     visit = Visit(request)
-    await visit.form()
+    denial = _denial(await visit.form())
     session = required_session(visit)
     here = f"/requests/{name}"
     rssp, repeats = visit.site.rssp, visit.site.repeats
     try:
-        outcome = await repeats.once(("refuse", session, name), lambda: rssp.refuse(session, name))
+        outcome = await repeats.once(
+            ("refuse", session, name), lambda: rssp.refuse(session, name, denial)
+        )
     except (RsspRefused, RsspAway) as fault:
         return visit.to(here, notice_of(fault, name))
     return visit.to(outcome.redirect_to or here)
@@ -125,3 +149,19 @@ def code_digits(typed: str) -> str | None:
     """``123 456`` or full-width digits as the six digits that were meant; None otherwise."""
     code = "".join(unicodedata.normalize("NFKC", typed).split())
     return code if _CODE.fullmatch(code) else None
+
+
+def chosen(visit: Visit, names: tuple[str, ...]) -> dict[str, str]:
+    """What the visitor narrowed a list by; what is empty or none of ``names`` is left out."""
+    found = visit.query()
+    return {name: found[name][:_LONGEST_FILTER] for name in names if found.get(name, "").strip()}
+
+
+def _denial(form: Mapping[str, str]) -> dict[str, str] | None:
+    """How and why the signer says no; None when the form asks for neither."""
+    kind, reason = form.get("kind", ""), form.get("reason", "")
+    text = unicodedata.normalize("NFC", " ".join(form.get("text", "").split()))[:_LONGEST_TEXT]
+    if kind not in {"refused", "returned"} or (kind == "refused" and not (reason or text)):
+        return None
+    members = {"kind": kind, "reason": reason or "other"}
+    return members | {"text": text} if text else members

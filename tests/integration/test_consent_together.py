@@ -9,8 +9,14 @@ import pytest
 from fastapi import FastAPI
 
 from consent_app.app import create_app
-from remote_signing.errors import HsmUnavailable
-from remote_signing.rssp import activation, consent, consent_requests, service_authorization
+from remote_signing.errors import ActivationDenied, HsmUnavailable
+from remote_signing.rssp import (
+    activation,
+    consent,
+    consent_account,
+    consent_requests,
+    service_authorization,
+)
 from remote_signing.rssp.edge import middleware
 from tests.support.consent_visitor import Visitor, settings
 from tests.support.world import PASSWORD, PORTAL, REDIRECT, VERIFIER, World, new_world
@@ -33,6 +39,7 @@ def visitor(world: World) -> Visitor:
     rssp = FastAPI()
     rssp.state.services = world.services
     rssp.include_router(consent_requests.router)
+    rssp.include_router(consent_account.router)
     rssp.include_router(consent.router)
     middleware.install(rssp)
     found = Visitor()
@@ -61,7 +68,12 @@ def test_a_signer_finds_reads_and_approves_a_request(world: World, visitor: Visi
 
 
 def test_a_wrong_code_and_a_lost_node_cost_no_request(world: World, visitor: Visitor) -> None:
-    name = world.opened(channel=activation.Channel.DECOUPLED, redirect_uri=None)
+    new = world.request(channel=activation.Channel.DECOUPLED, redirect_uri=None)
+    asked = activation.request_activation(world.services, new)
+    name = asked.activation_id
+    page = visitor.get(f"/requests/{name}")
+    assert "Cổng đang hiển thị mã nào?" in page.text
+    visitor.send(page, f"/requests/{name}/match", code=asked.verification_code)
     page = visitor.follow(approve(visitor, name, "000000", world.otp()))
     assert "Còn 4 lần thử" in page.text
     world.next_step()
@@ -70,6 +82,30 @@ def test_a_wrong_code_and_a_lost_node_cost_no_request(world: World, visitor: Vis
     assert "lần thử này không bị tính" in page.text
     page = visitor.follow(approve(visitor, name, world.pin, world.otp()))
     assert "Đã phê duyệt" in page.text
+
+
+def test_a_signer_returns_a_request_that_came_by_itself(world: World, visitor: Visitor) -> None:
+    new = world.request(channel=activation.Channel.DECOUPLED, redirect_uri=None)
+    asked = activation.request_activation(world.services, new)
+    name = asked.activation_id
+    given = {"kind": "returned", "reason": "content", "text": "Sai  tên"}
+    answer = visitor.send(visitor.get(f"/requests/{name}"), f"/requests/{name}/refuse", **given)
+    assert "Đã trả lại" in visitor.follow(answer).text
+    with pytest.raises(ActivationDenied) as caught:
+        activation.check_handle(world.services, asked.ticket, PORTAL)
+    assert caught.value.public == given | {"text": "Sai tên"}
+
+
+def test_history_sessions_and_freezing_are_whole_pages(world: World, visitor: Visitor) -> None:
+    world.approve(world.opened())
+    page = visitor.get("/history")
+    assert "Cổng dịch vụ công" in page.text
+    name = page.text.partition('href="/history/')[2][:26]
+    assert "Mã PIN ký số và mã xác thực một lần" in visitor.get(f"/history/{name}").text
+    page = visitor.follow(visitor.send(visitor.get("/account"), "/account/freeze"))
+    assert "1 chứng thư số đang bị khóa khẩn cấp" in page.text
+    answer = visitor.send(page, "/account/sign-out")
+    assert "Đã đăng xuất" in visitor.follow(answer).text
 
 
 def test_a_signer_refuses(world: World, visitor: Visitor) -> None:

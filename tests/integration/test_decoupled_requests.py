@@ -20,6 +20,8 @@ from tests.support.fake_sam import unseal
 from tests.support.world import PORTAL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
 
     from tests.support.world import World
@@ -263,7 +265,7 @@ def test_picking_twice_in_two_tabs_is_one_outcome(portal: CscPortal) -> None:
 
 def test_a_right_and_a_wrong_pick_at_once_leave_one_state(portal: CscPortal) -> None:
     world = portal.world
-    for _ in range(5):
+    for _ in range(2):
         asked = ask(portal)
         name, right = asked["activationID"], asked["verificationCode"]
         codes = (right, wrong_code(world, asked))
@@ -431,10 +433,13 @@ def test_each_step_costs_what_the_budget_allows(portal: CscPortal) -> None:
     world = portal.world
     services = world.services
     services.clients.get(PORTAL)
-    caller = {"subscriber_id": world.subscriber_id, "agencies": None}
-    new = replace(world.request(channel=activation.Channel.DECOUPLED, redirect_uri=None), **caller)
+    new = world.request(
+        channel=activation.Channel.DECOUPLED,
+        redirect_uri=None,
+        subscriber_id=world.subscriber_id,
+    )
     asked: list[activation.Requested] = []
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "authorize": lambda: asked.append(activation.request_activation(services, new)),
         "check": lambda: activation.check_handle(services, asked[0].ticket, PORTAL),
         "list": lambda: activation.pending(services, world.subscriber_id),

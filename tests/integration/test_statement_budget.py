@@ -32,7 +32,8 @@ def test_each_step_of_a_signature_keeps_its_budget(world: World) -> None:
     opened = cost(world, lambda: activation.open_request(services, PORTAL, ticket))
     shown = cost(world, lambda: activation.details(services, ticket.row_id, world.subscriber_id))
     answers: list[activation.Approved] = []
-    approved = cost(world, lambda: answers.append(world.approve(ticket.row_id)))
+    given = (world.session, ticket.row_id, world.pin, world.otp())
+    approved = cost(world, lambda: answers.append(activation.approve(services, *given)))
     code = Ticket.parse((answers[0].redirect_to or "").partition("code=")[2].partition("&")[0])
     assert code is not None
     tokens: list[activation.CredentialToken] = []

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 REQUEST = "01mcc5rm00mratbh8wk05wn2gg"
 OTHER_REQUEST = "01mcc5rm00mratbh8wk05wn2gh"
@@ -21,6 +21,24 @@ SESSION = "01mcc5rm00mratbh8wk05wn2gk." + "s" * 43
 PASSWORD = "mật khẩu rất dài 2026"
 PIN = "90817263"
 OTP = "246802"
+CODE = "4821"
+DETAILS = {
+    "urgency": "veryUrgent",
+    "deadline": "2026-11-27T10:00:00Z",
+    "label": "Trình ký lần 2",
+    "number": "1234",
+    "symbol": "QĐ-SNV",
+    "reference": "1234/QĐ-SNV",
+    "document_name": "Quyết định về việc bổ nhiệm viên chức quản lý",
+    "agency_names": ["Sở Nội vụ thành phố Hà Nội", "Văn phòng UBND thành phố"],
+}
+"""A request that came by itself has these, and three codes to pick from."""
+CAME_BY_ITSELF: dict[str, Any] = {
+    "details": DETAILS,
+    "codes": ["0357", CODE, "9146"],
+    "verification_code": None,
+    "redirect_origin": None,
+}
 PORTAL = "https://motcua.example.gov.vn"
 SIGNER = {
     "full_name": "Nguyễn Thị Minh Khai",
@@ -59,6 +77,10 @@ class FakeRssp:
     calls: list[tuple[str, str]] = field(default_factory=list)
     validated: Response | None = None  # the answer about any file; without it, not now
     sent: bytes = b""  # what was to be validated
+    past: dict[str, dict[str, Any]] = field(default_factory=dict)
+    frozen: int = 0
+    after: str | None = None
+    denials: list[Any] = field(default_factory=list)
 
     def add_request(self, name: str = REQUEST, count: int = 2, **changes: Any) -> None:
         now = datetime.now(UTC)
@@ -108,6 +130,12 @@ class FakeRssp:
             ("POST", "/consent/v1/sessions", self._sign_in),
             ("DELETE", "/consent/v1/sessions/current", self._sign_out),
             ("GET", "/consent/v1/requests", self._waiting),
+            ("POST", "/consent/v1/requests/{name}/match", self._match),
+            ("GET", "/consent/v1/history", self._history),
+            ("GET", "/consent/v1/history/{name}", self._receipt),
+            ("GET", "/consent/v1/sessions", self._sessions),
+            ("DELETE", "/consent/v1/sessions", self._sessions),
+            ("POST", "/consent/v1/freeze", self._freeze),
             ("GET", "/consent/v1/requests/{name}/sim", self._sim),
             ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
             ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
@@ -154,7 +182,84 @@ class FakeRssp:
             return refused
         waiting = [item for item in self.requests.values() if item["state"] == "PENDING"]
         now = datetime.now(UTC).isoformat()
-        return JSONResponse({"now": now, "subscriber": SIGNER, "requests": waiting})
+        found = [item for item in waiting if self._is_wanted(item, request.query_params)]
+        counts = {"total": len(found), "waiting": len(waiting), "after": self.after}
+        portals = [{"id": "motcua", "name": "Cổng một cửa Sở Nội vụ"}] if waiting else []
+        members = {"now": now, "subscriber": SIGNER, "requests": found, "portals": portals}
+        return JSONResponse(members | counts)
+
+    @staticmethod
+    def _is_wanted(item: dict[str, Any], wanted: Mapping[str, str]) -> bool:
+        return wanted.get("q", "") in f"{item['description']}{item.get('details')}"
+
+    async def _match(self, request: Request, name: str) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        item = self.requests[name]
+        if (await request.json())["code"] != CODE:
+            item["state"] = "DENIED"
+            item["denial"] = {"kind": "refused", "reason": "code_mismatch", "text": None}
+            item["codes"] = []
+            return problem(403, "code_mismatched", mismatches=2)
+        item |= {"codes": [], "verification_code": CODE}
+        return JSONResponse({"state": "PENDING"})
+
+    def add_past(self, name: str = REQUEST, **changes: Any) -> None:
+        """What was answered, with its receipt."""
+        now = datetime.now(UTC).isoformat()
+        records = [
+            {"kind": kind, "at": now, "number": 1200 + number, "leaf_sha256": f"{number:02x}" * 32}
+            for number, kind in enumerate(("activation.requested", "consent.given", "signing.done"))
+        ]
+        self.past[name] = {
+            "id": name,
+            "subscriber": SIGNER,
+            "client_name": "Cổng một cửa Sở Nội vụ",
+            "description": "Ký ban hành quyết định bổ nhiệm",
+            "details": DETAILS,
+            "num_signatures": 2,
+            "state": "SIGNED",
+            "denial": None,
+            "created_at": now,
+            "at": now,
+            "documents": documents(2),
+            "hash_algorithm": "sha256",
+            "factor": "pin_totp",
+            "records": records,
+            **changes,
+        }
+
+    async def _history(self, request: Request) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        found = [item for item in self.past.values() if self._is_wanted(item, request.query_params)]
+        return JSONResponse({"subscriber": SIGNER, "requests": found, "after": self.after})
+
+    async def _receipt(self, request: Request, name: str) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        item = self.past.get(name)
+        return problem(404, "request_unknown") if item is None else JSONResponse(item)
+
+    async def _sessions(self, request: Request) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        if request.method == "DELETE":
+            self.session_is_valid = False
+            return JSONResponse({"ended": 2})
+        now = datetime.now(UTC).isoformat()
+        opened = [
+            {"id": str(number), "created_at": now, "last_used_at": now, "is_this": not number}
+            for number in range(2)
+        ]
+        members = {"subscriber": SIGNER, "sessions": opened, "frozen": self.frozen}
+        return JSONResponse(members)
+
+    async def _freeze(self, request: Request) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        self.frozen = 2
+        return JSONResponse({"frozen": 2})
 
     async def _show(self, request: Request, kind: str, name: str) -> Response:
         if (refused := self._refused(request)) is not None:
@@ -238,6 +343,9 @@ class FakeRssp:
             if sent != {"pin": PIN, "otp": OTP}:
                 return self._wrong()
         item["state"] = self._after(kind, verb)
+        if verb == "deny" and kind == "requests":
+            item["denial"] = {"text": None} | await request.json() if body else None
+            self.denials.append(item["denial"])
         if self.fails_after:
             return Response("the connection to the back end broke", 502)
         answer = "code=abc&state=xyz" if verb == "approve" else "error=access_denied&state=xyz"

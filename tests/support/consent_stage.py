@@ -21,7 +21,17 @@ from consent_app.app import create_app
 from remote_signing.bootstrap import find_chromium
 from remote_signing.clock import SystemClock
 from remote_signing.identifiers import Ticket, new_id
-from tests.support.consent_api import OTHER_REQUEST, OTP, PASSWORD, PIN, REQUEST, SERVICE, FakeRssp
+from tests.support.consent_api import (
+    CAME_BY_ITSELF,
+    CODE,
+    OTHER_REQUEST,
+    OTP,
+    PASSWORD,
+    PIN,
+    REQUEST,
+    SERVICE,
+    FakeRssp,
+)
 from tests.support.consent_visitor import settings
 from tests.support.reports import report, signature
 from tests.support.served import served
@@ -46,6 +56,9 @@ class Stage:
     def reset(self) -> None:
         self.rssp.requests.clear()
         self.rssp.services.clear()
+        self.rssp.past.clear()
+        self.rssp.frozen = 0
+        self.rssp.after = None
         self.rssp.attempts_left = 5
         self.rssp.away = False
         self.rssp.portal = self.portal
@@ -142,9 +155,55 @@ def tour(page: Page, stage: Stage) -> Iterator[str]:
     rssp.add_request(OTHER_REQUEST, 12, description=description, verification_code="0097")
     page.reload()
     yield "list"
+    yield from _desk(page, stage)
+    rssp.add_request(redirect_origin=None)
     yield from _answers(page, stage)
     yield from _checking(page, stage)
     yield from _ends(page, stage)
+    yield from _account(page, stage)
+
+
+def _desk(page: Page, stage: Stage) -> Iterator[str]:
+    """A request that came by itself."""
+    rssp = stage.rssp
+    rssp.add_request(**CAME_BY_ITSELF)
+    rssp.after = "7"
+    page.goto(stage.home + "/")
+    page.click(".finder summary")
+    yield "list-filter"
+    page.fill("#q", "nowhere")
+    page.click("form[role='search'] button")
+    yield "list-nothing-found"
+    rssp.after = None
+    page.goto(f"{stage.home}/requests/{REQUEST}")
+    yield "pick"
+    page.click(".refuse summary")
+    yield "return"
+    page.click(f"form:has(input[value='{CODE}']) button")
+    yield "picked"
+    rssp.add_request(**CAME_BY_ITSELF)
+    page.goto(f"{stage.home}/requests/{REQUEST}")
+    page.click("form:has(input[value='0357']) button")
+    yield "mismatched"
+
+
+def _account(page: Page, stage: Stage) -> Iterator[str]:
+    rssp = stage.rssp
+    sign_in(page, stage, "/history")
+    yield "history-empty"
+    rssp.add_past()
+    denial = {"kind": "returned", "reason": "form", "text": "Thiếu dấu của cơ quan"}
+    rssp.add_past(OTHER_REQUEST, state="DENIED", denial=denial, factor=None)
+    page.reload()
+    yield "history"
+    page.goto(f"{stage.home}/history/{REQUEST}")
+    yield "receipt"
+    page.goto(f"{stage.home}/history/{OTHER_REQUEST}")
+    yield "receipt-returned"
+    page.goto(f"{stage.home}/account")
+    yield "account"
+    page.click("form[action='/account/freeze'] button")
+    yield "frozen"
 
 
 def _answers(page: Page, stage: Stage) -> Iterator[str]:

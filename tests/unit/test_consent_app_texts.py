@@ -21,8 +21,17 @@ from consent_app.config import BrandConfig
 from consent_app.cookies import Notice
 from consent_app.passkey_api import Passkeys
 from consent_app.report import Report
-from consent_app.rssp import ServiceRequest, SignatureRequest, SimOffer, SimQuestion, Waiting
-from tests.support import reports
+from consent_app.rssp import (
+    Denial,
+    Details,
+    ServiceRequest,
+    SignatureRequest,
+    SimOffer,
+    SimQuestion,
+    State,
+    Waiting,
+)
+from consent_app.rssp_account import Account, History, OpenSession, PastRequest, Receipt, Record
 from tests.support.consent_api import FakeRssp
 
 if TYPE_CHECKING:
@@ -43,7 +52,7 @@ UNTRANSLATED = re.compile(
 NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
-    *("sim_busy", "sim_suspended"),
+    *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
 )
 PASSKEY_NOTICES = (
     *("passkey_wrong", "passkey_new", "passkey_copied", "passkey_added", "passkey_removed"),
@@ -165,18 +174,19 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     service = ServiceRequest.model_validate(_data(fake.services.popitem()[1]))
     signer = requests[0].subscriber
     now = datetime.now(UTC)
-    waiting = {"now": now, "subscriber": signer, "requests": list(requests)}
-    full = Waiting.model_validate(waiting, from_attributes=True)
+    requests += list(_came_by_themselves(requests[0]))
+    waiting = {"now": now, "subscriber": signer, "requests": requests, "total": 2, "waiting": 9}
+    full = Waiting.model_validate(waiting | {"after": "7"}, from_attributes=True)
     for is_refused in (True, False):
         yield "sign_in.html", {"after": "/", "username": "", "is_refused": is_refused}
     for kind in (*NOTICES, *PASSKEY_NOTICES):
         yield "sign_in.html", _sign_in() | {"notice": Notice(kind, attempts_left=4)}
         yield "request.html", {"asked": requests[0], "signer": signer, "notice": Notice(kind)}
-    for left in (0, 1, 60, 61, 122):
+    for left in (0, 1, 60, 61, 122, 3601):
         late = requests[1].model_copy(update={"expires_at": requests[1].now + timedelta(0, left)})
         yield "request.html", {"asked": late, "signer": signer}
-    for lines in (full, full.model_copy(update={"requests": []})):
-        yield "waiting.html", {"waiting": lines, "signer": signer}
+    yield from _desk_pages(full, requests[2:])
+    yield from _account_pages(requests[2])
     yield from _sim_pages(requests[0])
     yield from _passkey_pages(requests[0])
     for state in ("AUTHORIZED", "SIGNED", "DENIED", "EXPIRED", "REVOKED", "FAILED"):
@@ -238,6 +248,86 @@ def _figures(value: Any, name: str = "") -> Any:
     is_level = name == "level" and value and not value.startswith("B-")
     is_text = isinstance(value, str) and name not in kept | times and not is_level
     return "77" if is_text else value
+
+
+def _desk_pages(
+    full: Waiting, asked: list[SignatureRequest]
+) -> Iterator[tuple[str, dict[str, object]]]:
+    signer = full.subscriber
+    none = full.model_copy(update={"requests": []})
+    for lines in (full, none, none.model_copy(update={"waiting": 0})):
+        yield "waiting.html", {"waiting": lines, "signer": signer, "wanted": {"q": "7"}}
+        yield "waiting.html", {"waiting": lines, "signer": signer, "wanted": {}}
+    for each in asked:
+        yield "request.html", {"asked": each, "signer": signer}
+        for state in ("DENIED", "EXPIRED"):
+            yield "outcome.html", {"asked": each, "state": state, "signer": signer}
+
+
+def _came_by_themselves(plain: SignatureRequest) -> Iterator[SignatureRequest]:
+    """With everything that a portal may say, in every degree and with every answer."""
+    degrees: tuple[Any, ...] = ("normal", "urgent", "veryUrgent", "express")
+    reasons = (
+        *("not_requested", "not_competent", "content", "form", "attachments", "duplicate"),
+        *("other", "code_mismatch"),
+    )
+    for number, reason in enumerate(reasons):
+        is_long = number % 2 == 0
+        details = Details(
+            urgency=degrees[number % 4],
+            deadline=plain.now if is_long else None,
+            label="77" if is_long else None,
+            reference="77" if number % 3 else None,
+            document_name="77" if is_long else None,
+            agency_names=["77"] if is_long else [],
+        )
+        kind: Any = "returned" if is_long else "refused"
+        denial = Denial(kind=kind, reason=reason, text="77" if is_long else None)
+        codes = {"codes": ["0007"] * 3, "verification_code": None}
+        yield plain.model_copy(update={"details": details, "denial": denial} | codes)
+
+
+def _account_pages(asked: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
+    signer, now = asked.subscriber, asked.now
+    states: tuple[State, ...] = ("SIGNED", "SIGNING", "DENIED", "EXPIRED", "REVOKED", "FAILED")
+    lines = [
+        PastRequest(
+            id="0" * 26,
+            client_name="77",
+            description=None if number else "77",
+            details=asked.details if number % 2 else None,
+            num_signatures=1,
+            state=state,
+            denial=None if number % 2 else asked.denial,
+            created_at=now,
+            at=now,
+        )
+        for number, state in enumerate(states)
+    ]
+    full = History(subscriber=signer, requests=lines, after="7")
+    for found in (full, full.model_copy(update={"requests": []})):
+        for wanted in ({}, {"q": "7"}):
+            yield "history.html", {"history": found, "signer": signer, "wanted": wanted}
+    kinds = (
+        *("activation.requested", "consent.code_matched", "consent.code_mismatched"),
+        *("consent.given", "consent.denied", "signing.done", "signing.unknown"),
+        *("activation.expired", "activation.revoked", "activation.frozen"),
+    )
+    records = [Record(kind=kind, at=now, number=7, leaf_sha256="0" * 64) for kind in kinds]
+    for line, factor in zip(lines, ("pin_totp", "sim", "passkey", "other", None), strict=False):
+        documents = asked.documents if factor else []
+        rest = {"documents": documents, "hash_algorithm": None, "factor": factor}
+        given = line.model_dump() | rest | {"subscriber": signer, "records": records}
+        receipt = Receipt.model_validate(given, from_attributes=True)
+        yield "receipt.html", {"receipt": receipt, "signer": signer}
+    opened = [
+        OpenSession(id="7", created_at=now, last_used_at=now, is_this=is_this)
+        for is_this in (True, False)
+    ]
+    for frozen in (0, 1, 2):
+        shown = Account(subscriber=signer, sessions=opened, frozen=frozen)
+        for notice in (None, Notice("frozen")):
+            yield "account.html", {"account": shown, "signer": signer, "notice": notice}
 
 
 def _sim_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:

@@ -1,0 +1,238 @@
+"""Requests that came by themselves, history, sessions, the lost phone, as a visitor sees them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.consent_api import (
+    CAME_BY_ITSELF,
+    CODE,
+    OTHER_REQUEST,
+    OTP,
+    PIN,
+    REQUEST,
+)
+from tests.support.consent_visitor import HOME, Visitor
+
+if TYPE_CHECKING:
+    import httpx
+
+HERE = f"/requests/{REQUEST}"
+MATCH, APPROVE, REFUSE = f"{HERE}/match", f"{HERE}/approve", f"{HERE}/refuse"
+
+
+@pytest.fixture
+def visitor() -> Visitor:
+    """Signed in; a request came by itself."""
+    found = Visitor().signed_in()
+    found.rssp.add_request(**CAME_BY_ITSELF)
+    found.rssp.portal = None  # none waits for this browser
+    return found
+
+
+def pick(visitor: Visitor, code: str) -> httpx.Response:
+    return visitor.send(visitor.get(HERE), MATCH, code=code)
+
+
+# ----------------------------------------------------------------------------------------- list
+
+
+def test_the_list_shows_the_deadline_first_then_what_and_from_whom(visitor: Visitor) -> None:
+    text = visitor.get("/").text
+    line = text[text.index(f'href="{HERE}"') :]
+    places = [
+        line.index(part)
+        for part in (
+            "Trả lời trước",
+            "Thượng khẩn",
+            "1234/QĐ-SNV",
+            "Văn phòng UBND",
+            "Cổng một cửa",
+        )
+    ]
+    assert places == sorted(places)
+    assert CODE not in line.partition("</a>")[0]
+
+
+def test_the_count_is_in_the_title_and_the_filter_keeps_what_was_typed(visitor: Visitor) -> None:
+    visitor.rssp.add_request(OTHER_REQUEST, description="Tờ trình")
+    page = visitor.get("/", params={"q": "Tờ trình", "urgency": "", "portal": ""})
+    assert "(2)" in page.text.partition("</title>")[0]
+    assert HERE not in page.text
+    assert 'value="Tờ trình"' in page.text
+    assert "Không tìm thấy" in visitor.get("/", params={"q": "x"}).text
+
+
+def test_the_next_page_keeps_the_filter(visitor: Visitor) -> None:
+    visitor.rssp.after = "17.abc"
+    page = visitor.get("/", params={"q": "bổ nhiệm"})
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))
+    assert (hidden["q"], hidden["after"]) == ("bổ nhiệm", "17.abc")
+
+
+def test_an_empty_list_has_no_filter() -> None:
+    page = Visitor().signed_in().get("/")
+    assert "Không có yêu cầu" in page.text
+    assert 'role="search"' not in page.text
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", '"><img src=x>', "a\u202eb", "x" * 300]
+)
+def test_a_hostile_text_of_a_portal_is_only_text(visitor: Visitor, text: str) -> None:
+    details = CAME_BY_ITSELF["details"] | {
+        "label": text,
+        "document_name": text,
+        "reference": text,
+        "agency_names": [text],
+    }
+    changes = CAME_BY_ITSELF | {"details": details}
+    visitor.rssp.add_request(client_name=text, description=text, **changes)
+    visitor.rssp.add_past(details=details, client_name=text)
+    for path in ("/", HERE, "/history", f"/history/{REQUEST}"):
+        page = visitor.get(path).text
+        assert "<script" not in page
+        assert "<img src=x" not in page
+        assert "\u202e" not in page
+
+
+# ----------------------------------------------------------------------------------- code match
+
+
+def test_nothing_can_be_approved_before_a_code_is_picked(visitor: Visitor) -> None:
+    page = visitor.get(HERE).text
+    assert page.count(f'action="{MATCH}"') == 3
+    assert f'action="{APPROVE}"' not in page
+    after = visitor.follow(pick(visitor, CODE)).text
+    assert f'action="{APPROVE}"' in after
+    assert MATCH not in after
+
+
+def test_a_wrong_code_warns_and_the_request_is_over(visitor: Visitor) -> None:
+    page = visitor.follow(pick(visitor, "0357")).text
+    assert "Đó không phải mã của cổng" in page
+    assert "2 lần chọn sai mã" in page
+    assert f'action="{APPROVE}"' not in page
+    assert "Đã từ chối" in page
+
+
+def test_the_back_button_and_a_second_tab_lead_to_one_outcome(visitor: Visitor) -> None:
+    first, second = visitor.get(HERE), visitor.get(HERE)
+    visitor.send(first, MATCH, code="0357")
+    # The other tab still shows the codes; its answer finds the request refused.
+    page = visitor.follow(visitor.send(second, MATCH, code="0357")).text
+    assert "Đã từ chối" in page
+    assert visitor.get(MATCH).headers["location"] == HERE
+
+
+def test_a_form_from_another_site_picks_no_code(visitor: Visitor) -> None:
+    page = visitor.get(HERE)
+    fields = {"code": CODE, "form_token": "x"}
+    headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert visitor.ask("POST", MATCH, data=fields, headers=headers).status_code == 403
+    headers = {"Origin": HOME, "Sec-Fetch-Site": "same-origin"}
+    assert visitor.ask("POST", MATCH, data=fields, headers=headers).status_code == 403
+    assert visitor.rssp.count("POST", "/match") == 0
+    assert page.status_code == 200
+
+
+def test_a_double_tap_on_approve_is_one_approval(visitor: Visitor) -> None:
+    page = visitor.follow(pick(visitor, CODE))
+    fields = {"pin": PIN, "otp": OTP}
+    answers = visitor.together(*(visitor.sent(page, APPROVE, **fields) for _ in range(2)))
+    assert {answer.headers["location"].partition("#")[0] for answer in answers} != {"/"}
+    assert visitor.rssp.count("POST", "/approve") == 1
+
+
+# --------------------------------------------------------------------------------------- refuse
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        ({}, None),
+        ({"kind": "refused", "reason": "", "text": ""}, None),
+        (
+            {"kind": "refused", "reason": "not_requested", "text": ""},
+            {"kind": "refused", "reason": "not_requested", "text": None},
+        ),
+        (
+            {"kind": "refused", "reason": "", "text": " Sai  điều 2 "},
+            {"kind": "refused", "reason": "other", "text": "Sai điều 2"},
+        ),
+        (
+            {"kind": "returned", "reason": "", "text": ""},
+            {"kind": "returned", "reason": "other", "text": None},
+        ),
+        ({"kind": "x", "reason": "content"}, None),
+    ],
+    ids=str,
+)
+def test_how_and_why_goes_to_the_rssp(
+    visitor: Visitor, fields: dict[str, str], sent: dict[str, str] | None
+) -> None:
+    visitor.send(visitor.get(HERE), REFUSE, **fields)
+    assert visitor.rssp.denials == [sent]
+
+
+def test_a_returned_request_says_so_with_its_reason(visitor: Visitor) -> None:
+    fields = {"kind": "returned", "reason": "form", "text": "Thiếu dấu"}
+    page = visitor.follow(visitor.send(visitor.get(HERE), REFUSE, **fields)).text
+    assert "Đã trả lại" in page
+    assert "Cần sửa thể thức: <bdi>Thiếu dấu</bdi>" in page
+
+
+# ------------------------------------------------------------------------- history and account
+
+
+def test_a_receipt_names_factor_portal_time_and_lines_on_record(visitor: Visitor) -> None:
+    visitor.rssp.add_past()
+    page = visitor.get(f"/history/{REQUEST}").text
+    for part in (
+        *("Mã PIN ký số và mã xác thực một lần", "Cổng một cửa", "Số 1202", "02" * 32, "Đã ký"),
+        *("1234/QĐ-SNV", "giờ Việt Nam"),
+    ):
+        assert part in page
+    assert visitor.get(f"/history/{OTHER_REQUEST}").status_code == 404
+
+
+def test_history_is_searched_and_goes_on(visitor: Visitor) -> None:
+    visitor.rssp.add_past()
+    visitor.rssp.after = REQUEST
+    page = visitor.get("/history", params={"q": "bổ nhiệm"})
+    assert f'name="after" value="{REQUEST}"' in page.text
+    assert "Không tìm thấy" in visitor.get("/history", params={"q": "x"}).text
+
+
+def test_everything_is_frozen_in_one_step(visitor: Visitor) -> None:
+    page = visitor.get("/account")
+    answer = visitor.send(page, "/account/freeze")
+    assert "2 chứng thư số đang bị khóa khẩn cấp" in visitor.follow(answer).text
+    assert visitor.get("/account/freeze").headers["location"] == "/account"
+
+
+def test_signing_out_everywhere_leaves_no_session(visitor: Visitor) -> None:
+    answer = visitor.send(visitor.get("/account"), "/account/sign-out")
+    assert answer.headers["location"] == "/sign-in"
+    assert "__Host-consent-session" not in visitor.cookies
+    assert not visitor.rssp.session_is_valid
+
+
+@pytest.mark.parametrize("path", ["/history", "/account", f"/history/{REQUEST}"])
+def test_a_stranger_signs_in_first_and_comes_back(path: str) -> None:
+    visitor = Visitor()
+    visitor.rssp.add_past()
+    asked = visitor.get(path)
+    answer = visitor.sign_in(path=asked.headers["location"])
+    assert answer.headers["location"] == path
+
+
+def test_no_page_of_the_desk_runs_a_script(visitor: Visitor) -> None:
+    visitor.rssp.add_past()
+    for path in ("/", HERE, "/history", f"/history/{REQUEST}", "/account"):
+        page = visitor.get(path)
+        assert "<script" not in page.text
+        assert "script-src" not in page.headers["content-security-policy"]
