@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from consent_app.cookies import Notice
 from consent_app.edge import Edge
 from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
-from consent_app.routes import account, requests, services, sign_in, sims, site
+from consent_app.routes import account, batch, requests, services, sign_in, sims, site
 from consent_app.routes.session import SESSION_INVALID
 from consent_app.site import open_site
 from consent_app.visit import Visit
@@ -50,7 +50,7 @@ def create_app(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
     )
     app.state.site = open_site(config, transport)
-    pages = (sign_in, account, sims, requests, services, site)
+    pages = (sign_in, account, batch, sims, requests, services, site)
     for router in (page.router for page in pages):
         app.include_router(router)
     app.add_exception_handler(Fault, _on_fault)

@@ -6,6 +6,7 @@ The session that the rssp gave out is the only right; this program has none of i
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlencode
@@ -17,8 +18,6 @@ from consent_app import request_id
 from consent_app.faults import RsspAway, RsspRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from consent_app.config import RsspConfig
 
 State = Literal[
@@ -199,7 +198,7 @@ class Outcome(Answer):
 
 
 _Kind = TypeVar("_Kind", bound=Answer)
-_Json = dict[str, str]
+_Json = Mapping[str, str | list[str]]
 
 _UNAVAILABLE = 503
 _SERVER_ERROR = 500

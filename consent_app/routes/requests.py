@@ -22,8 +22,8 @@ router = APIRouter()
 
 Name = Annotated[str, Path(pattern=r"^[0-9a-z]{26}$")]
 
-_LONGEST_PIN = 64
-_LONGEST_CODE = 32
+LONGEST_PIN = 64
+LONGEST_CODE = 32
 _LONGEST_FILTER = 80  # characters, as the rssp takes them
 _LONGEST_TEXT = 300
 _CODE = re.compile(r"[0-9]{6}")
@@ -87,9 +87,9 @@ async def approve(request: Request, name: Name) -> Response:
     form = await visit.form()
     session = required_session(visit)
     here = f"/requests/{name}"
-    pin = forms.one(form, "pin", _LONGEST_PIN).strip()
-    code = _digits(forms.one(form, "otp", _LONGEST_CODE))
-    if not pin or not _CODE.fullmatch(code):
+    pin = forms.one(form, "pin", LONGEST_PIN).strip()
+    code = digits(forms.one(form, "otp", LONGEST_CODE))
+    if not pin or not is_code(code):
         return visit.to(f"{here}#answer", Notice("incomplete", name))
     rssp, repeats = visit.site.rssp, visit.site.repeats
     try:
@@ -106,7 +106,7 @@ async def match(request: Request, name: Name) -> Response:
     """Send the code on that was picked; a wrong one has refused the request."""
     visit = Visit(request)
     form = await visit.form()
-    code = forms.one(form, "code", _LONGEST_CODE)
+    code = forms.one(form, "code", LONGEST_CODE)
     here = f"/requests/{name}"
     try:
         await visit.site.rssp.match(required_session(visit), name, code)
@@ -157,6 +157,11 @@ def _denial(form: Mapping[str, str]) -> dict[str, str] | None:
     return members | {"text": text} if text else members
 
 
-def _digits(typed: str) -> str:
+def is_code(typed: str) -> bool:
+    """Whether these are six digits."""
+    return _CODE.fullmatch(typed) is not None
+
+
+def digits(typed: str) -> str:
     """``123 456`` or full-width digits as the six digits that were meant."""
     return "".join(unicodedata.normalize("NFKC", typed).split())

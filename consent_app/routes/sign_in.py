@@ -22,7 +22,7 @@ router = APIRouter()
 _LONGEST_NAME = 100
 _LONGEST_PASSWORD = 256
 _UNAUTHORIZED = 401
-_OURS = re.compile(r"/|/account|/history|/(?:requests|services|history)/[0-9a-z]{26}")
+_OURS = re.compile(r"/|/account|/batch|/history|/(?:requests|services|history)/[0-9a-z]{26}")
 
 
 @router.get("/sign-in")

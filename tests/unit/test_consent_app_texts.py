@@ -48,6 +48,7 @@ NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
     *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
+    *("batch", "batch_partly"),
 )
 
 
@@ -191,6 +192,9 @@ def _desk_pages(
     full: Waiting, asked: list[SignatureRequest]
 ) -> Iterator[tuple[str, dict[str, object]]]:
     signer = full.subscriber
+    for count, others in ((0, 0), (3, 0), (3, 1)):
+        chosen = {"chosen": asked[:count], "others": others, "left_out": ["7"]}
+        yield "batch.html", {**chosen, "signer": signer}
     none = full.model_copy(update={"requests": []})
     for lines in (full, none, none.model_copy(update={"waiting": 0})):
         yield "waiting.html", {"waiting": lines, "signer": signer, "wanted": {"q": "7"}}
