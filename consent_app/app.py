@@ -16,6 +16,7 @@ from consent_app.edge import Edge
 from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
 from consent_app.routes import (
     account,
+    batch,
     passkeys,
     requests,
     services,
@@ -46,7 +47,7 @@ _FORM_ENDINGS = (
     *("/passkey/options", "/passkey", "/options", "/confirm", "/seen"),
 )
 _ROUTERS = (
-    *(sign_in.router, account.router, passkeys.router, sims.router),
+    *(sign_in.router, account.router, batch.router, passkeys.router, sims.router),
     *(requests.router, services.router, validation.router, site.router),
 )
 

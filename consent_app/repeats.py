@@ -11,14 +11,14 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from consent_app.faults import RsspRefused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from consent_app.rssp import Outcome
+Kept = TypeVar("Kept")
 
 _KEEP_OUTCOME = 60.0  # seconds: as long as an authorization code lives
 _KEEP_REFUSAL = 5.0  # a wrong code that is typed again is a new attempt; a bounce is none
@@ -30,9 +30,9 @@ class Repeats:
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._tasks: dict[bytes, asyncio.Task[Outcome]] = {}
+        self._tasks: dict[bytes, asyncio.Task[Any]] = {}
 
-    async def once(self, parts: tuple[str, ...], ask: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def once(self, parts: tuple[str, ...], ask: Callable[[], Awaitable[Kept]]) -> Kept:
         """What ``ask`` gives; for equal ``parts`` within a moment, what it gave before.
 
         It runs to its end even if the browser that asked first has gone.
@@ -43,9 +43,10 @@ class Repeats:
             task = asyncio.create_task(self._run(name, ask))
             if len(self._tasks) < _MOST:
                 self._tasks[name] = task
-        return await asyncio.shield(task)
+        kept: Kept = await asyncio.shield(task)
+        return kept
 
-    async def _run(self, name: bytes, ask: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def _run(self, name: bytes, ask: Callable[[], Awaitable[Kept]]) -> Kept:
         keep = 0.0
         try:
             outcome = await ask()

@@ -6,7 +6,16 @@ from urllib.parse import urlencode
 
 from pydantic import AwareDatetime, Field
 
-from consent_app.rssp import Answer, ConsentApi, Denial, Details, Document, Signer, State
+from consent_app.rssp import (
+    Answer,
+    Certificate,
+    ConsentApi,
+    Denial,
+    Details,
+    Document,
+    Signer,
+    State,
+)
 
 
 class PastRequest(Answer):
@@ -67,6 +76,39 @@ class Account(Answer):
     frozen: int = Field(ge=0)
 
 
+class Reviewed(Answer):
+    """A request that was looked at, as the page of a batch shows it."""
+
+    id: str = Field(pattern=r"^[0-9a-z]{26}$")
+    client_name: str
+    description: str | None
+    details: Details | None
+    documents: list[Document]
+    num_signatures: int
+    expires_at: AwareDatetime
+    certificate: Certificate
+
+
+class Batch(Answer):
+    """What may be approved together."""
+
+    subscriber: Signer
+    requests: list[Reviewed]
+
+
+class Result(Answer):
+    """What became of one request of a batch."""
+
+    id: str
+    is_approved: bool
+
+
+class Results(Answer):
+    """What became of each."""
+
+    results: list[Result]
+
+
 class Frozen(Answer):
     """How many keys are frozen now."""
 
@@ -92,6 +134,15 @@ class AccountApi(ConsentApi):
     async def sign_out_everywhere(self, session: str) -> None:
         """End every session, this one too."""
         await self.ask(Answer, "DELETE", "sessions", session)
+
+    async def batch(self, session: str) -> Batch:
+        """What was looked at and is not answered."""
+        return await self.ask(Batch, "GET", "batch", session)
+
+    async def approve_all(self, session: str, names: list[str], pin: str, otp: str) -> list[Result]:
+        """Consent to all of them with both factors. Refused: as for one."""
+        body: dict[str, str | list[str]] = {"ids": names, "pin": pin, "otp": otp}
+        return (await self.ask(Results, "POST", "batch", session, body)).results
 
     async def freeze(self, session: str) -> int:
         """Freeze all keys; how many are frozen now."""

@@ -89,7 +89,7 @@ __all__ = [
 Arguments: TypeAlias = "Mapping[str, object]"
 
 QUICK_VERBS = PASSKEY_VERBS | {
-    *("challenge", "present", "activate", "sign", "status"),
+    *("challenge", "present", "activate", "activate_all", "sign", "status"),
     *("sign_ocsp", "timestamp", "service_certificates"),
 }
 EACH_KILOBYTE = 0.1  # seconds: a thousand hashes (130 kB) with RSA-4096 take 10 s of a token
@@ -99,6 +99,17 @@ _PIECE = 1024 * 1024
 def sim_evidence(factor_id: str, signature: bytes, sim: SimEvidence) -> Evidence:
     """Evidence of kind ``sim`` with ``signature`` as the operator or the SIM wrote it."""
     return {"factor_id": factor_id, "kind": "sim", "value": b64(signature), "sim": sim}
+
+
+def _activated(ok: Mapping[str, object], token: object) -> Activated:
+    return Activated(
+        unb64(token, "sad"),
+        cast("int", ok["expires_at_ms"]),
+        unb64(ok["evidence_digest"], "evidence_digest"),
+        cast("str | None", ok["totp_factor_id"]),
+        cast("int | None", ok["totp_step"]),
+        unb64(ok["evidence_statement"], "evidence_statement"),
+    )
 
 
 class SapClient(PasskeyVerbs):
@@ -222,20 +233,18 @@ class SapClient(PasskeyVerbs):
 
     def activate(self, sealed: bytes, challenge: bytes, evidence: Sequence[Evidence]) -> Activated:
         """The SAD, when the evidence satisfies the sealed credential's factors."""
-        arguments = {
-            "sealed": b64(sealed),
-            "challenge": b64(challenge),
-            "evidence": list(evidence),
-        }
-        ok = self._call("activate", arguments)
-        return Activated(
-            sad=unb64(ok["sad"], "sad"),
-            expires_at_ms=cast("int", ok["expires_at_ms"]),
-            evidence_digest=unb64(ok["evidence_digest"], "evidence_digest"),
-            totp_factor_id=cast("str | None", ok["totp_factor_id"]),
-            totp_step=cast("int | None", ok["totp_step"]),
-            evidence_statement=unb64(ok["evidence_statement"], "evidence_statement"),
-        )
+        given = {"sealed": b64(sealed), "challenge": b64(challenge), "evidence": list(evidence)}
+        ok = self._call("activate", given)
+        return _activated(ok, ok["sad"])
+
+    def activate_all(
+        self, sealed: bytes, challenges: Sequence[bytes], evidence: Sequence[Evidence]
+    ) -> tuple[Activated, ...]:
+        """A SAD for each challenge, by one evidence for all; they differ in the SAD alone."""
+        tokens = [b64(value) for value in challenges]
+        given = {"sealed": b64(sealed), "challenges": tokens, "evidence": list(evidence)}
+        ok = self._call("activate_all", given)
+        return tuple(_activated(ok, value) for value in cast("list[object]", ok["sads"]))
 
     def sign(self, request: SignRequest) -> Signed:
         """Signatures over ``request.hashes``, each checked by the SAM before it answers."""

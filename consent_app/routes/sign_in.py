@@ -23,7 +23,7 @@ _LONGEST_NAME = 100
 _LONGEST_PASSWORD = 256
 _UNAUTHORIZED = 401
 _OURS = re.compile(
-    r"/|/account|/history|/(?:requests|services|history)/[0-9a-z]{26}"
+    r"/|/account|/batch|/history|/(?:requests|services|history)/[0-9a-z]{26}"
     r"|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
 )
 

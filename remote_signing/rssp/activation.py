@@ -13,6 +13,7 @@ what was left behind.
 
 from __future__ import annotations
 
+from remote_signing.rssp.activation_batch import Answered, approve_all
 from remote_signing.rssp.activation_consent import approve, authorize_inline, resume
 from remote_signing.rssp.activation_extend import extend
 from remote_signing.rssp.activation_history import PastRequest, Receipt, history, receipt
@@ -42,11 +43,12 @@ from remote_signing.rssp.activation_refuse import deny, pick_code, withdraw_all
 from remote_signing.rssp.activation_request import open_request, request_activation
 from remote_signing.rssp.activation_sign import foresee, sign_hash
 from remote_signing.rssp.activation_token import check_handle, redeem_code, revoke, s256
-from remote_signing.rssp.activation_view import details
+from remote_signing.rssp.activation_view import details, reviewed
 
 __all__ = [
     "ActivationDetails",
     "ActivationSummary",
+    "Answered",
     "Approved",
     "AuthData",
     "Channel",
@@ -68,6 +70,7 @@ __all__ = [
     "Use",
     "Wanted",
     "approve",
+    "approve_all",
     "authorize_inline",
     "check_handle",
     "deny",
@@ -85,6 +88,7 @@ __all__ = [
     "redeem_code",
     "request_activation",
     "resume",
+    "reviewed",
     "revoke",
     "s256",
     "sign_hash",

@@ -7,7 +7,8 @@ credential out, so guessing in parallel gains nothing. It is given back when the
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import BigInteger, LargeBinary, bindparam, select
@@ -52,13 +53,16 @@ from remote_signing.rssp.activation_sql import (
 from remote_signing.rssp.models import credential, signature_activation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Executable, Row
 
     from remote_signing.rssp.deps import Services
     from remote_signing.sap import Activated, Evidence
     from remote_signing.strict_json import JsonValue
+
+
+Given = TypeVar("Given")
 
 
 def approve(
@@ -76,12 +80,7 @@ def approve(
     row = services.database.one(_TRY, {**parameters, "event": "{}"})
     if row is None:
         raise why_not(services, parameters)
-    values = {"pin": pin, "totp": otp}
-    evidence: list[Evidence] = [
-        {"factor_id": factor["id"], "kind": factor["kind"], "value": values[factor["kind"]]}
-        for factor in json.loads(row.factors)
-        if factor["kind"] in values
-    ]
+    evidence = typed_evidence(row.factors, pin, otp)
     activated = _activate(services, activation_id, row.sealed, row.challenge, evidence)
     code = Ticket.issue(activation_id)
     is_oauth = row.channel == Channel.OAUTH.value
@@ -138,11 +137,27 @@ def _activate(
     challenge: bytes,
     evidence: Sequence[Evidence],
 ) -> Activated:
-    """The SAM's verdict on the evidence. A refusal, and a fault of ours, become events."""
+    """The SAM's verdict on the evidence for one request."""
+    ask = partial(services.sam.activate, sealed, challenge, evidence)
+    return verdict(services, activation_id, ask)
+
+
+def typed_evidence(factors: str, pin: str, otp: str) -> list[Evidence]:
+    """What the signer typed, for each of his factors (JSON, as stored) that is typed."""
+    values = {"pin": pin, "totp": otp}
+    return [
+        {"factor_id": factor["id"], "kind": factor["kind"], "value": values[factor["kind"]]}
+        for factor in json.loads(factors)
+        if factor["kind"] in values
+    ]
+
+
+def verdict(services: Services, activation_id: str, ask: Callable[[], Given]) -> Given:
+    """What the SAM answers to ``ask``. A refusal, and a fault of ours, become events."""
     try:
-        return services.sam.activate(sealed, challenge, evidence)
+        return ask()
     except (EvidenceInvalid, CredentialLocked) as error:
-        raise _refused(services, activation_id, error) from error
+        raise refused(services, activation_id, error) from error
     except RemoteSigningError as error:
         _note(services, _GIVE_BACK, activation_id, error)
         raise
@@ -162,7 +177,7 @@ def _authorize(
         # Step 2d: consent, the use of the code and the audit row, in one statement.
         row = services.database.one(AUTHORIZE, parameters)
     except EvidenceReplayed as error:
-        raise _refused(services, activation_id, error) from error
+        raise refused(services, activation_id, error) from error
     if row is None:
         raise ActivationConflict("answered, expired or revoked while the evidence was checked")
 
@@ -200,7 +215,7 @@ def authorization(  # noqa: PLR0913 - what a consent brings, and what goes back 
     }
 
 
-def _refused(
+def refused(
     services: Services, activation_id: str, error: EvidenceInvalid | CredentialLocked
 ) -> RemoteSigningError:
     """Record the refusal; the same error with how many attempts are left. One statement."""

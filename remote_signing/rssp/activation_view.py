@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal_column, select
 
 from remote_signing.errors import ActivationUnknown
 from remote_signing.rssp import request_details
@@ -23,11 +23,14 @@ from remote_signing.rssp.activation_sql import (
     CREDENTIAL,
     SUBSCRIBER,
     code_is_matched,
+    now,
     the_id,
 )
 from remote_signing.rssp.models import credential, oauth_client, signature_activation, subscriber
 
 if TYPE_CHECKING:
+    from sqlalchemy import Row
+
     from remote_signing.rssp.deps import Services
 
 
@@ -40,9 +43,24 @@ def details(services: Services, activation_id: str, subscriber_id: str) -> Activ
     row = services.database.one(_DETAILS, parameters)
     if row is None:
         raise ActivationUnknown("no such activation of this subscriber")
+    return _details(row, services.now_ms())
+
+
+def reviewed(services: Services, subscriber_id: str, limit: int) -> list[ActivationDetails]:
+    """Decoupled requests whose code this signer has picked, those that end first at the top.
+
+    They may be approved together (:mod:`.activation_batch`). One statement.
+    """
+    parameters = {"the_owner": subscriber_id, "now": services.now_ms(), "at_most": limit}
+    return [
+        _details(row, services.now_ms()) for row in services.database.all(_REVIEWED, parameters)
+    ]
+
+
+def _details(row: Row[Any], now_ms: int) -> ActivationDetails:
     request = json.loads(row.request)
     is_pending = row.state == State.PENDING.value
-    expired = is_pending and row.expires_at <= services.now_ms()
+    expired = is_pending and row.expires_at <= now_ms
     must_pick = is_pending and not row.is_matched
     return ActivationDetails(
         activation_id=row.id,
@@ -84,7 +102,7 @@ def _origin(uri: str | None) -> str | None:
 
 
 _owner = bindparam("the_owner", type_=ACTIVATION.subscriber_id.type)
-_DETAILS = (
+_SHOWN = (
     select(
         signature_activation,
         oauth_client.c.name.label("client_name"),
@@ -98,5 +116,16 @@ _DETAILS = (
     .join_from(signature_activation, oauth_client, oauth_client.c.id == ACTIVATION.client_id)
     .join(credential, CREDENTIAL.id == ACTIVATION.credential_id)
     .join(subscriber, SUBSCRIBER.id == ACTIVATION.subscriber_id)
-    .where(ACTIVATION.id == the_id, ACTIVATION.subscriber_id == _owner)
+    .where(ACTIVATION.subscriber_id == _owner)
+)
+_DETAILS = _SHOWN.where(ACTIVATION.id == the_id)
+_REVIEWED = (
+    _SHOWN.where(
+        ACTIVATION.state == literal_column("'PENDING'"),
+        ACTIVATION.expires_at > now,
+        ACTIVATION.channel == Channel.DECOUPLED.value,
+        ACTIVATION.matched_at.is_not(None),
+    )
+    .order_by(ACTIVATION.expires_at, ACTIVATION.id)
+    .limit(bindparam("at_most"))
 )

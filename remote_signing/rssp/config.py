@@ -137,6 +137,7 @@ class PolicyConfig:
     max_signatures: int = 100  # of one authorisation, whatever a credential's multisign says
     # Whether the signer must pick the portal's code among three for a request that came by itself.
     code_match: bool = True
+    max_batch: int = 20  # decoupled requests that one evidence may approve together; at most 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,8 @@ class RsspConfig:
         _check_validation(self.validation)
         if self.sim is not None:
             _check_sim(self.sim)
+        if not 0 <= self.policy.max_batch <= _LARGEST_BATCH:
+            raise ConfigInvalid(f"policy.max_batch: not 0 to {_LARGEST_BATCH}")
         if self.webhooks is not None and not (self.webhooks.key_files and self.webhooks.threads):
             raise ConfigInvalid("webhooks: key_files and threads are needed")
         # Else a call that still runs could be taken for one whose process died.
@@ -346,6 +349,7 @@ def _check_sam(sam: SamConfig) -> None:
 
 
 _LONGEST_PARTY = 40
+_LARGEST_BATCH = 50  # the SAM's own limit
 _LONGEST_CRLS = 2
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/consent/v1")
 
 LARGEST_BODY = 4096
-_LONGEST_EVIDENCE = 64
+LONGEST_EVIDENCE = 64
 _CACHED_CERTIFICATES = 4096
 
 # Each check of a password takes 19 MiB and 22 ms of a core. A flood of them must wait for one
@@ -98,7 +98,7 @@ async def show_request(name: str, services: ServicesDep, session: SessionDep) ->
 
     def work(signer: Signer) -> Members:
         found = activation.details(services, known_request(name), signer.subscriber_id)
-        return _request(found) | _sims(services, found)
+        return request_members(found) | _sims(services, found)
 
     return await for_signer(services, session, work)
 
@@ -113,7 +113,7 @@ async def approve(
     ``credential_disabled``, ``certificate_expired``; 409, 410 when it is not waiting any more;
     503 when nothing was used up.
     """
-    given = await read_texts(request, pin=_LONGEST_EVIDENCE, otp=_LONGEST_EVIDENCE)
+    given = await read_texts(request, pin=LONGEST_EVIDENCE, otp=LONGEST_EVIDENCE)
     approved = await run_in_threadpool(
         activation.approve, services, session, known_request(name), given["pin"], given["otp"]
     )
@@ -169,7 +169,11 @@ async def for_signer(
 
 async def read_texts(request: Request, **longest: int) -> Mapping[str, str]:
     """The body's members: exactly these, each a text of 1 to ``longest`` characters."""
-    given = await read_object(request, LARGEST_BODY)
+    return checked_texts(await read_object(request, LARGEST_BODY), **longest)
+
+
+def checked_texts(given: Mapping[str, object], **longest: int) -> Mapping[str, str]:
+    """``given``, when it has exactly these members, each a text of 1 to ``longest`` characters."""
     if given.keys() != longest.keys():
         raise InvalidInput(f"members are not {sorted(longest)}")
     texts: dict[str, str] = {}
@@ -200,7 +204,8 @@ def _signer(signer: Signer) -> Members:
     }
 
 
-def _request(found: ActivationDetails) -> Members:
+def request_members(found: ActivationDetails) -> Members:
+    """One request as the page sees it."""
     return {
         "id": found.activation_id,
         "state": found.state.value,

@@ -18,12 +18,15 @@ from remote_signing.rssp.activation_list import LARGEST_PAGE
 from remote_signing.rssp.activation_refuse import LONGEST_TEXT
 from remote_signing.rssp.consent import (
     LARGEST_BODY,
+    LONGEST_EVIDENCE,
     SessionDep,
+    checked_texts,
     details_members,
     for_signer,
     known_request,
     notice_members,
     read_texts,
+    request_members,
     time_text,
 )
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
@@ -91,6 +94,37 @@ async def deny(request: Request, name: str, services: ServicesDep, session: Sess
         activation.deny, services, session, known_request(name), denial
     )
     return JSONResponse({"redirect_to": denied.redirect_to, "state": denied.state.value})
+
+
+@router.get("/batch")
+async def reviewed(services: ServicesDep, session: SessionDep) -> Response:
+    """What this signer has looked at and may approve together. Two statements with the session."""
+    limit = services.config.policy.max_batch
+
+    def work(signer: Signer) -> Members:
+        found = activation.reviewed(services, signer.subscriber_id, limit)
+        return {"requests": [request_members(item) for item in found]}
+
+    return await for_signer(services, session, work)
+
+
+@router.post("/batch")
+async def approve_all(request: Request, services: ServicesDep, session: SessionDep) -> Response:
+    """Consent to several at once with PIN and one-time code; an outcome for each.
+
+    Errors as for one; 400 with ``parameter`` ``ids`` for a set that cannot be a batch.
+    """
+    given = await read_object(request, LARGEST_BODY)
+    ids = given.pop("ids", None)
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise InvalidInput("ids is not a list of texts", parameter="ids")
+    texts = checked_texts(given, pin=LONGEST_EVIDENCE, otp=LONGEST_EVIDENCE)
+    names = [known_request(str(each)) for each in ids]
+    answered = await run_in_threadpool(
+        activation.approve_all, services, session, names, texts["pin"], texts["otp"]
+    )
+    told = [{"id": item.activation_id, "is_approved": item.is_approved} for item in answered]
+    return JSONResponse({"results": told})
 
 
 def filters(given: QueryParams, longest: dict[str, int]) -> dict[str, str]:

@@ -9,8 +9,10 @@ Of the way of one signature (docs/sign-hash.md) steps 2c, 4c and 4d are here.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
+from remote_signing import strict_json
 from remote_signing.algorithms import algorithm_named, check_digests, digest_named, resolve_scheme
 from remote_signing.errors import (
     ChallengeInvalid,
@@ -36,7 +38,7 @@ from remote_signing.sam.sealed import Credential, SimFactor, open_sealed
 from remote_signing.sap import ChallengeRequest, b64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from remote_signing.clock import Clock
     from remote_signing.sam.arguments import Answer, Arguments
@@ -45,7 +47,10 @@ if TYPE_CHECKING:
     from remote_signing.sam.revocation import RevocationList
 
 _LONGEST_TEXT = 4000
+_LONGEST_CHALLENGE = 400_000  # base64 of one with a thousand hashes
 _LONGEST_CONSENT_MS = 24 * 60 * 60 * 1000
+_FEWEST, _MOST_TOGETHER = 2, 50
+_TOGETHER_DOMAIN = b"remote-signing/together/v1"
 
 
 class Activation:
@@ -62,6 +67,7 @@ class Activation:
             "challenge": self._challenge,
             "present": self._present,
             "activate": self._activate,
+            "activate_all": self._activate_all,
             "sign": self._sign,
         }
 
@@ -103,24 +109,59 @@ class Activation:
         # Step 2c: the signer's own evidence, checked where the keys are.
         now_ms = self._clock.now_ms()
         credential = open_live(self._node, self._revoked, arguments)
-        bound = open_bound(self._node, arguments, credential, now_ms)
-        if bound.count > credential.multisign:
-            raise TooManySignatures(f"{bound.count} of {credential.multisign}")
-        if credential.scal == "2" and len(bound.hashes) != bound.count:
-            raise ChallengeInvalid("SCAL2 needs every hash before consent")
-        evidence = read_evidence(arguments.get("evidence"))
+        bound = self._open_answerable(arguments, credential, now_ms)
         question = Question(credential, bound.digest(), now_ms, bound)
-        verified = self._evidence.verify(evidence, question)
-        expires_at_ms = now_ms + self._sad_lifetime_ms
-        consent = sad.Sad(bound, verified.digest.hex(), expires_at_ms, verified.factor_ids)
-        return {
-            "sad": b64(sad.seal_sad(self._node, consent)),
+        consent, (token,) = self._consent(arguments, question, [bound])
+        return {"sad": token, **consent}
+
+    def _activate_all(self, arguments: Arguments) -> Answer:
+        """A SAD for each challenge, when one evidence satisfies the factors for all of them.
+
+        The evidence is about the digest of the challenges' digests, so it is for exactly these, in
+        this order. Each SAD is as narrow as if it had been asked for alone. A SIM, which names one
+        activation in what it signs, cannot answer this.
+        """
+        now_ms = self._clock.now_ms()
+        credential = open_live(self._node, self._revoked, arguments)
+        tokens = texts(arguments, "challenges", _LONGEST_CHALLENGE)
+        bounds = [
+            self._open_answerable({"challenge": token}, credential, now_ms) for token in tokens
+        ]
+        if not _FEWEST <= len({bound.activation_id for bound in bounds}) == len(bounds):
+            raise InvalidInput("not several activations", parameter="challenges")
+        if len(bounds) > _MOST_TOGETHER:
+            raise InvalidInput("too many at once", parameter="challenges")
+        question = Question(credential, together(bounds), now_ms)
+        consent, sads = self._consent(arguments, question, bounds)
+        return {"sads": sads, **consent}
+
+    def _consent(
+        self, arguments: Arguments, question: Question, bounds: list[sad.Bound]
+    ) -> tuple[Answer, list[str]]:
+        """What the evidence gives, and a SAD for each of ``bounds``."""
+        verified = self._evidence.verify(read_evidence(arguments.get("evidence")), question)
+        expires_at_ms = question.now_ms + self._sad_lifetime_ms
+        digest, factor_ids = verified.digest.hex(), verified.factor_ids
+        sads = [sad.Sad(bound, digest, expires_at_ms, factor_ids) for bound in bounds]
+        answer: Answer = {
             "expires_at_ms": expires_at_ms,
             "evidence_digest": b64(verified.digest),
             "evidence_statement": b64(verified.statement),
             "totp_factor_id": verified.totp_factor_id,
             "totp_step": verified.totp_step,
         }
+        return answer, [b64(sad.seal_sad(self._node, each)) for each in sads]
+
+    def _open_answerable(
+        self, arguments: Arguments, credential: Credential, now_ms: int
+    ) -> sad.Bound:
+        """A challenge that this credential may be asked at all."""
+        bound = open_bound(self._node, arguments, credential, now_ms)
+        if bound.count > credential.multisign:
+            raise TooManySignatures(f"{bound.count} of {credential.multisign}")
+        if credential.scal == "2" and len(bound.hashes) != bound.count:
+            raise ChallengeInvalid("SCAL2 needs every hash before consent")
+        return bound
 
     def _sign(self, arguments: Arguments) -> Answer:
         """Only what the SAD covers reaches the key, for as long as it takes."""
@@ -153,6 +194,12 @@ class Activation:
         with self._node.activate(wrapped, algorithm, public_key) as key:
             signatures = key.sign_many(scheme, values)
         return {"signatures": [b64(value) for value in signatures], "node": self._node.name}
+
+
+def together(bounds: Sequence[sad.Bound]) -> bytes:
+    """What a bound factor signs for several challenges at once: SHA-256 over all their digests."""
+    digests = strict_json.canonical([bound.digest().hex() for bound in bounds])
+    return hashlib.sha256(_TOGETHER_DOMAIN + digests).digest()
 
 
 def open_live(node: Node, revoked: RevocationList, arguments: Arguments) -> Credential:

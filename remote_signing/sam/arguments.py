@@ -44,12 +44,12 @@ def raw_digests(arguments: Arguments) -> tuple[bytes, ...]:
     return tuple(unb64(value, "hashes") for value in values)
 
 
-def texts(arguments: Arguments, name: str) -> tuple[str, ...]:
+def texts(arguments: Arguments, name: str, longest: int = 200) -> tuple[str, ...]:
     """A list of strings, each bounded as :func:`text` bounds them; ``InvalidInput`` otherwise."""
     values = arguments.get(name)
     if not isinstance(values, list) or len(values) > MOST_HASHES:
         raise InvalidInput(f"{name} is not a list of bounded length", parameter=name)
-    return tuple(text({name: value}, name) for value in values)
+    return tuple(text({name: value}, name, longest) for value in values)
 
 
 def serial_number(value: JsonValue) -> int:

@@ -79,6 +79,7 @@ class FakeRssp:
     sent: bytes = b""  # what was to be validated
     past: dict[str, dict[str, Any]] = field(default_factory=dict)
     frozen: int = 0
+    gone: set[str] = field(default_factory=set)  # what a batch comes too late for
     after: str | None = None
     denials: list[Any] = field(default_factory=list)
 
@@ -136,6 +137,8 @@ class FakeRssp:
             ("GET", "/consent/v1/sessions", self._sessions),
             ("DELETE", "/consent/v1/sessions", self._sessions),
             ("POST", "/consent/v1/freeze", self._freeze),
+            ("GET", "/consent/v1/batch", self._batch),
+            ("POST", "/consent/v1/batch", self._approve_all),
             ("GET", "/consent/v1/requests/{name}/sim", self._sim),
             ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
             ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
@@ -254,6 +257,29 @@ class FakeRssp:
         ]
         members = {"subscriber": SIGNER, "sessions": opened, "frozen": self.frozen}
         return JSONResponse(members)
+
+    async def _batch(self, request: Request) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        reviewed = [
+            item
+            for item in self.requests.values()
+            if item["state"] == "PENDING" and item.get("details") and not item["codes"]
+        ]
+        return JSONResponse({"subscriber": SIGNER, "requests": reviewed})
+
+    async def _approve_all(self, request: Request) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        sent = await request.json()
+        if (sent["pin"], sent["otp"]) != (PIN, OTP):
+            return self._wrong()
+        results = []
+        for name in sent["ids"]:
+            is_approved = name not in self.gone
+            results.append({"id": name, "is_approved": is_approved})
+            self.requests[name]["state"] = "AUTHORIZED" if is_approved else "EXPIRED"
+        return JSONResponse({"results": results})
 
     async def _freeze(self, request: Request) -> Response:
         if (refused := self._refused(request)) is not None:

@@ -157,6 +157,7 @@ def tour(page: Page, stage: Stage) -> Iterator[str]:
     yield "list"
     yield from _desk(page, stage)
     rssp.add_request(redirect_origin=None)
+    rssp.add_request(OTHER_REQUEST, 12, description=description, verification_code="0097")
     yield from _answers(page, stage)
     yield from _checking(page, stage)
     yield from _ends(page, stage)
@@ -181,7 +182,12 @@ def _desk(page: Page, stage: Stage) -> Iterator[str]:
     yield "return"
     page.click(f"form:has(input[value='{CODE}']) button")
     yield "picked"
+    rssp.add_request(OTHER_REQUEST, **(CAME_BY_ITSELF | {"codes": []}))
+    page.goto(f"{stage.home}/batch")
+    yield "batch"
     rssp.add_request(**CAME_BY_ITSELF)
+    page.goto(f"{stage.home}/batch")
+    yield "batch-empty"
     page.goto(f"{stage.home}/requests/{REQUEST}")
     page.click("form:has(input[value='0357']) button")
     yield "mismatched"

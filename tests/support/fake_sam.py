@@ -209,6 +209,14 @@ class FakeSam:
             sad, now + SAD_LIFETIME_MS, hashlib.sha256(challenge).digest(), factor_id, step
         )
 
+    def activate_all(
+        self, sealed: bytes, challenges: Sequence[bytes], evidence: Sequence[Evidence]
+    ) -> tuple[Activated, ...]:
+        self._enter("activate_all")
+        given = [self.activate(sealed, challenge, evidence) for challenge in challenges]
+        self._leave("activate_all")
+        return tuple(given)
+
     @staticmethod
     def _check(
         record: dict[str, Any], evidence: Sequence[Evidence], now: int

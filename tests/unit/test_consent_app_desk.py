@@ -236,3 +236,71 @@ def test_no_page_of_the_desk_runs_a_script(visitor: Visitor) -> None:
         page = visitor.get(path)
         assert "<script" not in page.text
         assert "script-src" not in page.headers["content-security-policy"]
+
+
+# ---------------------------------------------------------------------------------------- batch
+
+
+@pytest.fixture
+def reviewed(visitor: Visitor) -> Visitor:
+    """Two requests whose codes were picked."""
+    looked_at = CAME_BY_ITSELF | {"codes": [], "verification_code": CODE}
+    for name in (REQUEST, OTHER_REQUEST):
+        visitor.rssp.add_request(name, **looked_at)
+    return visitor
+
+
+def approve_all(visitor: Visitor, **changes: str) -> httpx.Response:
+    return visitor.send(visitor.get("/batch"), "/batch", **({"pin": PIN, "otp": OTP} | changes))
+
+
+def test_what_was_looked_at_is_approved_together_with_its_hashes_shown(reviewed: Visitor) -> None:
+    assert 'href="/batch"' in reviewed.get("/").text
+    page = reviewed.get("/batch").text
+    assert page.count("0a0a 0a0a … 0a0a 0a0a") == 2
+    assert f'value="{REQUEST}.{OTHER_REQUEST}"' in page
+    assert "Đã phê duyệt 2 yêu cầu" in reviewed.follow(approve_all(reviewed)).text
+
+
+def test_any_may_be_left_out(reviewed: Visitor) -> None:
+    third = f"{REQUEST[:-1]}z"
+    reviewed.rssp.add_request(third, **(CAME_BY_ITSELF | {"codes": []}))
+    page = reviewed.get("/batch", params={"without": REQUEST}).text
+    assert f'value="{OTHER_REQUEST}.{third}"' in page
+    alone = reviewed.get("/batch", params={"without": f"{REQUEST}.{third}"}).text
+    assert "Chưa có yêu cầu nào" in alone
+    assert reviewed.get("/batch", params={"without": "x"}).status_code == 400
+
+
+def test_each_result_is_told_where_one_came_too_late(reviewed: Visitor) -> None:
+    reviewed.rssp.gone = {OTHER_REQUEST}
+    page = reviewed.follow(approve_all(reviewed)).text
+    assert "Đã phê duyệt 1 yêu cầu" in page
+    assert "Các yêu cầu còn lại" in page
+
+
+def test_a_wrong_code_for_a_batch_leaves_all_waiting(reviewed: Visitor) -> None:
+    page = reviewed.follow(approve_all(reviewed, otp="111111")).text
+    assert "Còn 4 lần thử" in page
+    assert {item["state"] for item in reviewed.rssp.requests.values()} == {"PENDING"}
+    page = reviewed.follow(approve_all(reviewed, otp="1")).text
+    assert "Nhập mã PIN" in page
+    assert reviewed.rssp.count("POST", "/batch") == 1
+
+
+def test_a_double_tap_on_a_batch_asks_once(reviewed: Visitor) -> None:
+    page = reviewed.get("/batch")
+    fields = {"pin": PIN, "otp": OTP}
+    answers = reviewed.together(*(reviewed.sent(page, "/batch", **fields) for _ in range(2)))
+    assert {answer.headers["location"] for answer in answers} == {"/history"}
+    assert reviewed.rssp.count("POST", "/batch") == 1
+
+
+def test_certificates_are_not_mixed_in_a_batch(reviewed: Visitor) -> None:
+    third = f"{REQUEST[:-1]}z"
+    reviewed.rssp.add_request(third, **(CAME_BY_ITSELF | {"codes": []}))
+    other = reviewed.rssp.requests[third]["certificate"] | {"serial": "77"}
+    reviewed.rssp.requests[third]["certificate"] = other
+    page = reviewed.get("/batch").text
+    assert f'value="{REQUEST}.{OTHER_REQUEST}"' in page
+    assert "chứng thư số khác" in page

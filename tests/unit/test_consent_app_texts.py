@@ -32,6 +32,7 @@ from consent_app.rssp import (
     Waiting,
 )
 from consent_app.rssp_account import Account, History, OpenSession, PastRequest, Receipt, Record
+from tests.support import reports
 from tests.support.consent_api import FakeRssp
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
     *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
+    *("batch", "batch_partly"),
 )
 PASSKEY_NOTICES = (
     *("passkey_wrong", "passkey_new", "passkey_copied", "passkey_added", "passkey_removed"),
@@ -254,6 +256,9 @@ def _desk_pages(
     full: Waiting, asked: list[SignatureRequest]
 ) -> Iterator[tuple[str, dict[str, object]]]:
     signer = full.subscriber
+    for count, others in ((0, 0), (3, 0), (3, 1)):
+        chosen = {"chosen": asked[:count], "others": others, "left_out": ["7"]}
+        yield "batch.html", {**chosen, "signer": signer}
     none = full.model_copy(update={"requests": []})
     for lines in (full, none, none.model_copy(update={"waiting": 0})):
         yield "waiting.html", {"waiting": lines, "signer": signer, "wanted": {"q": "7"}}

@@ -110,6 +110,9 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
     used = {"totp_factor_id": "t", "totp_step": 4, "evidence_statement": "Aw=="}
     peer.ok(sad="AQ==", expires_at_ms=7, evidence_digest="Ag==", **used)
     assert client.activate(b"s", b"c", []).totp_step == 4
+    peer.ok(sads=["AQ==", "Ag=="], expires_at_ms=7, evidence_digest="Ag==", **used)
+    given = client.activate_all(b"s", [b"c", b"d"], [])
+    assert [(one.sad, one.totp_step) for one in given] == [(b"\1", 4), (b"\2", 4)]
     shown = {"mode": "text", "message": "m", "verification_code": "0042", "certificate": "Aw=="}
     peer.ok(structure="AQ==", digest="Ag==", **shown)
     presented = client.present(b"s", b"c", "f", display_text="text", labels=("l",))
@@ -139,6 +142,7 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
         "drop_factor",
         "challenge",
         "activate",
+        "activate_all",
         "present",
         "certify_sim",
         "sign",
