@@ -30,7 +30,7 @@ from remote_signing.cli import (
 from remote_signing.cli.output import say
 from remote_signing.cli.settings import DEFAULT_FOLDER, ConfigFolder
 from remote_signing.errors import InvalidInput, RemoteSigningError, Unavailable
-from remote_signing.rssp.config import ConfigInvalid
+from remote_signing.rssp.config_tables import ConfigInvalid
 
 app = typer.Typer(
     help="A national remote signing service, on the operator's side.",

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from remote_signing.rssp.app import serve
-from remote_signing.rssp.config import ConfigInvalid
+from remote_signing.rssp.config_tables import ConfigInvalid
 
 
 def main() -> int:

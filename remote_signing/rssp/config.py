@@ -8,23 +8,18 @@ has none, so that nobody runs with somebody else's.
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import math
 import tomllib
-import types
-import typing
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields
+from pathlib import Path  # noqa: TC003 - the tables are read by what the hints name
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
+
+from remote_signing.rssp.config_tables import ConfigInvalid, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-class ConfigInvalid(Exception):
-    """The configuration cannot be used; the text names the key and says what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,44 +286,7 @@ def load(path: Path) -> RsspConfig:
 
 def read(members: Mapping[str, Any], folder: Path) -> RsspConfig:
     """The configuration of parsed TOML; ``ConfigInvalid`` names the first wrong key."""
-    return typing.cast("RsspConfig", _table(RsspConfig, members, folder, ""))
-
-
-def _table(kind: type[Any], members: Mapping[str, Any], folder: Path, name: str) -> object:
-    hints = typing.get_type_hints(kind)
-    known = {item.name: item for item in dataclasses.fields(kind)}
-    for key in members:
-        if key not in known:
-            raise ConfigInvalid(f"{name}{key}: there is no such key")
-    values = {}
-    for key, item in known.items():
-        if key in members:
-            values[key] = _value(hints[key], members[key], folder, f"{name}{key}")
-        elif not _has_default(item):
-            raise ConfigInvalid(f"{name}{key}: is missing")
-    return kind(**values)
-
-
-def _has_default(item: dataclasses.Field[Any]) -> bool:
-    missing = dataclasses.MISSING
-    return item.default is not missing or item.default_factory is not missing
-
-
-def _value(hint: Any, value: object, folder: Path, name: str) -> object:  # noqa: ANN401 - whatever get_type_hints gives
-    if isinstance(hint, types.UnionType):
-        hint = next(choice for choice in typing.get_args(hint) if choice is not types.NoneType)
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return _table(typing.cast("type[Any]", hint), value, folder, f"{name}.")
-    if hint is Path and isinstance(value, str):
-        return folder / value
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
-        inside = typing.get_args(hint)[0]
-        return tuple(_value(inside, item, folder, name) for item in value)
-    if hint in {str, int, bool} and type(value) is hint:
-        return value
-    raise ConfigInvalid(f"{name}: {value!r} is not of type {getattr(hint, '__name__', hint)}")
+    return cast("RsspConfig", table(RsspConfig, members, folder, ""))
 
 
 def _check_urls(urls: UrlConfig) -> None:
@@ -394,7 +352,7 @@ _LONGEST = {
 
 
 def _check_lifetimes(lifetimes: LifetimeConfig) -> None:
-    for item in dataclasses.fields(lifetimes):
+    for item in fields(lifetimes):
         value = getattr(lifetimes, item.name)
         shortest, longest = _SHORTEST.get(item.name, 1), _LONGEST.get(item.name, math.inf)
         if not shortest <= value <= longest:

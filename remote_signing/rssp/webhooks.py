@@ -24,7 +24,7 @@ from sqlalchemy import Text, bindparam, delete, insert, select, update
 from remote_signing.errors import InvalidInput
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit, callback
-from remote_signing.rssp.config import ConfigInvalid
+from remote_signing.rssp.config_tables import ConfigInvalid
 from remote_signing.rssp.models import (
     oauth_client,
     webhook_delivery,

@@ -20,7 +20,7 @@ from remote_signing.clock import FixedClock
 from remote_signing.errors import DigestLengthInvalid, SamUnavailable, TimestampUnavailable
 from remote_signing.rssp import timestamp_query
 from remote_signing.rssp.clients import ClientDirectory
-from remote_signing.rssp.config import ConfigInvalid
+from remote_signing.rssp.config_tables import ConfigInvalid
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.deps import Services
 from remote_signing.rssp.outside_timestamps import MAX_ANSWER, OutsideAuthority

@@ -25,7 +25,8 @@ from remote_signing.rssp import (
     webhooks,
 )
 from remote_signing.rssp.activation import Channel, Denial
-from remote_signing.rssp.config import AsynchronousConfig, ConfigInvalid, WebhookConfig
+from remote_signing.rssp.config import AsynchronousConfig, WebhookConfig
+from remote_signing.rssp.config_tables import ConfigInvalid
 from remote_signing.rssp.models import webhook_delivery, webhook_secret
 from remote_signing.rssp.webhook_deliveries import SCHEDULE
 from tests.support.webhook_receiver import receiver

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from remote_signing.rssp.config import ConfigInvalid, ProxyConfig, RsspConfig, load, read
+from remote_signing.rssp.config import ProxyConfig, RsspConfig, load, read
+from remote_signing.rssp.config_tables import ConfigInvalid
 
 MINIMAL = """
 [service]
