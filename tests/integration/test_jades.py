@@ -176,29 +176,28 @@ def test_a_verifier_that_knows_no_sigd_must_refuse_a_detached_signature(
     assert header["b64"] is False
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"no JWS", "it is no JWS"),
-        (b"{}", "the JWS has no payload inside"),
-        (b'{"payload":"AA","signatures":[]}', "it is no JWS"),
-        (b'{"payload":"AA","payload":"AB","protected":"e30","signature":"AA"}', "it is no JWS"),
-        (b'{"payload":"A=","protected":"e30","signature":"AA"}', "it is no JWS"),
-        (b'{"payload":"AA","protected":"W10","signature":"AA"}', "it is no JWS"),
-        (b'{"payload":"AA","protected":"A","signature":"AA"}', "it is no JWS"),
-        (b'{"payload":"AA","protected":7,"signature":"AA"}', "it is no JWS"),
-        (b'{"payload":"AA","signatures":[7]}', "it is no JWS"),
-        (b"e30..AA", "the JWS has no payload inside"),
-        (b"eyJiNjQiOmZhbHNlfQ.AA.AA", "the payload of the JWS is not encoded"),
-    ],
-)
-def test_what_a_parallel_signature_cannot_be_beside_is_told(
-    portal: DocumentPortal, content: bytes, reason: str
-) -> None:
-    order = portal.order(entry(content, signed_envelope_property="Parallel"))
-    answer = portal.post("signatures/prepareDoc", order)
-    told = f"Invalid array parameter documents ({reason})"
-    assert (answer.status_code, answer.json()["error_description"]) == (400, told)
+NO_JWS = "it is no JWS"
+NOT_BESIDE = {
+    b"no JWS": NO_JWS,
+    b'{"payload":"AA","signatures":[]}': NO_JWS,
+    b'{"payload":"AA","payload":"AB","protected":"e30","signature":"AA"}': NO_JWS,
+    b'{"payload":"A=","protected":"e30","signature":"AA"}': NO_JWS,
+    b'{"payload":"AA","protected":"W10","signature":"AA"}': NO_JWS,
+    b'{"payload":"AA","protected":"A","signature":"AA"}': NO_JWS,
+    b'{"payload":"AA","protected":7,"signature":"AA"}': NO_JWS,
+    b'{"payload":"AA","signatures":[7]}': NO_JWS,
+    b"{}": "the JWS has no payload inside",
+    b"e30..AA": "the JWS has no payload inside",
+    b"eyJiNjQiOmZhbHNlfQ.AA.AA": "the payload of the JWS is not encoded",
+}
+
+
+def test_what_a_parallel_signature_cannot_be_beside_is_told(portal: DocumentPortal) -> None:
+    for content, reason in NOT_BESIDE.items():
+        order = portal.order(entry(content, signed_envelope_property="Parallel"))
+        answer = portal.post("signatures/prepareDoc", order)
+        told = f"Invalid array parameter documents ({reason})"
+        assert (answer.status_code, answer.json()["error_description"]) == (400, told)
 
 
 def test_an_algorithm_that_jwa_has_no_name_for_is_refused(furnished: DocumentPortal) -> None:
