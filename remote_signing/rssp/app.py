@@ -20,6 +20,7 @@ from remote_signing.rssp import config as configuration
 from remote_signing.rssp import (
     consent,
     consent_account,
+    consent_attachments,
     consent_requests,
     health,
     logs,
@@ -69,8 +70,9 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
     desk = (consent_requests.router, consent_account.router, consent.router)
+    documents = (consent_attachments.router,)
     factors = (passkey_routes.router, sim_routes.router)
-    for router in (*apis, *desk, *factors, pki.router, health.router):
+    for router in (*apis, *desk, *documents, *factors, pki.router, health.router):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)

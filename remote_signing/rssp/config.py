@@ -173,6 +173,18 @@ class DocumentsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentsConfig:
+    """Documents that portals attach to requests. Without this table none is taken."""
+
+    folder: Path  # of sealed files; the same for all processes and hosts of the rssp
+    largest: int = 20 * 1024 * 1024  # bytes of one
+    pages: int = 1000  # of one
+    kept: int = 10_240  # megabytes of all of them, above which no further one is taken
+    unused: int = 3600  # seconds in which a request has to name it
+    lingering: int = 600  # seconds that it is still there after its last request was answered
+
+
+@dataclass(frozen=True, slots=True)
 class CscConfig:
     """What of the CSC API is offered, and how exactly clients must speak it."""
 
@@ -237,6 +249,7 @@ class RsspConfig:
     timestamps: TimestampConfig = field(default_factory=TimestampConfig)
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
     webhooks: WebhookConfig | None = None
+    attachments: AttachmentsConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)
