@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from consent_app.cookies import Notice
 from consent_app.edge import Edge
 from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
-from consent_app.routes import passkeys, requests, services, sign_in, sims, site
+from consent_app.routes import documents, passkeys, requests, services, sign_in, sims, site
 from consent_app.routes.session import SESSION_INVALID
 from consent_app.site import open_site
 from consent_app.visit import Visit
@@ -37,7 +37,7 @@ _FORM_ENDINGS = (
     *("/passkey/options", "/passkey", "/options", "/confirm", "/seen"),
 )
 _ROUTERS = (
-    *(sign_in.router, passkeys.router, sims.router),
+    *(sign_in.router, passkeys.router, sims.router, documents.router),
     *(requests.router, services.router, site.router),
 )
 

@@ -287,7 +287,8 @@ def test_a_wrong_member_of_an_attachment_is_named(portal: DocumentPortal) -> Non
     for beside, told in wrong:
         assert told in said(ask(portal, [value], good | beside))
     assert "one for each" in said(ask(portal, [value], good, good))
-    for given in ({}, [1], [{"hashIndex": 0}] * 101):
+    shapes: list[Any] = [{}, [1], [{"hashIndex": 0}] * 101]
+    for given in shapes:
         body = {
             "credentialID": portal.world.credential_id,
             "numSignatures": 1,

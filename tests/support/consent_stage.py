@@ -45,6 +45,7 @@ class Stage:
     def reset(self) -> None:
         self.rssp.requests.clear()
         self.rssp.services.clear()
+        self.rssp.files.clear()
         self.rssp.attempts_left = 5
         self.rssp.away = False
         self.rssp.portal = self.portal

@@ -43,7 +43,7 @@ def encrypted() -> bytes:
     handler = StandardSecurityHandler.build_from_pw("chủ", "")
     writer.security_handler, writer._encrypt = handler, writer.add_object(handler.as_pdf_object())  # noqa: SLF001 - as its own encrypt() does
     target = io.BytesIO()
-    writer.write(target)
+    writer.write(target)  # type: ignore[no-untyped-call]  # unannotated
     return target.getvalue()
 
 
