@@ -23,7 +23,8 @@ _LONGEST_NAME = 100
 _LONGEST_PASSWORD = 256
 _UNAUTHORIZED = 401
 _OURS = re.compile(
-    r"/|/(?:requests|services)/[0-9a-z]{26}|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
+    r"/|/(?:requests|services)/[0-9a-z]{26}|/requests/[0-9a-z]{26}/documents/[0-9]{1,3}"
+    r"|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
 )
 
 

@@ -8,6 +8,7 @@ const end = place.querySelector("[data-end]");
 const KEY = `${content.replace(/\/content$/, "")} ${sha256}`;
 const MOST_PIXELS = 4_000_000; // of one canvas: phones give a page no more
 const MOST_DRAWN = 6; // canvases at a time
+const SHARPER = 2; // than the screen at first: the reader zooms with two fingers
 
 class Stop extends Error {} // its message names the words on the page
 
@@ -91,7 +92,7 @@ async function showPages(found) {
         drawn.add(number);
         forget(drawn, number, all);
         try {
-          await draw(found, number, target);
+          await draw(found, number, target, () => drawn.has(number));
         } catch {
           if (drawn.has(number)) await picture(number, target);
         }
@@ -110,10 +111,12 @@ function forget(drawn, number, all) {
   }
 }
 
-async function draw(found, number, target) {
+// Whoever scrolls fast passes pages that are gone again before they are drawn.
+async function draw(found, number, target, isWanted = () => true) {
   const page = await found.getPage(number);
+  if (!isWanted()) return;
   const plain = page.getViewport({ scale: 1 });
-  const wanted = (target.clientWidth * devicePixelRatio) / plain.width;
+  const wanted = (target.clientWidth * devicePixelRatio * SHARPER) / plain.width;
   const scale = Math.min(wanted, Math.sqrt(MOST_PIXELS / (plain.width * plain.height)));
   const viewport = page.getViewport({ scale });
   const canvas = document.createElement("canvas");
@@ -124,6 +127,7 @@ async function draw(found, number, target) {
   const words = document.createElement("div");
   words.className = "unseen";
   words.textContent = (await page.getTextContent()).items.map((item) => item.str ?? "").join(" ");
+  if (!isWanted()) return;
   target.style.aspectRatio = `${plain.width} / ${plain.height}`;
   target.replaceChildren(canvas, words);
 }

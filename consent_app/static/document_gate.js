@@ -42,6 +42,7 @@ function look() {
   });
   const isStopped = states.includes("tampered");
   gate.querySelector("[data-told=stop]").hidden = !isStopped;
+  gate.querySelector("[data-bound]").hidden = isStopped;
   const isRead = states.every((state) => state === "read");
   gate.dataset.gate = isStopped ? "stop" : isRead ? "open" : "closed";
   for (const form of forms()) {
