@@ -17,6 +17,7 @@ from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalform
 from consent_app.routes import (
     account,
     batch,
+    documents,
     passkeys,
     requests,
     services,
@@ -48,7 +49,7 @@ _FORM_ENDINGS = (
 )
 _ROUTERS = (
     *(sign_in.router, account.router, batch.router, passkeys.router, sims.router),
-    *(requests.router, services.router, validation.router, site.router),
+    *(requests.router, services.router, documents.router, validation.router, site.router),
 )
 
 

@@ -110,11 +110,23 @@ class Waiting(Answer):
     portals: list[Portal] = []
 
 
+class Attached(Answer):
+    """The bytes that the signer can see. ``pages`` of a PDF; ``basis`` leads to the hash."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+    media_type: Literal["application/pdf", "image/png", "image/jpeg", "text/plain"]
+    basis: str
+    pages: int | None = None
+    remarks: list[str] = []
+
+
 class Document(Answer):
-    """One thing to sign. ``digest`` is hexadecimal."""
+    """One thing to sign. ``digest`` is hexadecimal; ``attached`` None: only the hash is known."""
 
     label: str | None
     digest: str
+    attached: Attached | None = None
 
 
 class Certificate(Answer):
@@ -180,6 +192,16 @@ class SignatureRequest(_Question):
     sims: list[SimOffer] = []
     sim: SimQuestion | None = None
     passkey_from: AwareDatetime | None = None
+
+    @property
+    def attached(self) -> list[tuple[int, Document]]:
+        """The documents that can be read here, with their positions."""
+        return [(place, item) for place, item in enumerate(self.documents) if item.attached]
+
+    @property
+    def hash_only(self) -> int:
+        """Of how many documents only the hash is known."""
+        return len(self.documents) - len(self.attached)
 
     @property
     def has_passkey(self) -> bool:
@@ -336,6 +358,23 @@ class ConsentApi:
         except ValidationError as error:
             cause = f"{method} {path}: {error.error_count()} members of the answer are wrong"
             raise RsspAway(cause, is_settled=False) from error
+
+    async def open(self, path: str, session: str) -> httpx.Response:
+        """An answer that is no JSON; its body is still to be read, and to be closed."""
+        headers = {
+            request_id.HEADER: request_id.current.get(),
+            "Authorization": f"Bearer {session}",
+        }
+        asked = self._http.build_request("GET", f"/consent/v1/{path}", headers=headers)
+        try:
+            response = await self._http.send(asked, stream=True)
+            if response.status_code >= _CLIENT_ERROR:
+                await response.aread()
+        except httpx.HTTPError as error:
+            raise RsspAway(f"GET {path}: {error!r}", is_settled=True) from error
+        if response.status_code >= _CLIENT_ERROR:
+            raise _fault(response)
+        return response
 
     async def _send(
         self, method: str, path: str, session: str | None, body: _Json | None

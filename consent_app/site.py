@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import PurePath
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from consent_app import language, wording
 from consent_app.cookies import Cookies
+from consent_app.documents_api import DocumentsApi
 from consent_app.forms import origin_of
 from consent_app.passkey_api import PasskeyApi
 from consent_app.repeats import Repeats
@@ -32,6 +34,7 @@ _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".js": "text/javascript",
+    ".mjs": "text/javascript",
 }
 
 
@@ -59,6 +62,7 @@ class Site:
     rssp: AccountApi
     validator: Validator
     passkeys: PasskeyApi
+    documents: DocumentsApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -76,6 +80,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
         rssp=rssp,
         validator=Validator(http),
         passkeys=PasskeyApi(rssp),
+        documents=DocumentsApi(rssp),
         environments={
             name: environment(language.catalogue(name), static) for name in language.LANGUAGES
         },
@@ -91,9 +96,10 @@ def site_of(request: Request) -> Site:
 
 
 def load_static() -> dict[str, StaticFile]:
-    """Everything in ``static/`` by name."""
+    """Everything in ``static/`` and of pdf.js by name."""
     found = {}
-    for entry in files("consent_app").joinpath("static").iterdir():
+    folders = (files("consent_app") / name for name in ("static", "vendor/pdfjs"))
+    for entry in itertools.chain.from_iterable(folder.iterdir() for folder in folders):
         media_type = _MEDIA_TYPES.get(PurePath(entry.name).suffix)
         if media_type is not None:
             content = entry.read_bytes()
@@ -121,6 +127,7 @@ def environment(texts: GNUTranslations, static: Mapping[str, StaticFile]) -> Env
         clock_time=wording.clock_time,
         machine_time=wording.machine_time,
         minutes_and_seconds=wording.minutes_and_seconds,
+        file_size=wording.file_size,
         short_digest=wording.short_digest,
         short_serial=wording.short_serial,
         algorithm_name=wording.algorithm_name,

@@ -117,10 +117,13 @@ _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(
 _APP = re.compile(r"([a-z][a-z0-9+.-]{0,60}:)(?://.*)?")
 
 
-def content_policy(form_origin: str | None = None, *, has_script: bool = False) -> str:
+def content_policy(
+    form_origin: str | None = None, *, has_script: bool = False, has_worker: bool = False
+) -> str:
     """The page may load our style sheet and pictures, run nothing, and be framed by nobody.
 
     ``has_script``: it may run our own files and ask this site, nothing written into the page.
+    ``has_worker``: some of them beside the page.
 
     Browsers apply ``form-action`` to the redirects after a form, too, so the portal that the
     answer goes back to is named, exactly that one: an origin, or the private scheme of an app
@@ -128,6 +131,7 @@ def content_policy(form_origin: str | None = None, *, has_script: bool = False) 
     """
     target = _source(form_origin or "")
     script = "script-src 'self'; connect-src 'self'; " if has_script else ""
+    script += "worker-src 'self'; " if has_worker else ""
     return (
         f"default-src 'none'; {script}style-src 'self'; img-src 'self'; "
         f"form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 VIETNAM = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
 
 _GROUP = 4
+_MEGABYTES = 10  # from so many on kilobytes say too much
 _SHOWN_DIGEST = 8  # hexadecimal digits at each end: 64 bits together
 _SHOWN_SERIAL = 8
 _MOST_MARKS = 3  # Vietnamese needs two above or below one letter, and NFC composes even these
@@ -40,6 +41,13 @@ def machine_time(moment: datetime) -> str:
 def minutes_and_seconds(left: timedelta) -> tuple[int, int]:
     """Whole minutes and the seconds beyond them; nothing below zero."""
     return divmod(max(0, int(left.total_seconds())), 60)
+
+
+def file_size(size: int) -> str:
+    """``size`` in bytes as people say it: 120 kB, 12 MB; without fractions, which differ."""
+    if size < _MEGABYTES * 1_000_000:
+        return f"{max(1, round(size / 1000))} kB"
+    return f"{round(size / 1_000_000)} MB"
 
 
 def short_digest(digest: str) -> str:

@@ -7,7 +7,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
 
     RemoteSigningError
     ├── InvalidInput              a parameter is missing, of the wrong type or of a bad value
-    │   ├── DigestLengthInvalid, PolicyUnaccepted, DocumentUnusable
+    │   ├── DigestLengthInvalid, PolicyUnaccepted, DocumentUnusable, AttachmentMismatched
     │   ├── AlgorithmUnsupported
     │   └── AlgorithmParametersInvalid
     ├── Refusal                   the input is well-formed and the answer is no
@@ -21,7 +21,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     │   ├── ActivationUnknown, ActivationExpired, ActivationDenied, ActivationConflict
     │   ├── CodeUnmatched, CodeMismatched
     │   ├── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
-    │   ├── PasskeyUnknown, PasskeyRefused
+    │   ├── PasskeyUnknown, PasskeyRefused, AttachmentUnknown
     │   └── SimUnknown, SimSuspended, SimBusy, SimRequestRefused
     └── Unavailable               what was authorised stays so; trying again may work
         ├── SamUnavailable            the SAM may have done its work: the answer is missing
@@ -91,6 +91,10 @@ class PolicyUnaccepted(InvalidInput):
 
 class DocumentUnusable(InvalidInput):
     """A document cannot be signed as asked. Public ``reason`` says why, in a few words."""
+
+
+class AttachmentMismatched(InvalidInput):
+    """A hash to be signed does not follow from the document attached to it (public ``reason``)."""
 
 
 class Refusal(RemoteSigningError):
@@ -233,6 +237,10 @@ class PasskeyUnknown(Refusal):
 
 class PasskeyRefused(Refusal):
     """A new passkey is not one that the SAM takes: how it was made, or of what kind it is."""
+
+
+class AttachmentUnknown(Refusal):
+    """There is no such attachment of this client, or no such document of this waiting request."""
 
 
 class SimUnknown(Refusal):

@@ -67,7 +67,7 @@ async def show(request: Request, name: Name) -> Response:
             asked=asked,
             signer=asked.subscriber,
             form_origin=asked.redirect_origin,
-            has_script=asked.has_passkey,
+            has_script=asked.has_passkey or bool(asked.attached),
         )
     return visit.page(
         "outcome.html",

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from remote_signing.rssp.attached import from_members
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remote_signing.identifiers import StoredTicket, Ticket
+    from remote_signing.rssp.attached import Attached, Named
     from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.strict_json import JsonValue
 
@@ -55,6 +58,8 @@ class NewActivation:
     ``subscriber_id`` or ``agencies`` say whose credentials the caller may name at all
     (``agencies`` may hold ``"*"``); both None for a pushed request, where the signer decides.
     ``details``, of a decoupled request, tells the signer more and lets it wait longer.
+    ``named`` are the documents that the client wants shown, and ``attached`` those that are
+    bound to their hashes (:mod:`.attachments.asking`).
     """
 
     credential_id: str
@@ -75,6 +80,8 @@ class NewActivation:
     subscriber_id: str | None = None
     agencies: tuple[str, ...] | None = None
     details: RequestDetails | None = None
+    named: tuple[Named, ...] = ()
+    attached: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +99,25 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One thing to be signed, as the signer sees it. ``digest`` is hexadecimal."""
+    """One thing to be signed, as the signer sees it. ``digest`` is hexadecimal.
+
+    ``attached`` is None where only the hash is known.
+    """
 
     label: str | None
     digest: str
+    attached: Attached | None = None
 
 
 def documents_of(request: Mapping[str, Any]) -> tuple[Document, ...]:
     """The documents of a request as it is stored."""
     hashes = [base64.b64decode(value).hex() for value in request["hashes"]]
     labels = request["labels"] or [None] * len(hashes)
-    return tuple(map(Document, labels, hashes))
+    attached = {each["position"]: from_members(each) for each in request.get("attached", ())}
+    return tuple(
+        Document(label, digest, attached.get(position))
+        for position, (label, digest) in enumerate(zip(labels, hashes, strict=True))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from remote_signing.errors import (
     TooManySignatures,
 )
 from remote_signing.identifiers import Ticket, new_id
-from remote_signing.rssp import audit
+from remote_signing.rssp import attached, audit
 from remote_signing.rssp.activation_model import Channel, NewActivation, Requested, State
 from remote_signing.rssp.activation_sql import (
     ACTIVATION,
@@ -181,13 +181,16 @@ def _secret_for(channel: Channel, new: NewActivation, secret: Ticket | None) -> 
 
 
 def _event(new: NewActivation, challenge: Challenge) -> dict[str, JsonValue]:
-    return {
+    told: dict[str, JsonValue] = {
         "challenge": challenge.digest.hex(),
         "channel": new.channel.value,
         "hash_algorithm": new.hash_algorithm,
         "hashes": base64_texts(new.hashes),
         "num_signatures": new.num_signatures,
     }
+    if new.attached:
+        told["bound"] = [*attached.lines(new.attached)]
+    return told
 
 
 _GIVEN = (

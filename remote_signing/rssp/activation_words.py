@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from remote_signing import algorithms
 from remote_signing.errors import CredentialUnknown, InvalidInput, TooManySignatures
 from remote_signing.identifiers import is_id
-from remote_signing.rssp import request_details
+from remote_signing.rssp import attached, request_details
 from remote_signing.rssp.showable import is_showable
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def display_text(services: Services, new: NewActivation) -> str:
     """What the signer is shown, as the challenge binds it: who asks, for what, which documents."""
     labels = [label or "" for label in new.labels]
     details = request_details.lines(new.details)
+    details += attached.lines(new.attached)
     text = "\n".join([_client_name(services, new), new.description or "", *labels, *details])
     if len(text) <= _LONGEST_DISPLAY:
         return text
@@ -103,6 +104,7 @@ def request_text(new: NewActivation, display: str) -> str:
         "authorization_details": new.authorization_details,
         "display_text": display,
         "details": None if new.details is None else new.details.members(),
+        "attached": [each.members() for each in new.attached],
     }
     return json.dumps(members, ensure_ascii=False)
 

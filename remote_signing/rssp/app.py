@@ -20,6 +20,7 @@ from remote_signing.rssp import config as configuration
 from remote_signing.rssp import (
     consent,
     consent_account,
+    consent_attachments,
     consent_requests,
     health,
     logs,
@@ -72,9 +73,10 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.validation = ValidationDesk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    desk = (consent_requests, consent_account, consent, passkey_routes, sim_routes)
+    desk = (consent_requests, consent_account, consent, consent_attachments)
+    factors = (passkey_routes, sim_routes)
     others = (pki, validate, health, openapi)
-    for router in (*apis, *(module.router for module in (*desk, *others))):
+    for router in (*apis, *(module.router for module in (*desk, *factors, *others))):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)

@@ -186,6 +186,18 @@ class ValidationConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentsConfig:
+    """Documents that portals attach to requests. Without this table none is taken."""
+
+    folder: Path  # of sealed files; the same for all processes and hosts of the rssp
+    largest: int = 20 * 1024 * 1024  # bytes of one
+    pages: int = 1000  # of one
+    kept: int = 10_240  # megabytes of all of them, above which no further one is taken
+    unused: int = 3600  # seconds in which a request has to name it
+    lingering: int = 600  # seconds that it is still there after its last request was answered
+
+
+@dataclass(frozen=True, slots=True)
 class CscConfig:
     """What of the CSC API is offered, and how exactly clients must speak it."""
 
@@ -251,6 +263,7 @@ class RsspConfig:
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     webhooks: WebhookConfig | None = None
+    attachments: AttachmentsConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)

@@ -30,7 +30,7 @@ from remote_signing.rssp.sim import consent as sim_consent
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from remote_signing.rssp.activation_model import ActivationDetails
+    from remote_signing.rssp.activation_model import ActivationDetails, Document
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.notices import Notice
     from remote_signing.rssp.request_details import RequestDetails
@@ -212,7 +212,7 @@ def request_members(found: ActivationDetails) -> Members:
         "channel": found.channel.value,
         "client_name": found.client_name,
         "description": found.description,
-        "documents": [{"label": item.label, "digest": item.digest} for item in found.documents],
+        "documents": [document_members(item) for item in found.documents],
         "hash_algorithm": found.hash_algorithm,
         "num_signatures": found.num_signatures,
         "verification_code": found.verification_code,
@@ -225,6 +225,25 @@ def request_members(found: ActivationDetails) -> Members:
         "expires_at": time_text(found.expires_at_ms),
         "redirect_origin": found.redirect_origin,
         "passkey_from": None if found.passkey_from_ms is None else time_text(found.passkey_from_ms),
+    }
+
+
+def document_members(item: Document) -> Members:
+    """One thing to sign; ``attached`` says which bytes are shown, null when only the hash is."""
+    shown = item.attached
+    return {
+        "label": item.label,
+        "digest": item.digest,
+        "attached": None
+        if shown is None
+        else {
+            "sha256": shown.sha256,
+            "size": shown.size,
+            "media_type": shown.media_type,
+            "basis": shown.basis,
+            "pages": shown.pages,
+            "remarks": list(shown.remarks),
+        },
     }
 
 

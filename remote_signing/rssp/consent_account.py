@@ -15,6 +15,7 @@ from remote_signing.rssp import activation, freezing, sessions
 from remote_signing.rssp.consent import (
     SessionDep,
     details_members,
+    document_members,
     for_signer,
     known_request,
     read_texts,
@@ -116,7 +117,7 @@ def _past(item: PastRequest) -> Members:
 
 def _receipt(found: Receipt) -> Members:
     return _past(found.request) | {
-        "documents": [{"label": item.label, "digest": item.digest} for item in found.documents],
+        "documents": [document_members(item) for item in found.documents],
         "hash_algorithm": found.hash_algorithm,
         "factor": found.factor,
         "records": [

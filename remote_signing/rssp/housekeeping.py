@@ -10,9 +10,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from remote_signing.rssp import activation, webhook_deliveries
+from remote_signing.rssp.attachments import register as attachments
 from remote_signing.rssp.sim import consent as sim_consent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from remote_signing.rssp.deps import Services
 
 _log = logging.getLogger(__name__)
@@ -56,15 +59,16 @@ class Housekeeping:
         except Exception:  # noqa: BLE001 - the next round may go better, whatever it was
             _log.exception("housekeeping")
             return
-        self._tend_sims()
+        self._tend("housekeeping of SIMs", sim_consent.tend)
+        self._tend("housekeeping of attachments", attachments.prune)
         if any(counts.values()):
             _log.info("housekeeping", extra=counts)
 
     def _prune(self) -> int:
         return activation.prune(self._services) + webhook_deliveries.prune(self._services)
 
-    def _tend_sims(self) -> None:
+    def _tend(self, name: str, work: Callable[[Services], object]) -> None:
         try:
-            sim_consent.tend(self._services)
+            work(self._services)
         except Exception:  # noqa: BLE001 - as above
-            _log.exception("housekeeping of SIMs")
+            _log.exception(name)

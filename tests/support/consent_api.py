@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
+from PIL import Image, ImageDraw
 from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
@@ -74,6 +77,7 @@ class FakeRssp:
     session_is_valid: bool = True
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[tuple[str, int], bytes] = field(default_factory=dict)  # what is sent of a document
     calls: list[tuple[str, str]] = field(default_factory=list)
     validated: Response | None = None  # the answer about any file; without it, not now
     sent: bytes = b""  # what was to be validated
@@ -143,6 +147,8 @@ class FakeRssp:
             ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
             ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
             ("POST", "/consent/v1/requests/{name}/resume", self._resume),
+            ("GET", "/consent/v1/requests/{name}/documents/{position}", self._content),
+            ("GET", "/consent/v1/requests/{name}/documents/{position}/pages/{page}", self._picture),
             ("GET", "/consent/v1/{kind}/{name}", self._show),
             ("POST", "/consent/v1/{kind}/{name}/{verb}", self._answer),
             ("POST", "/validate", self._validate),
@@ -292,6 +298,37 @@ class FakeRssp:
             return refused
         item = self._items(kind).get(name)
         return problem(404, "request_unknown") if item is None else JSONResponse(item)
+
+    def attach(
+        self, content: bytes, media_type: str = "text/plain", position: int = 0, **changes: Any
+    ) -> None:
+        """The request has a document that can be read."""
+        self.files[REQUEST, position] = content
+        self.requests[REQUEST]["documents"][position]["attached"] = {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size": len(content),
+            "media_type": media_type,
+            "basis": "file",
+            "pages": None,
+            "remarks": [],
+        } | changes
+
+    async def _content(self, request: Request, name: str, position: int) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        content = self.files.get((name, position))
+        if content is None:
+            return problem(404, "document_unknown")
+        return Response(content, media_type="application/octet-stream")
+
+    async def _picture(self, request: Request, name: str, position: int, page: int) -> Response:
+        if (refused := self._refused(request)) is not None:
+            return refused
+        drawn = Image.new("RGB", (1100, 1556), "white")
+        ImageDraw.Draw(drawn).text((90, 90), f"{name} {position} {page}", "black")
+        target = io.BytesIO()
+        drawn.save(target, "PNG")
+        return Response(target.getvalue(), media_type="image/png")
 
     def add_sim(self, name: str = REQUEST, **changes: Any) -> None:
         """The request may be answered by a SIM."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
     from starlette.requests import Request
 
+DECISION = Path(__file__).parents[2] / "remote_signing" / "demo" / "decision.pdf"
 LARGE_TEXT = "--blink-settings=defaultFontSize=32"  # 200 % of the browser's normal size
 
 
@@ -59,6 +60,7 @@ class Stage:
         self.rssp.past.clear()
         self.rssp.frozen = 0
         self.rssp.after = None
+        self.rssp.files.clear()
         self.rssp.attempts_left = 5
         self.rssp.away = False
         self.rssp.portal = self.portal
@@ -231,6 +233,7 @@ def _answers(page: Page, stage: Stage) -> Iterator[str]:
     yield "away"
     rssp.away = False
     yield from _by_sim(page, stage)
+    yield from _documents(page, stage)
     rssp.add_service()
     page.goto(f"{stage.home}/services/{SERVICE}")
     yield "service"
@@ -276,6 +279,31 @@ def _checking(page: Page, stage: Stage) -> Iterator[str]:
     page.wait_for_load_state()
     page.click(".signature details summary")
     yield "report"
+
+
+def _documents(page: Page, stage: Stage) -> Iterator[str]:
+    rssp, here = stage.rssp, f"{stage.home}/requests/{REQUEST}"
+    rssp.add_request(count=3)
+    rssp.attach(DECISION.read_bytes(), "application/pdf", pages=1, remarks=["embedded_files"])
+    rssp.attach("Điều 1. Bổ nhiệm ông Nguyễn Văn An.\n".encode() * 30, position=1)
+    page.goto(here)
+    page.wait_for_selector(".gate")
+    yield "documents-unread"
+    page.click("a.open")
+    page.wait_for_selector("canvas")
+    yield "document-pdf"
+    page.goto(f"{here}/documents/1")
+    page.wait_for_selector("pre")
+    yield "document-text"
+    page.goto(f"{here}/documents/0?view=plain")
+    yield "document-pictures"
+    rssp.files[REQUEST, 0] = rssp.files[REQUEST, 0][:-1] + b"x"
+    page.goto(f"{here}/documents/0")
+    page.wait_for_selector("[data-told=tampered]:not([hidden])")
+    yield "document-tampered"
+    page.goto(here)
+    page.wait_for_selector("[data-told=stop]:not([hidden])")
+    yield "documents-stop"
 
 
 def _ends(page: Page, stage: Stage) -> Iterator[str]:

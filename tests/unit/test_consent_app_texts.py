@@ -22,8 +22,10 @@ from consent_app.cookies import Notice
 from consent_app.passkey_api import Passkeys
 from consent_app.report import Report
 from consent_app.rssp import (
+    Attached,
     Denial,
     Details,
+    Document,
     ServiceRequest,
     SignatureRequest,
     SimOffer,
@@ -47,7 +49,7 @@ OPEN, CLOSE = "⟦", "⟧"
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 # The same in every language: names of languages, figures, marks, ETSI's names for results.
 UNTRANSLATED = re.compile(
-    r"(?:VI|EN|Tiếng Việt|English|(?:TOTAL-PASSED|TOTAL-FAILED|INDETERMINATE)?[\W\d_]*)"
+    r"(?:VI|EN|Tiếng Việt|English|\d+ [kM]B|(?:TOTAL-PASSED|TOTAL-FAILED|INDETERMINATE)?[\W\d_]*)"
 )
 
 NOTICES = (
@@ -191,6 +193,7 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     yield from _account_pages(requests[2])
     yield from _sim_pages(requests[0])
     yield from _passkey_pages(requests[0])
+    yield from _document_pages(requests[0])
     for state in ("AUTHORIZED", "SIGNED", "DENIED", "EXPIRED", "REVOKED", "FAILED"):
         yield "outcome.html", {"asked": requests[0], "state": state, "signer": signer}
     for state in ("GRANTED", "DENIED", "EXPIRED"):
@@ -359,6 +362,24 @@ def _passkey_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, obj
     for credentials in ([], [holding.model_copy(update={"passkeys": []})]):
         emptied = found.model_copy(update={"credentials": credentials, "notices": []})
         yield "passkeys.html", {"found": emptied, "signer": found.subscriber}
+
+
+def _document_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
+    remarks = ["embedded_files", "layers", "fields", "large_page"]
+    for basis, told, pages, label in (("file", [], None, "77"), ("range", remarks, 2, None)):
+        members = {"sha256": "0" * 64, "size": 77, "media_type": "application/pdf"}
+        attached = Attached.model_validate(
+            members | {"basis": basis, "remarks": told, "pages": pages}
+        )
+        item = Document(label=label, digest="00", attached=attached)
+        for others in ([], plain.documents[:1], plain.documents):
+            asked = plain.model_copy(update={"documents": [item, *others]})
+            yield "request.html", {"asked": asked, "signer": asked.subscriber}
+        shown = {"asked": asked, "signer": asked.subscriber, "item": item, "position": 0}
+        for text, next_page in (("77", None), (None, 77), (None, None)):
+            plain_view = {"is_plain": True, "text": text, "pages": [7], "next_page": next_page}
+            yield "document.html", shown | plain_view
+        yield "document.html", shown | {"is_plain": False}
 
 
 def passkeys_found(plain: SignatureRequest, usable_from: datetime | None) -> Passkeys:

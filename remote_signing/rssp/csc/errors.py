@@ -247,8 +247,8 @@ def _bearer_refused(error: BearerRefused) -> CscError:
 
 def _named_parameter(error: RemoteSigningError) -> CscError | None:
     """The text for an input error that names its parameter, or is of a kind that has one."""
-    if isinstance(error, errors.DocumentUnusable):
-        return CscError(f"Invalid array parameter documents ({error.public.get('reason')})")
+    if isinstance(error, _OF_DOCUMENTS):
+        return CscError(_told(error))
     name = error.public.get("parameter")
     if isinstance(error, errors.AlgorithmParametersInvalid):
         name = "signAlgoParams"
@@ -261,3 +261,16 @@ def _named_parameter(error: RemoteSigningError) -> CscError | None:
     if error.public.get("bounds"):
         return CscError(f"Out of bounds parameter {name}")
     return invalid(name)
+
+
+_OF_DOCUMENTS = (errors.DocumentUnusable, errors.AttachmentMismatched, errors.AttachmentUnknown)
+
+
+def _told(error: RemoteSigningError) -> str:
+    """What is wrong with a document, and of an attachment beside which hash."""
+    if isinstance(error, errors.DocumentUnusable):
+        return f"Invalid array parameter documents ({error.public.get('reason')})"
+    reason = error.public.get("reason") or "there is no such attachment"
+    position = error.public.get("position")
+    told = reason if position is None else f"hash {position}: {reason}"
+    return f"Invalid array parameter requestDetails.attachments ({told})"

@@ -75,6 +75,11 @@ class Desk:
         self._timestamper = Timestamper(services)
         self._workshop = Workshop(services.config.documents)
 
+    @property
+    def workshop(self) -> Workshop:
+        """For other work on files of strangers."""
+        return self._workshop
+
     def prepare(self, items: Sequence[Item]) -> list[Waiting]:
         """Everything before the key is used. Files are written to.
 

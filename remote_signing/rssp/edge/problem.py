@@ -79,6 +79,7 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.ReplayDetected: _CONFLICT,
     errors.SignInRefused: Problem(401, "sign_in_refused", "User name or password is wrong."),
     errors.SessionInvalid: Problem(401, "session_invalid", "Sign in again."),
+    errors.AttachmentUnknown: Problem(404, "document_unknown", "There is no such document."),
     errors.SimUnknown: Problem(404, "sim_unknown", "There is no such SIM."),
     errors.SimSuspended: Problem(403, "sim_suspended", "The SIM must be enrolled anew."),
     errors.SimBusy: Problem(409, "sim_busy", "The SIM has another question to answer."),

@@ -44,6 +44,8 @@ _PRUNES = (
     "webhook_delivery",
     "webhook_endpoint",
     "webhook_secret",
+    "attachment",
+    "attachment_use",
 )
 
 

@@ -19,6 +19,10 @@ from remote_signing.rssp.models.activations import (
     signature_activation,
     signing_job,
 )
+from remote_signing.rssp.models.attachments import (
+    attachment,
+    attachment_use,
+)
 from remote_signing.rssp.models.foundation import Identifier, metadata
 from remote_signing.rssp.models.passkeys import (
     passkey,
@@ -52,6 +56,8 @@ __all__ = [
     "Identifier",
     "access_token",
     "agency",
+    "attachment",
+    "attachment_use",
     "audit_event",
     "certificate_list",
     "credential",

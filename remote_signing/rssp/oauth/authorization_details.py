@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 from remote_signing import algorithms, strict_json
 from remote_signing.errors import AlgorithmUnsupported, DigestLengthInvalid, InvalidInput
+from remote_signing.identifiers import is_id
+from remote_signing.rssp.attached import Named
+from remote_signing.rssp.attachments.binding import LONGEST_ATTRIBUTES
 from remote_signing.rssp.oauth.base64_text import decode
 from remote_signing.rssp.oauth.errors import OAuthRefused, invalid_details
 from remote_signing.rssp.showable import is_showable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remote_signing.strict_json import JsonValue
 
 TYPES: Final = ("credential", "https://cloudsignatureconsortium.org/2025/credential")
@@ -31,7 +36,10 @@ _MEMBERS = frozenset(
     }
 )
 _DOCUMENT_MEMBERS = frozenset(
-    {"hash", "label", "hashType", "signed_props", "circumstantialData", "href", "access"}
+    {
+        *("hash", "label", "hashType", "signed_props", "circumstantialData", "href", "access"),
+        *("attachmentID", "signedAttributes"),  # ours, see docs/what-you-see.md
+    }
 )
 _SHOWN = "documentDigests"
 
@@ -51,6 +59,7 @@ class CredentialRequest:
     labels: tuple[str | None, ...] = ()
     details: JsonValue = None
     qualifier: str | None = None
+    named: tuple[Named, ...] = ()
 
 
 def read(text: str) -> CredentialRequest:
@@ -78,6 +87,7 @@ def read(text: str) -> CredentialRequest:
         labels=tuple(_label(document) for document in objects),
         details=details,
         qualifier=_optional_text(members, "signatureQualifier"),
+        named=tuple(_named(objects)),
     )
 
 
@@ -156,6 +166,20 @@ def _hash(document: dict[str, JsonValue]) -> bytes:
     if digest is None:
         raise invalid_details("hash")
     return digest
+
+
+def _named(documents: list[dict[str, JsonValue]]) -> Iterator[Named]:
+    """The attachments that the signer is to see, one beside a hash or none."""
+    for position, document in enumerate(documents):
+        name = document.get("attachmentID")
+        if name is None:
+            continue
+        attributes = document.get("signedAttributes")
+        der = decode(attributes) if isinstance(attributes, str) else None
+        is_der = attributes is None or (der and len(der) <= LONGEST_ATTRIBUTES)
+        if not isinstance(name, str) or not is_id(name) or not is_der:
+            raise invalid_details("attachmentID")
+        yield Named(position, name, der)
 
 
 def _label(document: dict[str, JsonValue]) -> str | None:

@@ -14,6 +14,7 @@ from remote_signing import algorithms
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import activation, credentials, dpop, service_authorization
 from remote_signing.rssp.activation_model import Channel, NewActivation
+from remote_signing.rssp.attachments import asking
 from remote_signing.rssp.oauth import account_token, authorization_details, base64_text
 from remote_signing.rssp.oauth.authorization_details import CredentialRequest
 from remote_signing.rssp.oauth.errors import (
@@ -124,13 +125,13 @@ def read(services: Services, client: Client, parameters: Parameters, to: str) ->
 def submit(services: Services, asked: Asked) -> Submitted:
     """Write ``asked`` down. One statement.
 
-    Errors: those of ``activation.request_activation``.
+    Errors: those of ``attachments.asking.request``.
     """
     lifetime = services.config.lifetimes.request_uri
     if isinstance(asked, NewServiceRequest):
         ticket = service_authorization.request(services, asked)
         return Submitted(ticket, is_service=True, expires_in=lifetime)
-    requested = activation.request_activation(services, asked)
+    requested = asking.request(services, asked)
     left = (requested.expires_at_ms - services.now_ms()) // 1000
     code = requested.verification_code
     return Submitted(
@@ -211,6 +212,7 @@ def _activation(services: Services, parameters: Parameters, account: str | None)
         oauth_state=parameters.get("state"),
         authorization_details=asked.details,
         subscriber_id=account,
+        named=asked.named,
     )
 
 

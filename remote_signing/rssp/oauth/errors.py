@@ -108,6 +108,8 @@ REQUEST: Rows = {
     errors.CertificateExpired: ("invalid_request", "Signing certificate is expired"),
     errors.TooManySignatures: ("invalid_request", "Numbers of signatures is too high"),
     errors.DigestLengthInvalid: ("invalid_request", "Invalid digest value length"),
+    errors.AttachmentMismatched: ("invalid_request", "A hash does not follow from its attachment"),
+    errors.AttachmentUnknown: ("invalid_request", "Invalid parameter attachmentID"),
 }
 # authorize, for a request_uri.
 REQUEST_URI: Rows = dict.fromkeys(

@@ -11,6 +11,7 @@ from remote_signing.errors import CredentialUnknown
 from remote_signing.identifiers import is_id
 from remote_signing.rssp import activation, credentials
 from remote_signing.rssp.activation import AuthData, Channel, NewActivation, Pending
+from remote_signing.rssp.attachments import asking
 from remote_signing.rssp.csc.errors import (
     CscError,
     invalid,
@@ -80,7 +81,7 @@ def info(services: Services, caller: Caller, request: InfoRequest) -> Outcome:
 def authorize(services: Services, caller: Caller, request: AuthorizeRequest) -> Outcome:
     """Ask the signer (202 and a handle), or take his codes where SCAL1 allows that (200, SAD).
 
-    Two statements to ask, three with codes.
+    Two statements to ask, three with codes; with documents see :mod:`.attachments.asking`.
     """
     only_service(caller)
     found = reachable(services, caller, request.credential_id)
@@ -90,7 +91,7 @@ def authorize(services: Services, caller: Caller, request: AuthorizeRequest) -> 
         return with_codes(services, caller, found, request)
     if any(item.value is not None for item in request.auth_data):
         raise invalid_authentication_data()
-    asked = activation.request_activation(services, _new(caller, request, Channel.DECOUPLED))
+    asked = asking.request(services, _new(caller, request, Channel.DECOUPLED))
     return 202, _waiting(asked.ticket, asked)
 
 
@@ -203,6 +204,7 @@ def _new(caller: Caller, request: AuthorizeRequest, channel: Channel) -> NewActi
         agencies=_agencies(caller),
         # With the signer's codes in hand nobody is shown anything.
         details=request.details if channel is Channel.DECOUPLED else None,
+        named=request.named if channel is Channel.DECOUPLED else (),
     )
 
 

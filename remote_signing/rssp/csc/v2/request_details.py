@@ -25,7 +25,8 @@ _TEXTS = {
     "symbol": "symbol",
     "documentName": "document_name",
 }
-_MEMBERS = {*_TEXTS, "urgency", "deadline", "agencyNames"}
+# attachments: read by attachment_order.
+_MEMBERS = {*_TEXTS, "urgency", "deadline", "agencyNames", "attachments"}
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )

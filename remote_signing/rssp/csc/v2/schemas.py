@@ -26,10 +26,11 @@ from remote_signing.rssp.csc.errors import (
     missing,
     translate,
 )
-from remote_signing.rssp.csc.v2 import request_details
+from remote_signing.rssp.csc.v2 import attachment_order, request_details
 
 if TYPE_CHECKING:
     from remote_signing.algorithms import Algorithm, Digest, SignatureScheme
+    from remote_signing.rssp.attached import Named
     from remote_signing.rssp.csc.v2.parameters import Parameters
     from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.strict_json import JsonValue
@@ -89,6 +90,7 @@ class AuthorizeRequest:
     client_data: str | None
     lang: str | None
     details: RequestDetails | None = None
+    named: tuple[Named, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ def read_authorize(parameters: Parameters) -> AuthorizeRequest:
         client_data=parameters.client_data(),
         lang=_lang(parameters),
         details=request_details.read(parameters),
+        named=attachment_order.read(parameters),
     )
 
 

@@ -22,7 +22,13 @@ from remote_signing.algorithms import algorithm_named, digest_by_oid, resolve_sc
 from remote_signing.errors import CertificateExpired, CredentialUnknown
 from remote_signing.rssp import bearer
 from remote_signing.rssp.csc.errors import CscError, invalid
-from remote_signing.rssp.csc.v2 import document_answer, document_order, later_jobs, signatures
+from remote_signing.rssp.csc.v2 import (
+    attach,
+    document_answer,
+    document_order,
+    later_jobs,
+    signatures,
+)
 from remote_signing.rssp.csc.v2.credentials import of_user, reachable
 from remote_signing.rssp.csc.v2.later_jobs import DocumentsGiven
 from remote_signing.rssp.csc.v2.schemas import SignHashRequest
@@ -68,7 +74,10 @@ async def sign_doc(call: Call) -> Response:
 
 
 async def prepare_doc(call: Call) -> Response:
-    """The ``hashes`` (DTBS/R) that ``signDoc`` would sign, for ``claimedTime``. Two statements."""
+    """The ``hashes`` (DTBS/R) that ``signDoc`` would sign, for ``claimedTime``. Two statements.
+
+    With ``attach`` also ``attachmentIDs``, for the signer to see; a statement for each.
+    """
     return await _served(call, _prepare)
 
 
@@ -153,15 +162,16 @@ def _prepare(
     found = _credential(services, caller, order)
     claimed = _claimed(services, order)
     waiting = _desk(call).prepare(items(found, order, claimed))
+    members: dict[str, object] = {
+        "credentialID": found.id,
+        "hashes": [encode(each.prepared.dtbs_r) for each in waiting],
+        "hashAlgorithmOID": waiting[0].item.recipe.scheme.digest.oid,
+        "claimedTime": _claimed_text(claimed),
+    }
+    if call.named(order.body.members).flag("attach"):
+        members["attachmentIDs"] = [attach.attach_prepared(call, caller, each) for each in waiting]
     folder.cleanup()
-    return answer(
-        {
-            "credentialID": found.id,
-            "hashes": [encode(each.prepared.dtbs_r) for each in waiting],
-            "hashAlgorithmOID": waiting[0].item.recipe.scheme.digest.oid,
-            "claimedTime": _claimed_text(claimed),
-        }
-    )
+    return answer(members)
 
 
 def _claimed_text(claimed: int) -> str:
