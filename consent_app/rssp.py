@@ -15,7 +15,8 @@ import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from consent_app import request_id
-from consent_app.faults import RsspAway, RsspRefused
+from consent_app.faults import RsspAway
+from consent_app.rssp_faults import fault_of
 
 if TYPE_CHECKING:
     from consent_app.config import RsspConfig
@@ -239,8 +240,6 @@ class Outcome(Answer):
 _Kind = TypeVar("_Kind", bound=Answer)
 _Json = Mapping[str, object]
 
-_UNAVAILABLE = 503
-_SERVER_ERROR = 500
 _CLIENT_ERROR = 400
 
 
@@ -352,7 +351,7 @@ class ConsentApi:
         """The answer of ``kind`` to a request of the API."""
         response = await self._send(method, path, session, body)
         if response.status_code >= _CLIENT_ERROR:
-            raise _fault(response)
+            raise fault_of(response)
         try:
             return kind.model_validate_json(response.content or b"{}")
         except ValidationError as error:
@@ -373,7 +372,7 @@ class ConsentApi:
         except httpx.HTTPError as error:
             raise RsspAway(f"GET {path}: {error!r}", is_settled=True) from error
         if response.status_code >= _CLIENT_ERROR:
-            raise _fault(response)
+            raise fault_of(response)
         return response
 
     async def _send(
@@ -390,28 +389,3 @@ class ConsentApi:
             raise RsspAway(f"{method} {path}: {error!r}", is_settled=True) from error
         except httpx.HTTPError as error:
             raise RsspAway(f"{method} {path}: {error!r}", is_settled=False) from error
-
-
-def _fault(response: httpx.Response) -> RsspAway | RsspRefused:
-    problem = _problem(response)
-    code = problem.get("code")
-    if response.status_code == _UNAVAILABLE and code == "temporarily_unavailable":
-        return RsspAway("the rssp cannot work now", is_settled=True)
-    if response.status_code >= _SERVER_ERROR or not isinstance(code, str):
-        return RsspAway(f"the rssp answered {response.status_code}", is_settled=False)
-    left = problem.get("attempts_left", problem.get("mismatches"))
-    reason = problem.get("reason")
-    return RsspRefused(
-        response.status_code,
-        code,
-        left if isinstance(left, int) else None,
-        reason if isinstance(reason, str) else None,
-    )
-
-
-def _problem(response: httpx.Response) -> Mapping[str, object]:
-    try:
-        problem = response.json()
-    except ValueError:
-        return {}
-    return problem if isinstance(problem, dict) else {}
