@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
-from consent_app.faults import PageUnknown, RsspAway
+from consent_app.faults import PageUnknown, RsspAway, RsspRefused
 from consent_app.routes.requests import Name  # noqa: TC001 - FastAPI reads the annotation
 from consent_app.routes.session import required_session
 from consent_app.visit import Visit, content_policy
@@ -29,6 +29,7 @@ Position = Annotated[int, Path(ge=0, le=999)]
 Page = Annotated[int, Path(ge=1, le=99_999)]
 
 _PAGES_AT_ONCE = 5  # pictures of a page without script, which asks for all of them together
+_BAD_REQUEST = 400
 _SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
@@ -79,9 +80,15 @@ async def content(request: Request, name: Name, position: Position) -> Response:
 
 @router.get("/requests/{name}/documents/{position}/pages/{page}")
 async def picture(request: Request, name: Name, position: Position, page: Page) -> Response:
-    """A page as PNG."""
+    """A page as PNG; 404 for one that there is not."""
     visit = Visit(request)
-    found = await visit.site.documents.picture(required_session(visit), name, position, page)
+    session = required_session(visit)
+    try:
+        found = await visit.site.documents.picture(session, name, position, page)
+    except RsspRefused as refusal:
+        if refusal.status != _BAD_REQUEST:
+            raise
+        raise PageUnknown(str(refusal)) from refusal
     return _passed_on(found, "image/png", {})
 
 

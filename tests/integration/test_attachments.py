@@ -9,9 +9,11 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from sqlalchemy import func, select
 
+from consent_app.app import create_app as create_consent_app
 from remote_signing.algorithms import DIGESTS
 from remote_signing.rssp import activation
 from remote_signing.rssp.app import create_app
@@ -27,16 +29,16 @@ from remote_signing.rssp.models import (
 )
 from tests.support.asgi import call
 from tests.support.attachments import PortalsOwn, pages, prepared_pdf
+from tests.support.consent_visitor import Visitor, settings
 from tests.support.csc import CscPortal, b64
 from tests.support.documents import DocumentPortal, decision, document
 from tests.support.fake_sam import unseal
+from tests.support.oauth import OAuthPortal
 from tests.support.world import SHA256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import httpx
 
     from tests.support.world import World
 
@@ -217,6 +219,44 @@ def test_a_digest_alone_has_nothing_to_show(portal: DocumentPortal) -> None:
     del entry["document"]
     answer = portal.post("signatures/prepareDoc", portal.order(entry, attach=True))
     assert "only a single document" in said(answer)
+
+
+def test_a_document_comes_with_a_pushed_request_too(portal: DocumentPortal) -> None:
+    at_oauth = OAuthPortal.at(portal.world)
+    at_oauth.app = portal.app
+    token = portal.portal.user_token(client_id=at_oauth.client_id)
+    name = send(portal, TEXT, token=token).json()["attachmentID"]
+    entry = {"hash": b64(hashlib.sha256(TEXT).digest()), "attachmentID": name}
+
+    def push(**changes: Any) -> httpx.Response:
+        details = at_oauth.details(documentDigests=[entry | changes])
+        return at_oauth.push(at_oauth.credential_request(authorization_details=details))
+
+    assert push().status_code == 201
+    (waits,) = portal.world.database.all(select(attachment_use.c.activation_id))
+    assert page(portal, f"requests/{waits[0]}/documents/0").content == TEXT
+    assert "does not follow" in said(push(hash=b64(b"o" * 32)))
+    assert "attachmentID" in said(push(attachmentID="01mcc5rm00mratbh8wk05wn2gg"))
+    for wrong in ({"attachmentID": 1}, {"attachmentID": ".."}, {"signedAttributes": "!"}):
+        assert "attachmentID" in said(push(**wrong))
+
+
+def test_the_page_hands_on_what_the_service_has(portal: DocumentPortal) -> None:
+    """The consent page on the real consent API."""
+    name = asked(portal)
+    portal.world.match(name)
+    visitor = Visitor()
+    visitor.app = create_consent_app(settings(), httpx.ASGITransport(portal.app))
+    visitor.cookies["__Host-consent-session"] = str(portal.world.session)
+    place = f"/requests/{name}/documents/0"
+    assert f'href="{place}"' in visitor.get(f"/requests/{name}").text
+    found = visitor.get(f"{place}/content")
+    assert (found.content, found.headers["content-length"]) == (TEXT, str(len(TEXT)))
+    assert TEXT.decode() in visitor.get(f"{place}?view=plain").text
+    assert visitor.get(f"{place}/pages/1").status_code == 404  # a text has no pages
+    assert visitor.get(f"/requests/{name}/documents/1").status_code == 404
+    activation.deny(portal.world.services, portal.world.session, name, None)
+    assert visitor.get(f"{place}/content").status_code == 404
 
 
 # ---------------------------------------------------------------------------------------- attacks
