@@ -109,7 +109,7 @@ def approve(
         _note_refusal(services, row, error)
         raise
     statement = activated.evidence_statement.decode("utf-8")
-    detail = {"factor_id": row.factor_id, "evidence_statement": statement}
+    detail = {"factor": "passkey", "factor_id": row.factor_id, "evidence_statement": statement}
     code = Ticket.issue(activation_id) if row.channel == Channel.OAUTH.value else None
     parameters = authorization(services, activated, activation_id, code=code, detail=detail)
     # Step 2d: the same guarded statement as for PIN and code.

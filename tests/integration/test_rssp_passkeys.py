@@ -72,6 +72,7 @@ def test_an_official_registers_a_passkey_and_signs_with_it_after_its_cool_off(
     assert ticket is not None
     token = world.redeem(ticket).ticket
     assert len(world.sign(token, "quyết định.pdf", "phụ lục.pdf")) == 2
+    assert place.ask("GET", f"/history/{name}").json()["factor"] == "passkey"
 
 
 def test_consent_by_passkey_costs_two_statements(place: PasskeyWorld) -> None:
