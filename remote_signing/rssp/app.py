@@ -26,6 +26,7 @@ from remote_signing.rssp import (
     migrations,
     passkey_routes,
     pki,
+    sign_in_routes,
     sim_routes,
 )
 from remote_signing.rssp.certificate_status import Status
@@ -68,7 +69,7 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.desk = Desk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    desk = (consent_requests.router, consent_account.router, consent.router)
+    desk = (sign_in_routes.router, consent_requests.router, consent_account.router, consent.router)
     factors = (passkey_routes.router, sim_routes.router)
     for router in (*apis, *desk, *factors, pki.router, health.router):
         app.include_router(router)

@@ -37,6 +37,11 @@ from remote_signing.rssp.models.register import (
     oauth_client,
     subscriber,
 )
+from remote_signing.rssp.models.sign_in import (
+    account_code,
+    sign_in_challenge,
+    sign_in_passkey,
+)
 from remote_signing.rssp.models.sims import (
     sim_card,
     sim_transaction,
@@ -51,6 +56,7 @@ __all__ = [
     "OPEN",
     "Identifier",
     "access_token",
+    "account_code",
     "agency",
     "audit_event",
     "certificate_list",
@@ -65,6 +71,8 @@ __all__ = [
     "refresh_token",
     "replay",
     "service_authorization",
+    "sign_in_challenge",
+    "sign_in_passkey",
     "signature_activation",
     "signer_notice",
     "signing_job",
