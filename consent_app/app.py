@@ -14,7 +14,17 @@ from starlette.exceptions import HTTPException
 from consent_app.cookies import Notice
 from consent_app.edge import Edge
 from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
-from consent_app.routes import account, passkeys, requests, services, sign_in, sims, site
+from consent_app.routes import (
+    account,
+    activation,
+    holdings,
+    passkeys,
+    requests,
+    services,
+    sign_in,
+    sims,
+    site,
+)
 from consent_app.routes.session import SESSION_INVALID
 from consent_app.site import open_site
 from consent_app.visit import Visit
@@ -34,10 +44,11 @@ _NOT_FOUND = 404
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
     *("/approve", "/refuse", "/match", "/freeze", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
-    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen"),
+    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end"),
 )
 _ROUTERS = (
-    *(sign_in.router, account.router, passkeys.router, sims.router),
+    *(sign_in.router, activation.router, account.router, holdings.router),
+    *(passkeys.router, sims.router),
     *(requests.router, services.router, site.router),
 )
 

@@ -17,6 +17,7 @@ from consent_app.passkey_api import PasskeyApi
 from consent_app.repeats import Repeats
 from consent_app.rssp import open_client
 from consent_app.rssp_account import AccountApi
+from consent_app.rssp_sign_in import SignInApi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,7 @@ class Site:
     config: ConsentConfig
     rssp: AccountApi
     passkeys: PasskeyApi
+    coming_in: SignInApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -73,6 +75,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
         config=config,
         rssp=rssp,
         passkeys=PasskeyApi(rssp),
+        coming_in=SignInApi(rssp),
         environments={
             name: environment(language.catalogue(name), static) for name in language.LANGUAGES
         },
