@@ -16,8 +16,10 @@ from consent_app.edge import Edge
 from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
 from consent_app.routes import (
     account,
+    activation,
     batch,
     documents,
+    holdings,
     passkeys,
     requests,
     services,
@@ -45,11 +47,12 @@ _NOT_FOUND = 404
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
     *("/approve", "/refuse", "/match", "/freeze", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
-    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen"),
+    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end"),
 )
 _ROUTERS = (
-    *(sign_in.router, account.router, batch.router, passkeys.router, sims.router),
-    *(requests.router, services.router, documents.router, validation.router, site.router),
+    *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
+    *(passkeys.router, sims.router, documents.router, validation.router),
+    *(requests.router, services.router, site.router),
 )
 
 

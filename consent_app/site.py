@@ -19,6 +19,7 @@ from consent_app.passkey_api import PasskeyApi
 from consent_app.repeats import Repeats
 from consent_app.rssp import open_client
 from consent_app.rssp_account import AccountApi
+from consent_app.rssp_sign_in import SignInApi
 from consent_app.validator import Validator
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Site:
     validator: Validator
     passkeys: PasskeyApi
     documents: DocumentsApi
+    coming_in: SignInApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -81,6 +83,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
         validator=Validator(http),
         passkeys=PasskeyApi(rssp),
         documents=DocumentsApi(rssp),
+        coming_in=SignInApi(rssp),
         environments={
             name: environment(language.catalogue(name), static) for name in language.LANGUAGES
         },

@@ -34,8 +34,10 @@ async def receipt(request: Request, name: Name) -> Response:
 async def account(request: Request) -> Response:
     """Sessions, and the way to stop everything."""
     visit = Visit(request)
-    found = await visit.site.rssp.account(required_session(visit))
-    return visit.page("account.html", account=found, signer=found.subscriber)
+    session = required_session(visit)
+    found = await visit.site.rssp.account(session)
+    held = await visit.site.coming_in.holdings(session)
+    return visit.page("account.html", account=found, held=held, signer=found.subscriber)
 
 
 @router.get("/account/{_answer}")
@@ -51,6 +53,15 @@ async def freeze(request: Request) -> Response:
     await visit.form()
     await visit.site.rssp.freeze(required_session(visit))
     return visit.to("/account", Notice("frozen"))
+
+
+@router.post("/account/sessions/{name}/end")
+async def end_session(request: Request, name: Name) -> Response:
+    """End another session. Once more is the same as once."""
+    visit = Visit(request)
+    await visit.form()
+    await visit.site.coming_in.end_session(required_session(visit), name)
+    return visit.to("/account", Notice("session_ended"))
 
 
 @router.post("/account/sign-out")

@@ -6,39 +6,29 @@ the browser needs, lets the browser speak with its user, and sends an ordinary f
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
 
 from consent_app import forms
 from consent_app.cookies import Notice
-from consent_app.faults import PageUnknown, RequestMalformed, RsspAway, RsspRefused
+from consent_app.faults import PageUnknown, RsspAway, RsspRefused
+from consent_app.module import LONGEST_SAID, REASONS, for_module, json_object
 from consent_app.routes.requests import LONGEST_CODE, LONGEST_PIN, Name, code_digits, notice_of
-from consent_app.routes.session import SESSION_INVALID, required_session
+from consent_app.routes.session import required_session
 from consent_app.visit import Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Mapping
 
-    from consent_app.passkey_api import Json, Options, Passkeys
+    from consent_app.passkey_api import Json, Passkeys
 
 router = APIRouter()
 
 _HERE = "/passkeys"
-_LONGEST_SAID = 3800  # characters that a browser says of a passkey; the whole form has 4,096
-_LONGEST_NAME = 60
+LONGEST_NAME = 60
 _FORBIDDEN, _NOT_FOUND, _CONFLICT = 403, 404, 409
-# Why a passkey is not taken, as notices of this page.
-_REASONS = {
-    "synced": "passkey_synced",
-    "known": "passkey_known",
-    "too_many": "passkey_many",
-    "by_rule": "passkey_by_officer",
-    "by_order": "passkey_by_officer",
-    "too_late": "passkey_changed",
-}
 _KEEPS = ("passkey_code", "incomplete", "unavailable")  # what was made is still good after these
 # What a form is told on its own page, with what was made still in it.
 _AGAIN = {
@@ -55,7 +45,7 @@ async def question(request: Request, name: Name) -> Response:
     """For the module: what the browser asks the signer's passkeys."""
     visit = Visit(request)
     await visit.form()
-    return await _for_module(visit.site.passkeys.question(required_session(visit), name))
+    return await for_module(visit.site.passkeys.question(required_session(visit), name))
 
 
 @router.post("/requests/{name}/passkey")
@@ -64,8 +54,8 @@ async def approve(request: Request, name: Name) -> Response:
     visit = Visit(request)
     form = await visit.form()
     session, here = required_session(visit), f"/requests/{name}"
-    said = forms.one(form, "answer", _LONGEST_SAID)
-    answer, passkeys = _object(said), visit.site.passkeys
+    said = forms.one(form, "answer", LONGEST_SAID)
+    answer, passkeys = json_object(said), visit.site.passkeys
     try:
         outcome = await visit.site.repeats.once(
             ("passkey", session, name, said), lambda: passkeys.approve(session, name, answer)
@@ -117,32 +107,15 @@ async def begin(request: Request, name: Factor) -> Response:
     """For the module: what the browser needs to make a passkey."""
     visit = Visit(request)
     await visit.form()
-    return await _for_module(visit.site.passkeys.begin(required_session(visit), name))
+    return await for_module(visit.site.passkeys.begin(required_session(visit), name))
 
 
 @router.post("/passkeys/{name}/confirm")
 async def confirm(request: Request, name: Factor) -> Response:
     """For the module: what a passkey that is there is asked about the new one."""
     visit = Visit(request)
-    made = _object(forms.one(await visit.form(), "made", _LONGEST_SAID))
-    return await _for_module(visit.site.passkeys.confirm(required_session(visit), name, made))
-
-
-async def _for_module(asked: Awaitable[Options]) -> Response:
-    """What the module asked for; else which of the page's words to show, or how it stands now.
-
-    403 with ``reason``; 404: no passkey for this; 409: the page is out of date.
-    """
-    try:
-        options = await asked
-    except RsspRefused as fault:
-        if fault.code == SESSION_INVALID:
-            raise
-        if fault.code == "passkey_refused":
-            kind = _REASONS.get(fault.reason or "", "passkey_refused")
-            return JSONResponse({"reason": kind}, _FORBIDDEN)
-        return JSONResponse({}, _NOT_FOUND if fault.status == _NOT_FOUND else _CONFLICT)
-    return JSONResponse(options.model_dump())
+    made = json_object(forms.one(await visit.form(), "made", LONGEST_SAID))
+    return await for_module(visit.site.passkeys.confirm(required_session(visit), name, made))
 
 
 @router.post("/passkeys/{name}/add")
@@ -151,15 +124,15 @@ async def add(request: Request, name: Factor) -> Response:
     visit = Visit(request)
     form = await visit.form()
     session, passkeys = required_session(visit), visit.site.passkeys
-    made = forms.one(form, "made", _LONGEST_SAID)
-    called = forms.one(form, "name", _LONGEST_NAME).strip()
+    made = forms.one(form, "made", LONGEST_SAID)
+    called = forms.one(form, "name", LONGEST_NAME).strip()
     proof = _proof(form)
     if proof is None or not called:
         notice = Notice("incomplete")
     else:
         try:
             more: Json = {"name": called, "proof": proof}
-            await passkeys.bind(session, name, _object(made), more)
+            await passkeys.bind(session, name, json_object(made), more)
         except (RsspRefused, RsspAway) as fault:
             notice = _told_again(fault)
         else:
@@ -194,7 +167,7 @@ async def remove(request: Request, name: Factor) -> Response:
     visit = Visit(request)
     form = await visit.form()
     session, here = required_session(visit), f"/passkeys/{name}/remove"
-    proof, token = _proof(form), forms.one(form, "token", _LONGEST_SAID)
+    proof, token = _proof(form), forms.one(form, "token", LONGEST_SAID)
     if proof is None:
         return visit.to(here, Notice("incomplete"))
     try:
@@ -226,7 +199,7 @@ def _told_again(fault: RsspRefused | RsspAway) -> Notice:
     if isinstance(fault, RsspRefused) and fault.code in _AGAIN:
         return Notice(_AGAIN[fault.code], attempts_left=fault.attempts_left)
     if isinstance(fault, RsspRefused) and fault.code == "passkey_refused":
-        return Notice(_REASONS.get(fault.reason or "", "passkey_refused"))
+        return Notice(REASONS.get(fault.reason or "", "passkey_refused"))
     return notice_of(fault, "")
 
 
@@ -234,18 +207,7 @@ def _proof(form: Mapping[str, str]) -> Json | None:
     """PIN and code, or the answer of a passkey that is there; None when neither is whole."""
     answer = form.get("answer", "")
     if answer:
-        return {"passkey": _object(answer)}
+        return {"passkey": json_object(answer)}
     pin = forms.one(form, "pin", LONGEST_PIN).strip()
     code = code_digits(forms.one(form, "otp", LONGEST_CODE))
     return {"pin": pin, "otp": code} if pin and code is not None else None
-
-
-def _object(said: str) -> Json:
-    """What the module wrote: one JSON object. What is in it, the rssp reads strictly."""
-    try:
-        value = json.loads(said)
-    except (ValueError, RecursionError):
-        raise RequestMalformed("not JSON") from None
-    if not isinstance(value, dict):
-        raise RequestMalformed("not a JSON object")
-    return value

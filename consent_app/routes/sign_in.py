@@ -12,6 +12,7 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the retu
 from consent_app import forms
 from consent_app.cookies import Notice
 from consent_app.faults import RsspRefused
+from consent_app.module import LONGEST_SAID, for_module, json_object
 from consent_app.visit import Visit
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _OURS = re.compile(
     r"/|/account|/batch|/history|/(?:requests|services|history)/[0-9a-z]{26}"
     r"|/requests/[0-9a-z]{26}/documents/[0-9]{1,3}"
     r"|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
+    r"|/welcome|/certificates|/delegation|/help|/activate"
+    r"|/devices(?:/add|/[0-9a-z]{26}/remove)?"
 )
 
 
@@ -36,7 +39,31 @@ async def show(request: Request) -> Response:
     after = next_address(visit.query().get("next"))
     if visit.session is not None:
         return visit.to(after)
-    return visit.page("sign_in.html", after=after, username="", is_refused=False)
+    return _page(visit, after)
+
+
+@router.post("/sign-in/options")
+async def question(request: Request) -> Response:
+    """For the module: what whichever passkey the visitor picks is asked."""
+    visit = Visit(request)
+    await visit.form()
+    return await for_module(visit.site.coming_in.question())
+
+
+@router.post("/sign-in/passkey")
+async def by_passkey(request: Request) -> Response:
+    """Send the passkey's answer on, for a session."""
+    visit = Visit(request)
+    form = await visit.form()
+    after = next_address(form.get("next"))
+    answer = json_object(forms.one(form, "answer", LONGEST_SAID))
+    try:
+        signed_in = await visit.site.coming_in.sign_in(answer)
+    except RsspRefused as refusal:
+        if refusal.code != "sign_in_refused":
+            raise
+        return _page(visit, after, refused="passkey")
+    return welcome(visit, after, signed_in)
 
 
 @router.post("/sign-in")
@@ -48,14 +75,14 @@ async def sign_in(request: Request) -> Response:
     username = forms.one(form, "username", _LONGEST_NAME).strip()
     password = forms.one(form, "password", _LONGEST_PASSWORD)
     if not username or not password:
-        return _again(visit, after, username)
+        return _page(visit, after, username, refused="password")
     try:
         signed_in = await visit.site.rssp.sign_in(username, password)
     except RsspRefused as refusal:
         if refusal.code != "sign_in_refused":
             raise
-        return _again(visit, after, username)
-    return _welcome(visit, after, signed_in)
+        return _page(visit, after, username, refused="password")
+    return welcome(visit, after, signed_in)
 
 
 @router.post("/sign-out")
@@ -77,13 +104,20 @@ def next_address(wanted: str | None) -> str:
     return wanted if wanted is not None and _OURS.fullmatch(wanted) else "/"
 
 
-def _again(visit: Visit, after: str, username: str) -> Response:
+def _page(visit: Visit, after: str, username: str = "", refused: str = "") -> Response:
     return visit.page(
-        "sign_in.html", status=_UNAUTHORIZED, after=after, username=username, is_refused=True
+        "sign_in.html",
+        status=_UNAUTHORIZED if refused else 200,
+        here="/sign-in",
+        has_script=True,
+        after=after,
+        username=username,
+        refused=refused,
     )
 
 
-def _welcome(visit: Visit, after: str, signed_in: SignedIn) -> Response:
+def welcome(visit: Visit, after: str, signed_in: SignedIn) -> Response:
+    """On to ``after`` with the new session, which takes the place of whatever cookie came."""
     response = visit.to(after)
     visit.site.cookies.write(response, "session", signed_in.session)
     return response

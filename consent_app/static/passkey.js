@@ -51,15 +51,20 @@ async function get({ challenge, rp_id: rpId, passkeys }) {
   });
 }
 
-async function make(asked, holder) {
+async function make(asked, holder, staysFound = false) {
   const publicKey = {
     challenge: bytes(asked.challenge),
     rp: { id: asked.rp_id, name: asked.rp_id },
     user: { id: bytes(asked.user_handle), name: holder, displayName: holder },
     pubKeyCredParams: asked.algorithms.map((alg) => ({ type: "public-key", alg })),
     excludeCredentials: named(asked.passkeys),
-    // Not discoverable: such a key stays in the device where the device can choose.
-    authenticatorSelection: { residentKey: "discouraged", userVerification: "required" },
+    // One that signs in is found without a name. One that approves is not discoverable: such a key
+    // stays in the device where the device can choose.
+    authenticatorSelection: {
+      residentKey: staysFound ? "required" : "discouraged",
+      requireResidentKey: staysFound,
+      userVerification: "required",
+    },
     attestation: "none",
     timeout: PATIENCE,
   };
@@ -73,6 +78,14 @@ async function make(asked, holder) {
 }
 
 const steps = {
+  async signIn(form) {
+    form.elements.answer.value = await get(await ask(form, {}));
+    form.submit();
+  },
+  async enter(form) {
+    form.elements.made.value = await make(await ask(form, {}), form.dataset.holder, true);
+    form.submit();
+  },
   async approve(form) {
     form.elements.answer.value = await get(await ask(form, {}));
     form.submit();
@@ -104,6 +117,7 @@ function words(error, began) {
 function prepare(form) {
   const button = form.querySelector("[data-start]");
   button.hidden = false;
+  form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.getAttribute("aria-disabled") === "true") return; // a double tap is one tap

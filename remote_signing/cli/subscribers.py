@@ -4,12 +4,13 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from remote_signing.cli.agencies import agency_id
-from remote_signing.cli.output import fail, say, show, show_table
+from remote_signing.cli.output import fail, say, show, show_table, write_new
 from remote_signing.cli.secrets_asked import new_password
 from remote_signing.cli.settings import AsJson, folder_of
 
@@ -37,6 +38,9 @@ def add(
     email: Annotated[str | None, typer.Option(help="Official e-mail.")] = None,
     phone: Annotated[str | None, typer.Option(help="Phone number.")] = None,
     password_file: PasswordFile = None,
+    by_code: Annotated[
+        bool, typer.Option("--by-code", help="No password: `subscriber invite` comes next.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Register a signer; tells the id. The password is asked for."""
@@ -47,7 +51,8 @@ def add(
             agency_id=agency_id(services, agency),
             full_name=name,
             username=username,
-            password=new_password(password_file, username),
+            # Nobody's: the signer chooses one with the code.
+            password=token_urlsafe(32) if by_code else new_password(password_file, username),
             kind=kind,
             position=position,
             email=email,
@@ -85,6 +90,33 @@ def set_password(
         password = new_password(password_file, username)
         subscribers.set_password(services.database, services.clock, username, password)
     say(f"{username} has a new password")
+
+
+@app.command("invite")
+def invite(
+    context: typer.Context,
+    username: Username,
+    hours: Annotated[int, typer.Option(min=1, max=336, help="How long the code is good.")] = 72,
+    svg: Annotated[Path | None, typer.Option(help="Write the QR code into this new file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A one-time code with which the signer opens the account; told once, with its QR code.
+
+    Earlier codes of the signer are void. Hand it over in person: whoever has it sets the password.
+    """
+    from remote_signing.cli.qr_code import as_svg, as_text
+    from remote_signing.rssp import account_codes
+
+    with folder_of(context).services() as services:
+        owner = subscriber(services, username)
+        code = account_codes.issue(services, owner.id, hours * 3_600_000)
+        # Behind the "#", so that the code is in no server's log.
+        link = f"{services.config.urls.consent}/activate#{code}"
+    show({"username": username, "code": code, "link": link, "hours": hours}, as_json=as_json)
+    if svg is not None:
+        write_new(svg, as_svg(link))
+    elif not as_json:
+        typer.echo(as_text(link))
 
 
 @app.command("suspend")

@@ -8,7 +8,7 @@ Nothing here logs a body, and a PIN or one-time code is handed on to the SAM and
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import anyio
 from anyio import to_thread
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from remote_signing.rssp.notices import Notice
     from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.rssp.service_authorization import ServiceDetails
-    from remote_signing.rssp.sessions import Signer
+    from remote_signing.rssp.sessions import Opened, Signer
     from remote_signing.rssp.sim.consent import SimQuestion
 
     Members: TypeAlias = "dict[str, object]"
+
+_Kind = TypeVar("_Kind")
 
 router = APIRouter(prefix="/consent/v1")
 
@@ -72,17 +74,26 @@ async def sign_in(request: Request, services: ServicesDep) -> Response:
     given = await read_texts(
         request, username=sessions.LONGEST_USERNAME, password=sessions.LONGEST_PASSWORD
     )
+    opened = await with_password_check(
+        lambda: sessions.sign_in(services, given["username"], given["password"])
+    )
+    return JSONResponse(opened_members(opened), 201)
+
+
+async def with_password_check(work: Callable[[], _Kind]) -> _Kind:
+    """``work``, which checks or makes a password, in its turn. Errors: ``Unavailable``."""
     if _password_checks.statistics().tasks_waiting >= _CHECKS_WAITING:
         raise Unavailable("too many sign-ins at once")
-    opened = await to_thread.run_sync(
-        sessions.sign_in, services, given["username"], given["password"], limiter=_password_checks
-    )
-    members = {
+    return await to_thread.run_sync(work, limiter=_password_checks)
+
+
+def opened_members(opened: Opened) -> Members:
+    """A new session as the page gets it."""
+    return {
         "session": str(opened.ticket),
         "expires_at": time_text(opened.expires_at_ms),
         "subscriber": _signer(opened.signer),
     }
-    return JSONResponse(members, 201)
 
 
 @router.delete("/sessions/current")

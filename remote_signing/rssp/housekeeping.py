@@ -9,7 +9,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from remote_signing.rssp import activation, webhook_deliveries
+from remote_signing.rssp import activation, sign_in_challenges, webhook_deliveries
 from remote_signing.rssp.attachments import register as attachments
 from remote_signing.rssp.sim import consent as sim_consent
 
@@ -65,7 +65,11 @@ class Housekeeping:
             _log.info("housekeeping", extra=counts)
 
     def _prune(self) -> int:
-        return activation.prune(self._services) + webhook_deliveries.prune(self._services)
+        return (
+            activation.prune(self._services)
+            + webhook_deliveries.prune(self._services)
+            + sign_in_challenges.prune(self._services)
+        )
 
     def _tend(self, name: str, work: Callable[[Services], object]) -> None:
         try:

@@ -91,7 +91,7 @@ def text(given: Mapping[str, JsonValue], name: str) -> str:
 def question(asked: PasskeyQuestion) -> Members:
     """What a browser asks."""
     return {
-        "challenge": _b64url(asked.challenge),
+        "challenge": b64url(asked.challenge),
         "rp_id": asked.rp_id,
         "passkeys": [_name(each) for each in asked.passkeys],
     }
@@ -100,10 +100,10 @@ def question(asked: PasskeyQuestion) -> Members:
 def beginning(begun: PasskeyBeginning) -> Members:
     """What a browser needs for a change."""
     return {
-        "token": _b64url(begun.token),
-        "challenge": _b64url(begun.challenge),
+        "token": b64url(begun.token),
+        "challenge": b64url(begun.challenge),
         "rp_id": begun.rp_id,
-        "user_handle": _b64url(begun.user_handle),
+        "user_handle": b64url(begun.user_handle),
         "algorithms": list(begun.algorithms),
         "passkeys": [_name(each) for each in begun.known],
     }
@@ -111,7 +111,7 @@ def beginning(begun: PasskeyBeginning) -> Members:
 
 def _name(passkey: PasskeyName) -> Members:
     raw = base64.b64decode(passkey["id"])
-    return {"id": _b64url(raw), "transports": passkey["transports"]}
+    return {"id": b64url(raw), "transports": passkey["transports"]}
 
 
 def _object(given: JsonValue, names: set[str]) -> dict[str, JsonValue]:
@@ -131,5 +131,6 @@ def _octets(members: Mapping[str, JsonValue], name: str) -> bytes:
         raise InvalidInput(f"{name} is not base64url", parameter=name) from None
 
 
-def _b64url(data: bytes) -> str:
+def b64url(data: bytes) -> str:
+    """Bytes as browsers have them in JSON."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.subscribers import Subscriber
 
 LONGEST_USERNAME = 100
 LONGEST_PASSWORD = 256
 """Characters; what is longer was never registered."""
+MOST_SESSIONS = 8
+"""Of one signer at a time: a new one ends the oldest."""
 
 _ROW = login_session.c
 
@@ -57,6 +60,15 @@ def sign_in(services: Services, username: str, password: str) -> Opened:
     if not 0 < len(username) <= LONGEST_USERNAME or not 0 < len(password) <= LONGEST_PASSWORD:
         raise SignInRefused("of a length that nobody has registered")
     found = subscribers.sign_in(services, username, password)
+    with services.database.transaction() as connection:
+        return open_for(services, connection, found, "password")
+
+
+def open_for(services: Services, connection: Connection, found: Subscriber, by: str) -> Opened:
+    """Open a session in the caller's transaction. Three statements.
+
+    ``by`` says what it was opened with. Of one signer's sessions only the youngest stay open.
+    """
     now = services.now_ms()
     ticket = Ticket.issue(new_id(now))
     end = now + services.config.lifetimes.session * 1000
@@ -68,9 +80,9 @@ def sign_in(services: Services, username: str, password: str) -> Opened:
         "last_used_at": now,
         "expires_at": end,
     }
-    with services.database.transaction() as connection:
-        connection.execute(insert(login_session), values)
-        audit.record(connection, _event("session.opened", ticket.row_id, found.id), now)
+    connection.execute(insert(login_session), values)
+    connection.execute(_END_OLDEST, {"the_owner": found.id, "now": now})
+    audit.record(connection, _event("session.opened", ticket.row_id, found.id, by=by), now)
     signer = Signer(found.id, found.full_name, found.position, found.agency_name)
     return Opened(ticket, end, signer)
 
@@ -117,6 +129,25 @@ def opened(services: Services, ticket: Ticket, subscriber_id: str) -> list[OpenS
     ]
 
 
+def end_one(services: Services, ticket: Ticket, session_id: str) -> bool:
+    """End another session of this one's signer; False when there is none open of that id.
+
+    Three statements. Errors: ``SessionInvalid``.
+    """
+    signer = use(services, ticket)
+    now = services.now_ms()
+    named = update(login_session).where(
+        _ROW.id == session_id,
+        _ROW.subscriber_id == signer.subscriber_id,
+        _ROW.revoked_at.is_(None),
+    )
+    with services.database.transaction() as connection:
+        if connection.execute(named.values(revoked_at=now)).rowcount == 0:
+            return False
+        audit.record(connection, _event("session.ended", session_id, signer.subscriber_id), now)
+    return True
+
+
 def sign_out_everywhere(services: Services, ticket: Ticket) -> int:
     """End every session of this one's signer, this one too; how many.
 
@@ -149,10 +180,9 @@ def _end(services: Services, connection: Connection, subscriber_id: str, kept: s
     return len(rows)
 
 
-def _event(kind: str, session_id: str, subscriber_id: str) -> audit.Event:
-    return audit.Event(
-        kind, "signer", subscriber_id=subscriber_id, detail={"session_id": session_id}
-    )
+def _event(kind: str, session_id: str, subscriber_id: str, **more: str) -> audit.Event:
+    detail = {"session_id": session_id, **more}
+    return audit.Event(kind, "signer", subscriber_id=subscriber_id, detail=detail)
 
 
 def _parameters(services: Services, ticket: Ticket) -> dict[str, object]:
@@ -212,5 +242,23 @@ _END_ALL = (
     .where(*_HIS_LIVE, _ROW.id != bindparam("the_kept", type_=_ROW.id.type))
     .values(revoked_at=_NOW)
     .returning(_ROW.id)
+)
+_youngest = login_session.alias("youngest")
+_END_OLDEST = (
+    update(login_session)
+    .where(
+        _ROW.subscriber_id == bindparam("the_owner", type_=_ROW.subscriber_id.type),
+        _ROW.revoked_at.is_(None),
+        _ROW.id.not_in(
+            select(_youngest.c.id)
+            .where(
+                _youngest.c.subscriber_id == bindparam("the_owner", type_=_ROW.subscriber_id.type),
+                _youngest.c.revoked_at.is_(None),
+            )
+            .order_by(_youngest.c.id.desc())
+            .limit(MOST_SESSIONS)
+        ),
+    )
+    .values(revoked_at=_NOW)
 )
 _END = update(login_session).where(*_IS_LIVE).values(revoked_at=_NOW).returning(_ROW.subscriber_id)

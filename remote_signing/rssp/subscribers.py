@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -21,7 +21,7 @@ from remote_signing.rssp import audit
 from remote_signing.rssp.models import agency, login_session, subscriber
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from remote_signing.clock import Clock
     from remote_signing.rssp.db import Database
@@ -143,19 +143,39 @@ def set_password(
         subscriber_id = connection.execute(statement).scalar_one_or_none()
         if subscriber_id is None:
             return False
-        connection.execute(
-            update(login_session)
-            .where(
-                login_session.c.subscriber_id == subscriber_id,
-                login_session.c.revoked_at.is_(None),
-            )
-            .values(revoked_at=now)
-        )
+        _end_sessions(connection, subscriber_id, now)
         event = audit.Event(
             "subscriber.password_set", actor or audit.operator(), subscriber_id=subscriber_id
         )
         audit.record(connection, event, now)
     return True
+
+
+def choose_password(connection: Connection, subscriber_id: str, hashed: str, now_ms: int) -> bool:
+    """The signer's own choice, in the caller's transaction; False when he is suspended.
+
+    Ends the pause after wrong passwords and all his sessions. Two statements.
+    """
+    statement = (
+        update(subscriber)
+        .where(subscriber.c.id == subscriber_id, subscriber.c.state == "active")
+        .values(password_hash=hashed, failed_sign_ins=0, sign_in_locked_until=0)
+    )
+    if connection.execute(statement).rowcount == 0:
+        return False
+    _end_sessions(connection, subscriber_id, now_ms)
+    return True
+
+
+def _end_sessions(connection: Connection, subscriber_id: str, now_ms: int) -> None:
+    connection.execute(
+        update(login_session)
+        .where(
+            login_session.c.subscriber_id == subscriber_id,
+            login_session.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now_ms)
+    )
 
 
 def set_state(
@@ -202,6 +222,12 @@ def get(database: Database, subscriber_id: str) -> Subscriber | None:
     return None if row is None else _subscriber(row)
 
 
+def get_in(connection: Connection, subscriber_id: str) -> Subscriber:
+    """The subscriber of that id, who is there, in the caller's transaction. One statement."""
+    row = connection.execute(_BY_ID, {"the_subscriber": subscriber_id}).one()
+    return _subscriber(cast("Row[Any]", row))
+
+
 def sign_in(services: Services, username: str, password: str) -> Subscriber:
     """The subscriber whose password this is. Three statements.
 
@@ -240,10 +266,15 @@ def _record_refusal(services: Services, row: Row[Any], now: int) -> None:
     audit.write(services.database, event, audit.detail_text(detail), now)
 
 
-def password_hash(password: str) -> str:
-    """Argon2id of ``password`` in PHC string format; ``InvalidInput`` when too short or long."""
+def check_length(password: str) -> None:
+    """``InvalidInput`` for a password that is too short or long."""
     if not _SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD:
         raise InvalidInput("password is not 12 to 256 characters", parameter="password")
+
+
+def password_hash(password: str) -> str:
+    """Argon2id of ``password`` in PHC string format; ``InvalidInput`` when too short or long."""
+    check_length(password)
     return _argon2id().derive_phc_encoded(_spelled(password))
 
 

@@ -31,8 +31,8 @@ from remote_signing.sam.arguments import text
 from remote_signing.sam.factors import Question, read_evidence
 from remote_signing.sam.passkeys import Place, name_of, read_made, user_handle
 from remote_signing.sam.sealed import PasskeyFactor
-from remote_signing.sam.webauthn import ALGORITHMS, spki
 from remote_signing.sap import b64, unb64
+from remote_signing.webauthn import ALGORITHMS, spki
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

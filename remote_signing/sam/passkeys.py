@@ -18,6 +18,7 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from remote_signing import webauthn
 from remote_signing.errors import (
     EvidenceInsufficient,
     EvidenceInvalid,
@@ -25,17 +26,16 @@ from remote_signing.errors import (
     PasskeyRefused,
     PasskeyTooNew,
 )
-from remote_signing.sam import webauthn
 from remote_signing.sam.sealed import PasskeyFactor
-from remote_signing.sam.webauthn import WebauthnInvalid
 from remote_signing.sap import b64, unb64
+from remote_signing.webauthn import WebauthnInvalid
 
 if TYPE_CHECKING:
     from remote_signing.sam.config import PasskeyConfig
     from remote_signing.sam.counters import PasskeyCounters
     from remote_signing.sam.sad import Bound
-    from remote_signing.sam.webauthn import Attestation, AuthenticatorData
     from remote_signing.strict_json import JsonValue
+    from remote_signing.webauthn import Attestation, AuthenticatorData
 
 LONGEST_VALUE: Final = 4 * webauthn.LONGEST_SIGNATURE // 3 + 4  # a signature in base64
 TRANSPORTS: Final = ("ble", "hybrid", "internal", "nfc", "smart-card", "usb")

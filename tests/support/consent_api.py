@@ -13,6 +13,8 @@ from fastapi import FastAPI, Request
 from PIL import Image, ImageDraw
 from starlette.responses import JSONResponse, Response
 
+from tests.support.fake_coming_in import FakeComingIn
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -86,6 +88,8 @@ class FakeRssp:
     gone: set[str] = field(default_factory=set)  # what a batch comes too late for
     after: str | None = None
     denials: list[Any] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    coming_in: FakeComingIn = field(default_factory=FakeComingIn)
 
     def add_request(self, name: str = REQUEST, count: int = 2, **changes: Any) -> None:
         now = datetime.now(UTC)
@@ -143,6 +147,8 @@ class FakeRssp:
             ("POST", "/consent/v1/freeze", self._freeze),
             ("GET", "/consent/v1/batch", self._batch),
             ("POST", "/consent/v1/batch", self._approve_all),
+            ("DELETE", "/consent/v1/sessions/{name}", self._end_session),
+            *self.coming_in.routes(self),
             ("GET", "/consent/v1/requests/{name}/sim", self._sim),
             ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
             ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
@@ -175,19 +181,16 @@ class FakeRssp:
             return problem(503, "temporarily_unavailable")
         if body != {"username": "minhkhai", "password": PASSWORD}:
             return problem(401, "sign_in_refused")
-        self.session_is_valid = True
-        until = datetime.now(UTC) + timedelta(hours=12)
-        members = {"session": self.session, "expires_at": until.isoformat(), "subscriber": SIGNER}
-        return JSONResponse(members, 201)
+        return self.welcome()
 
     async def _sign_out(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         self.session_is_valid = False
         return Response(status_code=204)
 
     async def _waiting(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         waiting = [item for item in self.requests.values() if item["state"] == "PENDING"]
         now = datetime.now(UTC).isoformat()
@@ -202,7 +205,7 @@ class FakeRssp:
         return wanted.get("q", "") in f"{item['description']}{item.get('details')}"
 
     async def _match(self, request: Request, name: str) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         item = self.requests[name]
         if (await request.json())["code"] != CODE:
@@ -239,33 +242,33 @@ class FakeRssp:
         }
 
     async def _history(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         found = [item for item in self.past.values() if self._is_wanted(item, request.query_params)]
         return JSONResponse({"subscriber": SIGNER, "requests": found, "after": self.after})
 
     async def _receipt(self, request: Request, name: str) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         item = self.past.get(name)
         return problem(404, "request_unknown") if item is None else JSONResponse(item)
 
     async def _sessions(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         if request.method == "DELETE":
             self.session_is_valid = False
             return JSONResponse({"ended": 2})
         now = datetime.now(UTC).isoformat()
         opened = [
-            {"id": str(number), "created_at": now, "last_used_at": now, "is_this": not number}
+            {"id": f"{number:026}", "created_at": now, "last_used_at": now, "is_this": not number}
             for number in range(2)
         ]
         members = {"subscriber": SIGNER, "sessions": opened, "frozen": self.frozen}
         return JSONResponse(members)
 
     async def _batch(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         reviewed = [
             item
@@ -275,7 +278,7 @@ class FakeRssp:
         return JSONResponse({"subscriber": SIGNER, "requests": reviewed})
 
     async def _approve_all(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         sent = await request.json()
         if (sent["pin"], sent["otp"]) != (PIN, OTP):
@@ -287,14 +290,27 @@ class FakeRssp:
             self.requests[name]["state"] = "AUTHORIZED" if is_approved else "EXPIRED"
         return JSONResponse({"results": results})
 
+    async def _end_session(self, request: Request, name: str) -> Response:
+        if (refused := self.refused(request)) is not None:
+            return refused
+        self.ended.append(name)
+        return Response(status_code=204)
+
+    def welcome(self) -> Response:
+        """A session, however it was opened."""
+        self.session_is_valid = True
+        until = datetime.now(UTC) + timedelta(hours=12)
+        members = {"session": self.session, "expires_at": until.isoformat(), "subscriber": SIGNER}
+        return JSONResponse(members, 201)
+
     async def _freeze(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         self.frozen = 2
         return JSONResponse({"frozen": 2})
 
     async def _show(self, request: Request, kind: str, name: str) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         item = self._items(kind).get(name)
         return problem(404, "request_unknown") if item is None else JSONResponse(item)
@@ -314,7 +330,7 @@ class FakeRssp:
         } | changes
 
     async def _content(self, request: Request, name: str, position: int) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         content = self.files.get((name, position))
         if content is None:
@@ -322,7 +338,7 @@ class FakeRssp:
         return Response(content, media_type="application/octet-stream")
 
     async def _picture(self, request: Request, name: str, position: int, page: int) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         drawn = Image.new("RGB", (1100, 1556), "white")
         ImageDraw.Draw(drawn).text((90, 90), f"{name} {position} {page}", "black")
@@ -343,7 +359,7 @@ class FakeRssp:
             self.requests[name]["state"] = "AUTHORIZED"
 
     async def _ask_sim(self, request: Request, name: str) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         if self.sim_is_busy:
             return problem(409, "sim_busy")
@@ -363,7 +379,7 @@ class FakeRssp:
         return JSONResponse(item["sim"], 201)
 
     async def _sim(self, request: Request, name: str) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         if self.sim_is_away:
             return problem(503, "temporarily_unavailable")
@@ -376,7 +392,7 @@ class FakeRssp:
         return JSONResponse(question)
 
     async def _cancel_sim(self, request: Request, name: str) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         if self.sim_is_away:
             return problem(503, "temporarily_unavailable")
@@ -385,7 +401,7 @@ class FakeRssp:
         return JSONResponse(self.requests[name]["sim"])
 
     async def _resume(self, request: Request, name: str) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         if self.resume_fault is not None:
             is_used = self.resume_fault == "used"
@@ -395,7 +411,7 @@ class FakeRssp:
         return JSONResponse({"redirect_to": back, "state": self.requests[name]["state"]})
 
     async def _answer(self, request: Request, kind: str, name: str, verb: str) -> Response:
-        if (refused := self._refused(request)) is not None:
+        if (refused := self.refused(request)) is not None:
             return refused
         body = await request.body()
         item = self._items(kind)[name]
@@ -429,7 +445,7 @@ class FakeRssp:
     def _items(self, kind: str) -> dict[str, dict[str, Any]]:
         return self.requests if kind == "requests" else self.services
 
-    def _refused(self, request: Request) -> Response | None:
+    def refused(self, request: Request) -> Response | None:
         self.calls.append((request.method, request.url.path))
         if self.away:
             return problem(503, "temporarily_unavailable")

@@ -33,6 +33,7 @@ from tests.support.consent_api import (
     FakeRssp,
 )
 from tests.support.consent_visitor import settings
+from tests.support.fake_coming_in import ACTIVATION_CODE, ENTRY, FakeComingIn
 from tests.support.reports import report, signature
 from tests.support.served import served
 
@@ -58,6 +59,8 @@ class Stage:
         self.rssp.requests.clear()
         self.rssp.services.clear()
         self.rssp.past.clear()
+        fresh = FakeComingIn()
+        self.rssp.coming_in.credentials, self.rssp.coming_in.entries = fresh.credentials, []
         self.rssp.frozen = 0
         self.rssp.after = None
         self.rssp.files.clear()
@@ -146,6 +149,8 @@ def tour(page: Page, stage: Stage) -> Iterator[str]:
     rssp = stage.rssp
     page.goto(stage.home + "/")
     yield "sign-in"
+    yield from _coming_in(page, stage)
+    page.goto(stage.home + "/")
     page.fill("#username", "minhkhai")
     page.fill("#password", "sai")
     page.click("form[action='/sign-in'] button")
@@ -164,6 +169,53 @@ def tour(page: Page, stage: Stage) -> Iterator[str]:
     yield from _checking(page, stage)
     yield from _ends(page, stage)
     yield from _account(page, stage)
+    yield from _holdings(page, stage)
+
+
+def _coming_in(page: Page, stage: Stage) -> Iterator[str]:
+    """What somebody sees who has no session: help, and the first steps with a code."""
+    page.goto(stage.home + "/help")
+    yield "help"
+    page.goto(f"{stage.home}/activate")
+    yield "activate"
+    activate(page, "00000-00000-00000-00000")
+    yield "activate-refused"
+    activate(page, ACTIVATION_CODE)
+    page.wait_for_url("**/welcome")
+    yield "welcome"
+    page.click("form[action='/sign-out'] button")
+
+
+def activate(page: Page, code: str) -> None:
+    page.fill("#code", code)
+    page.fill("#password", PASSWORD)
+    page.fill("#again", PASSWORD)
+    page.click("form[action='/activate'] button")
+
+
+def _holdings(page: Page, stage: Stage) -> Iterator[str]:
+    """Certificates, devices, delegation."""
+    coming_in = stage.rssp.coming_in
+    page.goto(f"{stage.home}/certificates")
+    yield "certificates"
+    coming_in.add_entry()
+    page.goto(f"{stage.home}/devices")
+    yield "devices"
+    page.goto(f"{stage.home}/devices/add")
+    yield "device-add"
+    page.goto(f"{stage.home}/devices/{ENTRY}/remove")
+    yield "device-remove"
+    page.fill("#password", "sai")
+    page.click("main form button")
+    yield "device-remove-refused"
+    page.fill("#password", coming_in.password)
+    page.click("main form button")
+    yield "device-removed"
+    page.goto(f"{stage.home}/delegation")
+    yield "delegation"
+    coming_in.credentials = []
+    page.goto(f"{stage.home}/certificates")
+    yield "certificates-none"
 
 
 def _desk(page: Page, stage: Stage) -> Iterator[str]:

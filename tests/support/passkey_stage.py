@@ -6,13 +6,20 @@ The page is at ``localhost``, because an address in figures can have no passkeys
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
 from consent_app.app import create_app
-from remote_signing.rssp import consent, passkey_routes, sim_routes
+from remote_signing.rssp import (
+    consent,
+    consent_account,
+    consent_requests,
+    passkey_routes,
+    sign_in_routes,
+    sim_routes,
+)
 from remote_signing.rssp.edge import middleware
 from tests.support.consent_visitor import settings
 from tests.support.passkey_world import DAY, PasskeyWorld, passkey_world
@@ -67,7 +74,8 @@ class PasskeyStage:
 def passkey_stage(databases: Databases, folder: Path) -> Iterator[PasskeyStage]:
     """Everything in threads of this process."""
     rssp = FastAPI()
-    for router in (consent.router, passkey_routes.router, sim_routes.router):
+    first = (sign_in_routes.router, consent_requests.router, consent_account.router)
+    for router in (*first, consent.router, passkey_routes.router, sim_routes.router):
         rssp.include_router(router)
     middleware.install(rssp)
 
@@ -80,6 +88,10 @@ def passkey_stage(databases: Databases, folder: Path) -> Iterator[PasskeyStage]:
         served(lambda address: page_at(address, back_end)) as address,
     ):
         place = passkey_world(world, folder, rp_id="localhost", origins=(local(address),))
+        # Passkeys that sign in are for the page's address.
+        config = world.services.config
+        urls = replace(config.urls, consent=local(address))
+        world.services = replace(world.services, config=replace(config, urls=urls))
         rssp.state.services = world.services
         yield PasskeyStage(local(address), place)
 

@@ -16,7 +16,13 @@ from sqlalchemy import select
 
 from remote_signing.errors import RemoteSigningError, ReplayDetected
 from remote_signing.identifiers import Ticket
-from remote_signing.rssp import activation, replay, service_tokens
+from remote_signing.rssp import (
+    account_codes,
+    activation,
+    replay,
+    service_tokens,
+    sign_in_challenges,
+)
 from remote_signing.rssp.activation import Use
 from remote_signing.rssp.models import replay as replay_table
 from tests.support.world import ECDSA_SHA256, PORTAL, REDIRECT, VERIFIER, connect
@@ -88,6 +94,18 @@ def sign(services: Services, payload: Payload, number: int) -> str:
     return activation.sign_hash(services, use)[0].hex()
 
 
+def activate(services: Services, payload: Payload, _number: int) -> str:
+    """One activation code, sixteen times."""
+    return str(account_codes.redeem(services, payload["code"], payload["password"]).ticket)
+
+
+def enter(services: Services, payload: Payload, number: int) -> str:
+    """One challenge of sign-in, sixteen times."""
+    if not sign_in_challenges.consume(services, payload["challenge"]):
+        raise ReplayDetected("used")
+    return f"racer {number}"
+
+
 def see(services: Services, payload: Payload, number: int) -> str:
     """A client assertion or a DPoP proof: once."""
     replay.once(services.database, payload["digest"], payload["expires_at"])
@@ -113,7 +131,7 @@ _RACES: dict[str, Callable[[Services, Payload, int], str]] = {
     race.__name__: race
     for race in (
         *(approve, redeem, open_request, collect, sign, see, refresh),
-        look_then_write,
+        *(activate, enter, look_then_write),
     )
 }
 

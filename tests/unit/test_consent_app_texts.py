@@ -34,6 +34,8 @@ from consent_app.rssp import (
     Waiting,
 )
 from consent_app.rssp_account import Account, History, OpenSession, PastRequest, Receipt, Record
+from consent_app.rssp_sign_in import Happened, Held, Holdings, SignInPasskey
+from remote_signing.rssp import account_view
 from tests.support import reports
 from tests.support.consent_api import FakeRssp
 
@@ -55,6 +57,7 @@ UNTRANSLATED = re.compile(
 NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
+    *("entry_added", "entry_removed", "entry_password", "session_ended"),
     *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
     *("batch", "batch_partly"),
 )
@@ -181,8 +184,8 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     requests += list(_came_by_themselves(requests[0]))
     waiting = {"now": now, "subscriber": signer, "requests": requests, "total": 2, "waiting": 9}
     full = Waiting.model_validate(waiting | {"after": "7"}, from_attributes=True)
-    for is_refused in (True, False):
-        yield "sign_in.html", {"after": "/", "username": "", "is_refused": is_refused}
+    for refused in ("password", "passkey", ""):
+        yield "sign_in.html", _sign_in() | {"refused": refused}
     for kind in (*NOTICES, *PASSKEY_NOTICES):
         yield "sign_in.html", _sign_in() | {"notice": Notice(kind, attempts_left=4)}
         yield "request.html", {"asked": requests[0], "signer": signer, "notice": Notice(kind)}
@@ -191,6 +194,7 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
         yield "request.html", {"asked": late, "signer": signer}
     yield from _desk_pages(full, requests[2:])
     yield from _account_pages(requests[2])
+    yield from _holding_pages(requests[0])
     yield from _sim_pages(requests[0])
     yield from _passkey_pages(requests[0])
     yield from _document_pages(requests[0])
@@ -335,7 +339,65 @@ def _account_pages(asked: SignatureRequest) -> Iterator[tuple[str, dict[str, obj
     for frozen in (0, 1, 2):
         shown = Account(subscriber=signer, sessions=opened, frozen=frozen)
         for notice in (None, Notice("frozen")):
-            yield "account.html", {"account": shown, "signer": signer, "notice": notice}
+            values: dict[str, object] = {"account": shown, "signer": signer, "notice": notice}
+            yield "account.html", values | {"held": _holdings(asked)}
+
+
+def _holdings(asked: SignatureRequest) -> Holdings:
+    """Certificates in every state, and everything that may happen."""
+    states = (
+        *("valid", "frozen", "locked", "suspended", "revoked", "expired", "disabled"),
+        "uncertified",
+    )
+    credentials = [
+        Held(
+            id="0" * 26,
+            description="77" if number % 2 else None,
+            state=state,
+            certificate=None if state == "uncertified" else asked.certificate,
+            has_pin=True,
+            has_totp=True,
+            sims=["77"],
+            passkeys=["77"] if state in {"frozen", "revoked"} else [],
+        )
+        for number, state in enumerate(states)
+    ]
+    entry = SignInPasskey(id="0" * 26, name="77", registered_at=asked.now, last_used_at=asked.now)
+    return Holdings(
+        subscriber=asked.subscriber,
+        credentials=credentials,
+        sign_in_passkeys=[entry],
+        events=[Happened(kind=kind, at=asked.now) for kind in account_events()],
+    )
+
+
+def account_events() -> tuple[str, ...]:
+    """The kinds that the rssp shows (account_view.SHOWN); a test of it compares."""
+    return (
+        *("session.opened", "session.refused", "account.activated", "account_code.issued"),
+        *("account_code.refused", "subscriber.password_set"),
+        *("sign_in_passkey.added", "sign_in_passkey.dropped", "sign_in_passkey.copied"),
+        *("credential.certified", "credential.factors_added", "credential.factor_dropped"),
+        *("credential.frozen", "credential.unfrozen", "credential.unlocked"),
+    )
+
+
+def test_every_event_that_the_account_shows_has_words() -> None:
+    assert set(account_events()) == set(account_view.SHOWN)
+
+
+def _holding_pages(asked: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
+    full, signer = _holdings(asked), asked.subscriber
+    none = full.model_copy(update={"credentials": [], "sign_in_passkeys": [], "events": []})
+    for found in (full, none):
+        for page in ("certificates.html", "devices.html", "welcome.html"):
+            yield page, {"found": found, "signer": signer}
+    yield "device_add.html", {"signer": signer}
+    yield "device_remove.html", {"signer": signer, "passkey": full.sign_in_passkeys[0]}
+    yield "delegation.html", {"signer": signer}
+    yield "help.html", {}
+    for fault in ("", "code", "short", "differ"):
+        yield "activate.html", {"fault": fault, "code": ""}
 
 
 def _sim_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
@@ -440,7 +502,7 @@ def sim_question(**changes: object) -> dict[str, object]:
 
 
 def _sign_in() -> dict[str, object]:
-    return {"after": "/", "username": "", "is_refused": False}
+    return {"after": "/", "username": "", "refused": ""}
 
 
 def _documents(count: int) -> list[dict[str, str | None]]:

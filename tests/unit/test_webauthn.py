@@ -29,9 +29,9 @@ from fido2.webauthn import (
     UserVerificationRequirement,
 )
 
-from remote_signing.sam import cbor, webauthn
-from remote_signing.sam.cbor import CborInvalid
-from remote_signing.sam.webauthn import WebauthnInvalid
+from remote_signing import cbor, webauthn
+from remote_signing.cbor import CborInvalid
+from remote_signing.webauthn import WebauthnInvalid
 from tests.support.passkeys import (
     AT,
     BE,

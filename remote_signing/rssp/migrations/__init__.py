@@ -30,8 +30,10 @@ _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _CHANGES = (
     *("agency", "subscriber", "credential", "oauth_client", "credential_request", "sim_card"),
     *("issued_certificate", "certificate_list", "passkey", "signer_notice"),
+    *("sign_in_passkey", "account_code"),
 )
 _PRUNES = (
+    "sign_in_challenge",
     "signature_activation",
     "service_authorization",
     "access_token",

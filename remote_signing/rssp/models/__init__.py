@@ -41,6 +41,11 @@ from remote_signing.rssp.models.register import (
     oauth_client,
     subscriber,
 )
+from remote_signing.rssp.models.sign_in import (
+    account_code,
+    sign_in_challenge,
+    sign_in_passkey,
+)
 from remote_signing.rssp.models.sims import (
     sim_card,
     sim_transaction,
@@ -55,6 +60,7 @@ __all__ = [
     "OPEN",
     "Identifier",
     "access_token",
+    "account_code",
     "agency",
     "attachment",
     "attachment_use",
@@ -71,6 +77,8 @@ __all__ = [
     "refresh_token",
     "replay",
     "service_authorization",
+    "sign_in_challenge",
+    "sign_in_passkey",
     "signature_activation",
     "signer_notice",
     "signing_job",

@@ -2,7 +2,7 @@
 
 One spelling of a value and no other: definite lengths and shortest heads, names of a map sorted and
 named once, at most four levels (CTAP 2.1 cl. 8). Tags, floats, ``null`` and ``undefined`` have no
-place in what is read here. Whatever else arrives is ``CborInvalid``, which stays inside the SAM.
+place in what is read here. Whatever else arrives is ``CborInvalid``, which goes no further.
 Nothing is allocated before its bytes are there, so the cost is bounded by the length of the input.
 """
 

@@ -2,8 +2,8 @@
 
 Client data (cl. 5.8.1), authenticator data (cl. 6.1), attestation objects (cl. 6.5.4) and the three
 kinds of public key that are accepted (RFC 9053: ES256, EdDSA with Ed25519, RS256). Nothing here
-decides whether a consent is good: :mod:`.passkeys` does. Whatever cannot be read is
-``WebauthnInvalid``, which stays inside the SAM.
+decides whether an answer is good: the SAM does for consents (``sam.passkeys``), the rssp for
+signing in (``rssp.sign_in_passkeys``). Whatever cannot be read is ``WebauthnInvalid``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from remote_signing import strict_json
+from remote_signing import cbor, strict_json
 from remote_signing.errors import InvalidInput
-from remote_signing.sam import cbor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from remote_signing.sam.cbor import CborValue
+    from remote_signing.cbor import CborValue
 
 LONGEST_CLIENT_DATA: Final = 2048
 LONGEST_AUTHENTICATOR_DATA: Final = 2048
