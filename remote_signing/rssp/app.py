@@ -31,7 +31,7 @@ from remote_signing.rssp import (
 )
 from remote_signing.rssp.certificate_status import Status
 from remote_signing.rssp.csc.v1 import routes as csc_v1
-from remote_signing.rssp.csc.v2 import polling
+from remote_signing.rssp.csc.v2 import attach, polling
 from remote_signing.rssp.csc.v2 import routes as csc_v2
 from remote_signing.rssp.deps import open_services
 from remote_signing.rssp.documents.signing import Desk
@@ -70,7 +70,7 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
     desk = (consent_requests.router, consent_account.router, consent.router)
-    documents = (consent_attachments.router,)
+    documents = (attach.router, consent_attachments.router)
     factors = (passkey_routes.router, sim_routes.router)
     for router in (*apis, *desk, *documents, *factors, pki.router, health.router):
         app.include_router(router)
