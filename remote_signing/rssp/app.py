@@ -33,7 +33,7 @@ from remote_signing.rssp import (
 )
 from remote_signing.rssp.certificate_status import Status
 from remote_signing.rssp.csc.v1 import routes as csc_v1
-from remote_signing.rssp.csc.v2 import polling
+from remote_signing.rssp.csc.v2 import attach, polling
 from remote_signing.rssp.csc.v2 import routes as csc_v2
 from remote_signing.rssp.deps import open_services
 from remote_signing.rssp.documents.signing import Desk
@@ -74,10 +74,11 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.validation = ValidationDesk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    desk = (sign_in_routes, consent_requests, consent_account, consent, consent_attachments)
+    desk = (sign_in_routes, consent_requests, consent_account, consent)
+    documents = (attach, consent_attachments)
     factors = (passkey_routes, sim_routes)
     others = (pki, validate, health, openapi)
-    for router in (*apis, *(module.router for module in (*desk, *factors, *others))):
+    for router in (*apis, *(module.router for module in (*desk, *documents, *factors, *others))):
         app.include_router(router)
     middleware.install(app)
     app.add_middleware(logs.RequestLog)

@@ -44,8 +44,12 @@ def from_members(members: Mapping[str, Any]) -> Attached:
 
 
 def lines(attached: Iterable[Attached]) -> list[str]:
-    """What the challenge binds: one line for each document."""
-    return [f"document {each.position}: {each.basis} sha256 {each.sha256}" for each in attached]
+    """What the challenge binds: one line for each document.
+
+    Each begins with a tabulator, which no text of a portal can hold (:mod:`.showable`), so no label
+    passes for a document that was bound.
+    """
+    return [f"\tdocument {each.position}: {each.basis} sha256 {each.sha256}" for each in attached]
 
 
 @dataclass(frozen=True, slots=True)

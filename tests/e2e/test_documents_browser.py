@@ -52,6 +52,12 @@ def visit(page: Page, stage: Stage) -> None:
     page.goto(stage.home + DOCUMENT)
 
 
+def read_to_the_end(page: Page) -> None:
+    page.wait_for_selector("[data-end]:not([hidden])")
+    page.keyboard.press("End")
+    page.wait_for_selector("[data-read]")
+
+
 def shown(page: Page) -> list[str]:
     """Which words of the document's page are shown."""
     found = page.locator("#document [data-told]").all()
@@ -83,8 +89,7 @@ def test_an_official_reads_a_checked_pdf_to_its_end_and_then_approves(
     expect(approve).to_be_disabled()
     page.go_forward()
     page.wait_for_selector("canvas")
-    page.keyboard.press("End")
-    page.wait_for_selector("[data-read]")
+    read_to_the_end(page)
     page.click("[data-end] a")
     expect(approve).to_be_enabled()
     answer(page)
@@ -95,8 +100,7 @@ def test_an_official_reads_a_checked_pdf_to_its_end_and_then_approves(
 def test_a_document_is_read_and_approved_with_the_keyboard(page: Page, stage: Stage) -> None:
     visit(page, stage)
     page.wait_for_selector("canvas")
-    page.keyboard.press("End")
-    page.wait_for_selector("[data-read]")
+    read_to_the_end(page)
     for _ in range(12):
         if page.evaluate("document.activeElement.closest('[data-end]') !== null"):
             break
@@ -154,10 +158,9 @@ def test_a_long_document_is_drawn_page_by_page(page: Page, stage: Stage) -> None
     visit(page, stage)
     page.wait_for_selector("canvas")
     assert page.locator(".sheet").count() == 200
-    page.keyboard.press("End")
+    read_to_the_end(page)
     page.wait_for_selector(".sheet:last-child canvas")
     assert page.locator("canvas").count() <= 7
-    page.wait_for_selector("[data-read]")
 
 
 # -------------------------------------------------------------------------------------- attacks
@@ -201,8 +204,7 @@ def test_another_document_of_the_same_length_is_a_red_stop(page: Page, stage: St
 def test_what_was_read_counts_for_these_bytes_alone(page: Page, stage: Stage) -> None:
     stage.rssp.attach(TEXT)
     visit(page, stage)
-    page.keyboard.press("End")
-    page.wait_for_selector("[data-read]")
+    read_to_the_end(page)
     stage.rssp.attach(TEXT + b"2")
     page.goto(stage.home + HERE)
     page.wait_for_selector(".gate")
@@ -239,8 +241,7 @@ def test_what_the_phone_cannot_draw_is_shown_as_pictures(
     stage.rssp.attach(content, PDF, pages=told)
     visit(page, stage)
     page.wait_for_selector(f".sheet:nth-child({told}) img")
-    page.keyboard.press("End")
-    page.wait_for_selector("[data-read]")
+    read_to_the_end(page)
     assert shown(page) == ["checked", "pictures"]
 
 

@@ -15,11 +15,11 @@ from sqlalchemy import func, select
 
 from consent_app.app import create_app as create_consent_app
 from remote_signing.algorithms import DIGESTS
+from remote_signing.errors import InvalidInput
 from remote_signing.rssp import activation
 from remote_signing.rssp.app import create_app
 from remote_signing.rssp.attachments import register
 from remote_signing.rssp.config import AttachmentsConfig
-from remote_signing.rssp.csc.v2.attach import METHOD
 from remote_signing.rssp.documents.workshop import Arguments, Made, Workshop
 from remote_signing.rssp.models import (
     attachment,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 TEXT = "Quyết định bổ nhiệm".encode()
 AUTHORIZE = "credentials/authorize"
+UPLOAD = "/attachments/v1/documents"
 
 
 class _Here(Workshop):
@@ -82,7 +83,7 @@ def send(
 ) -> httpx.Response:
     token = token or portal.portal.user_token()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": media_type}
-    return call(portal.app, "POST", f"/csc/v2/{METHOD}", content=content, headers=headers)
+    return call(portal.app, "POST", UPLOAD, content=content, headers=headers)
 
 
 def kept(portal: DocumentPortal, content: bytes = TEXT, media_type: str = "text/plain") -> str:
@@ -158,14 +159,15 @@ def test_what_is_bound_is_in_the_challenge_on_record_and_in_the_receipt(
     portal: DocumentPortal,
 ) -> None:
     name, world = asked(portal), portal.world
-    line = f"document 0: file sha256 {hashlib.sha256(TEXT).hexdigest()}"
+    line = f"\tdocument 0: file sha256 {hashlib.sha256(TEXT).hexdigest()}"
     of_it = signature_activation.c.id == name
     (row,) = world.database.all(select(signature_activation).where(of_it))
     display = json.loads(row.request)["display_text"]
     assert line in display.splitlines()
     assert unseal(row.challenge)["display"] == hashlib.sha256(display.encode()).hexdigest()
     query = select(audit_event.c.detail).where(audit_event.c.activation_id == name)
-    assert line in world.database.all(query)[0].detail
+    recorded = json.loads(world.database.all(query)[0].detail)
+    assert recorded["bound"] == [line]
     portal.now()
     world.approve(name)
     receipt = page(portal, f"history/{name}").json()["documents"][0]["attached"]
@@ -278,6 +280,15 @@ def test_a_portal_that_shows_one_document_and_has_another_signed_is_refused(
     assert pending.total == 0  # nobody was asked
 
 
+def test_a_label_cannot_pass_for_a_bound_document(portal: DocumentPortal) -> None:
+    world = portal.world
+    line = f"\tdocument 0: file sha256 {hashlib.sha256(TEXT).hexdigest()}"
+    with pytest.raises(InvalidInput):
+        world.opened(line)
+    with pytest.raises(InvalidInput):
+        world.opened("a", description=f"a\n{line}")
+
+
 def test_an_attachment_of_another_client_is_refused(portal: DocumentPortal) -> None:
     beside = {"hashIndex": 0, "attachmentID": kept(portal)}
     portal.portal = CscPortal.at(portal.world)  # registers another client
@@ -369,7 +380,6 @@ def test_without_a_folder_nothing_is_offered(portal: DocumentPortal) -> None:
     services = portal.world.services
     services = replace(services, config=replace(services.config, attachments=None))
     portal.world.services = portal.app.state.services = services
-    assert METHOD not in call(portal.app, "POST", "/csc/v2/info", json={}).json()["methods"]
     assert send(portal, TEXT).status_code == 501
     beside = {"hashIndex": 0, "attachmentID": name}
     assert "no such" in said(ask(portal, [b64(hashlib.sha256(TEXT).digest())], beside))

@@ -1,4 +1,6 @@
-"""``signatures/attachDoc``, our own: a document that a signer is to see beside its hash.
+"""``POST /attachments/v1/documents``, our own: a document that a signer sees beside its hash.
+
+Not a method of the CSC API, but with its tokens and errors, and refused to the same callers.
 
 The body is the file itself, so nothing is decoded and a large one costs its reading. What is kept
 is shown to nobody until a request names it (:mod:`.attachment_order`).
@@ -19,6 +21,8 @@ from remote_signing.identifiers import new_id
 from remote_signing.rssp import bearer
 from remote_signing.rssp.attachments import inspection, register, vault
 from remote_signing.rssp.attachments.register import NewAttachment
+from remote_signing.rssp.csc.dispatch import Version
+from remote_signing.rssp.csc.dispatch import router as _router
 from remote_signing.rssp.csc.errors import CscError
 from remote_signing.rssp.csc.v2.credentials import only_service
 from remote_signing.rssp.csc.wire import answer
@@ -29,18 +33,12 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.attachments.inspection import Inspected
     from remote_signing.rssp.bearer import Caller
-    from remote_signing.rssp.config import RsspConfig
     from remote_signing.rssp.csc.dispatch import Call
     from remote_signing.rssp.documents.model import Prepared
     from remote_signing.rssp.documents.signing import Desk, Waiting
 
-METHOD = "signatures/attachDoc"
+PREFIX, NAME = "/attachments/v1", "documents"
 _CREATED = 201
-
-
-def is_offered(config: RsspConfig) -> bool:
-    """Where documents are kept, and where clients may ask for more than the standard has."""
-    return config.attachments is not None and not config.csc.strict
 
 
 async def attach_doc(call: Call) -> Response:
@@ -158,3 +156,11 @@ def _members(new: NewAttachment, end_ms: int) -> dict[str, object]:
         "expiresAt": datetime.fromtimestamp(end_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     return members if new.pages is None else members | {"pages": new.pages}
+
+
+VERSION = Version(
+    prefix=PREFIX,
+    methods={NAME: attach_doc},
+    conditions={NAME: lambda config: config.attachments is not None},
+)
+router = _router(VERSION)

@@ -8,7 +8,6 @@ from remote_signing.rssp.csc import auth, timestamp
 from remote_signing.rssp.csc.dispatch import Version, for_bearer, for_caller
 from remote_signing.rssp.csc.dispatch import router as _router
 from remote_signing.rssp.csc.v2 import (
-    attach,
     credentials,
     enrolment,
     polling,
@@ -54,7 +53,6 @@ METHODS: Mapping[str, Method] = {
     "signatures/signHash": for_bearer(schemas.read_sign_hash, signatures.sign_hash),
     "signatures/signDoc": sign_doc.sign_doc,
     "signatures/prepareDoc": sign_doc.prepare_doc,
-    attach.METHOD: attach.attach_doc,
     "signatures/signPolling": for_caller(polling.read, polling.poll, polling.give),
     "signatures/timestamp": for_caller(timestamp.read, timestamp.stamp),
 }
@@ -67,7 +65,6 @@ VERSION = Version(
     conditions={
         "auth/login": auth.is_offered,
         "signatures/signPolling": polling.is_offered,
-        attach.METHOD: attach.is_offered,
         "signatures/prepareDoc": lambda config: not config.csc.strict,  # not in the standard
     },
 )
