@@ -292,3 +292,20 @@ def test_what_does_not_exist_is_told_in_words(desk: Desk) -> None:
     assert desk.type("credential", "add-factor", "0" * 26, "pin", status=1)
     assert desk.type("credential", "issue", "nobody", status=1)
     assert desk.type("credential", "add-factor", "0" * 26, "iris", status=2)
+
+
+def test_a_new_official_gets_a_code_with_its_picture_in_the_place_of_a_password(
+    desk: Desk, tmp_path: Path
+) -> None:
+    name = "binh.tran"
+    desk.type("agency", "add", "Sở Nội vụ", "--code", "G09.77")
+    desk.type("subscriber", "add", name, "--agency", "G09.77", "--name", "Bình", "--by-code")
+    picture = tmp_path / "code.svg"
+    told = desk.json("subscriber", "invite", name, "--svg", str(picture))
+    assert told["link"] == f"http://127.0.0.1:2/activate#{told['code']}"
+    assert picture.read_bytes().startswith(b"<?xml")
+    shown = desk.type("subscriber", "invite", name)
+    assert told["code"] not in shown, "another one; the first is void"
+    assert "█" in shown
+    desk.type("subscriber", "invite", name, "--svg", str(picture), status=2)
+    desk.type("subscriber", "invite", "nobody", status=1)

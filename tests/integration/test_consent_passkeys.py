@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from consent_app.app import create_app
 from remote_signing.errors import HsmUnavailable
-from remote_signing.rssp import activation, consent, passkey_routes
+from remote_signing.rssp import activation, consent, consent_requests, passkey_routes
 from remote_signing.rssp.edge import middleware
 from tests.support.consent_visitor import Visitor, settings
 from tests.support.passkey_world import DAY, PasskeyWorld, passkey_world
@@ -36,7 +36,7 @@ def place(sqlite_folder: SqliteFolder, tmp_path: Path) -> Iterator[PasskeyWorld]
 def visitor(place: PasskeyWorld) -> Visitor:
     rssp = FastAPI()
     rssp.state.services = place.world.services
-    for router in (consent.router, passkey_routes.router):
+    for router in (consent_requests.router, consent.router, passkey_routes.router):
         rssp.include_router(router)
     middleware.install(rssp)
     found = Visitor()
@@ -101,6 +101,7 @@ def test_a_passkey_is_added_and_approves(visitor: Visitor, place: PasskeyWorld) 
 def test_where_no_portal_waits_the_outcome_is_shown(visitor: Visitor, place: PasskeyWorld) -> None:
     registered(visitor, place)
     name = place.world.opened(channel=activation.Channel.DECOUPLED, redirect_uri=None)
+    place.world.match(name)
     answer = approve(visitor, place, name)
     assert answer.headers["location"] == f"/requests/{name}"
 

@@ -124,7 +124,7 @@ def test_a_code_opens_the_account_and_leads_to_the_next_steps() -> None:
     visitor = Visitor()
     assert activate(visitor) == "/welcome"
     text = visitor.get("/welcome").text
-    assert text.count('<li class="card">') == 3
+    assert text.count('<li class="card prose">') == 3
     assert 'href="/devices/add"' in text
     assert f'href="/passkeys/{HELD}/add"' in text
 
