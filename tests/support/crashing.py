@@ -68,7 +68,9 @@ def walk(world: World, notebook: Notebook) -> tuple[bytes, ...]:
 
     def consent() -> str:
         try:
-            approved = world.approve(request.row_id)
+            approved = activation.approve(
+                world.services, world.session, request.row_id, world.pin, world.otp()
+            )
         except ActivationConflict:  # it was given, and the answer was lost
             approved = activation.resume(world.services, world.session, request.row_id)
         return (approved.redirect_to or "").partition("code=")[2].partition("&")[0]
