@@ -83,31 +83,47 @@ async function showPages(found) {
   const all = Array.from({ length: found.numPages }, (_, index) => sheet(index + 1));
   for (const each of all) each.style.aspectRatio = `${first.width} / ${first.height}`;
   await draw(found, 1, all[0]); // what cannot be drawn at all is found out here
+  const near = new Set([1]); // pages on the screen or close to it
   const drawn = new Set([1]);
   const watcher = new IntersectionObserver(
-    async (seen) => {
+    (seen) => {
       for (const { target, isIntersecting } of seen) {
         const number = all.indexOf(target) + 1;
-        if (!isIntersecting || drawn.has(number)) continue;
-        drawn.add(number);
-        forget(drawn, number, all);
-        try {
-          await draw(found, number, target, () => drawn.has(number));
-        } catch {
-          if (drawn.has(number)) await picture(number, target);
-        }
+        if (isIntersecting) near.add(number);
+        else near.delete(number);
       }
+      forget(drawn, near, all);
+      for (const number of near) if (!drawn.has(number)) fill(found, number, all, near, drawn);
     },
     { rootMargin: "600px 0px" },
   );
   for (const each of all) watcher.observe(each);
 }
 
-function forget(drawn, number, all) {
-  const far = [...drawn].sort((a, b) => Math.abs(b - number) - Math.abs(a - number));
-  for (const each of far.slice(0, Math.max(0, far.length - MOST_DRAWN))) {
-    all[each - 1].replaceChildren();
-    drawn.delete(each);
+async function fill(found, number, all, near, drawn) {
+  const target = all[number - 1];
+  const isWanted = () => near.has(number);
+  drawn.add(number);
+  try {
+    await draw(found, number, target, isWanted);
+  } catch {
+    if (isWanted()) await picture(number, target).catch(lack);
+  }
+  if (target.childElementCount === 0) drawn.delete(number);
+}
+
+// A page is missing, so nobody has read the document.
+function lack() {
+  end.remove();
+  remember("unread");
+  tell("away");
+}
+
+function forget(drawn, near, all) {
+  for (const number of [...drawn].filter((each) => !near.has(each))) {
+    if (drawn.size <= MOST_DRAWN) return;
+    all[number - 1].replaceChildren();
+    drawn.delete(number);
   }
 }
 

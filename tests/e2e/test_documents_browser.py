@@ -245,6 +245,17 @@ def test_what_the_phone_cannot_draw_is_shown_as_pictures(
     assert shown(page) == ["checked", "pictures"]
 
 
+def test_a_document_with_a_page_that_cannot_be_shown_was_not_read(page: Page, stage: Stage) -> None:
+    stage.rssp.attach(pages(2), PDF, pages=3)  # not as told, so pictures are asked for
+    page.route("**/pages/3", lambda route: route.abort())
+    visit(page, stage)
+    assert settled(page) == ["away"]
+    assert page.query_selector("[data-read]") is None
+    page.goto(stage.home + HERE)
+    page.wait_for_selector(".gate")
+    expect(page.locator("#answer button.main")).to_be_disabled()
+
+
 def test_a_document_that_is_gone_is_told_and_an_ended_session_leads_to_sign_in(
     page: Page, stage: Stage
 ) -> None:
