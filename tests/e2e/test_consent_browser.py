@@ -211,9 +211,12 @@ def test_the_language_is_switched_and_stays(any_page: Page, stage: Stage) -> Non
 
 def test_everything_can_be_done_with_the_keyboard(page: Page, stage: Stage) -> None:
     page.goto(stage.home + HERE)
+    page.wait_for_selector("[data-start]:not([hidden])")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert "data-start" in page.evaluate("document.activeElement.outerHTML"), "the passkey first"
     page.keyboard.press("Tab")
     page.keyboard.type("minhkhai")
     page.keyboard.press("Tab")
