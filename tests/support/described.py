@@ -21,6 +21,7 @@ import jsonschema_rs
 from remote_signing.rssp.csc.v1.routes import VERSION as V1
 from remote_signing.rssp.csc.v2.routes import VERSION as V2
 from remote_signing.rssp.openapi.document import document
+from remote_signing.rssp.openapi.operation import FORM, MULTIPART
 from tests.support.csc_schema import answer_mistakes, request_mistakes
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Description:
             if "schema" not in described or (not one.asked and "json" in media):
                 continue
             place = ("paths", path, one.method.lower(), "requestBody", "content", media, "schema")
-            forms = [_form(one.asked)] if "form" in media else _spellings(one)
+            forms = _FORMS[media](one) if media in _FORMS else _spellings(one)
             check = self.validator(*place)
             if not any(check.is_valid(members) for members in forms):
                 errors = check.iter_errors(forms[0])
@@ -168,8 +169,17 @@ def _closed(schema: Any) -> Any:
     return made
 
 
-def _form(body: bytes) -> dict[str, str]:
-    return dict(parse_qsl(body.decode("utf-8")))
+def _form(one: Exchange) -> list[dict[str, str]]:
+    return [dict(parse_qsl(one.asked.decode("utf-8")))]
+
+
+def _files(one: Exchange) -> list[dict[str, str]]:
+    """The names of a form's files: what is in them is another standard's."""
+    found = re.findall(rb'form-data; name="(\w+)"', one.asked)
+    return [dict.fromkeys((name.decode() for name in found), "")]
+
+
+_FORMS = {FORM: _form, MULTIPART: _files}
 
 
 def _spellings(one: Exchange) -> list[dict[str, Any]]:
@@ -177,7 +187,7 @@ def _spellings(one: Exchange) -> list[dict[str, Any]]:
     given = {name: value for name, value in json.loads(one.asked).items() if value is not None}
     match = re.match("/csc/(v[12])/", one.path)
     if match is None:
-        return [given]
+        return [given, json.loads(one.asked)]  # what is ours may ask for a null
     given = _told_strictly(given)
     spelling = _VERSIONS[match[1]].spelling.names
     names = {each: known[0] for known in spelling.values() for each in known[1:]}

@@ -67,6 +67,15 @@ VALUES: dict[str, Any] = {
     "authData": [{"id": "PIN", "value": "x"}],
     "credentialCreationRequest": {"certificatePolicy": "1.2.3", "subjectData": {}},
     "credentialDeletionRequest": {"credentialID": ID, "revoke": True, "revocationReason": 5},
+    "requestDetails": {
+        "urgency": "urgent",
+        "deadline": "2026-11-27T17:00:00+07:00",
+        "label": "x",
+        "number": "x",
+        "symbol": "x",
+        "documentName": "x",
+        "agencyNames": ["x"],
+    },
     "claimedTime": "2026-11-26T01:02:03Z",
 }
 _PICTURE = {"kind": "signature", "image": "eA=="}
@@ -77,6 +86,10 @@ APPEARANCES: list[dict[str, Any]] = [
     {"kind": "copy", "lines": ["x"]},
 ]
 DOCUMENTS = [{"document": "eA==", "appearance": look} | SIGNATURE for look in APPEARANCES]
+CONTAINED = [
+    {"document": "eA==", "documentName": "x.txt", "signature_format": "X"}
+    | {"signAlgo": ECDSA_SHA256}
+]
 # Of one member alone, or in one method, another value makes a good request.
 FURTHER: dict[str, list[dict[str, Any]]] = {
     "/csc/v1/signatures/timestamp": [{"hash": DIGEST}],
@@ -84,12 +97,15 @@ FURTHER: dict[str, list[dict[str, Any]]] = {
     "/csc/v1/auth/login": [{"refresh_token": "x"}],
     "/csc/v2/auth/login": [{"refresh_token": "x"}],
     "/csc/v2/signatures/signDoc": [
-        {"documents": DOCUMENTS, "documentDigests": None, "operationMode": "S"},
+        {"documents": DOCUMENTS, "documentDigests": None, "container": None},
         {
             "documents": None,
-            "documentDigests": [{"hashes": [DIGEST]} | SIGNATURE],
-            "operationMode": "S",
+            "documentDigests": [
+                {"hashes": [DIGEST]} | SIGNATURE | more for more in ({}, {"signed_props": []})
+            ],
+            "container": None,
         },
+        {"documents": CONTAINED, "documentDigests": None, "container": "ASiC-E"},
     ],
 }
 

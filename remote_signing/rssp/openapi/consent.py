@@ -1,8 +1,21 @@
-"""The consent API described: what the consent page asks in the signer's name."""
+"""The consent API described: what the consent page asks in the signer's name.
+
+What a signer has at his desk and in his account is in :mod:`.consent_desk`, passkeys are in
+:mod:`.consent_passkeys`.
+"""
 
 from __future__ import annotations
 
-from remote_signing.rssp.activation_model import Channel, State
+from remote_signing.rssp.activation_model import (
+    CODE_MISMATCH,
+    REASONS,
+    REFUSED,
+    RETURNED,
+    Channel,
+    State,
+)
+from remote_signing.rssp.activation_refuse import LONGEST_TEXT
+from remote_signing.rssp.notices import ADDED, COPIED, DROPPED
 from remote_signing.rssp.openapi.operation import (
     JSON,
     Answer,
@@ -27,27 +40,46 @@ from remote_signing.rssp.openapi.schema import (
     whole,
     whole_object,
 )
+from remote_signing.rssp.request_details import Urgency
 from remote_signing.rssp.sessions import LONGEST_PASSWORD, LONGEST_USERNAME
 
 _TAG = "Consent"
 _API = "/consent/v1"
-_NAME = in_path("name", "The request's id.", text())
+_NAMED = {
+    "/requests": "The request's id.",
+    "/services": "The request's id.",
+    "/history": "The request's id.",
+    "/passkeys": "The passkey's factor, by its id.",
+}
 _SESSION = ("session",)
 _SHARED = {500: "Fault", 503: "Unavailable"}
-_CODE = text("Four digits, the same at the portal.", pattern="^[0-9]{4}$")
-_EVIDENCE = text(minLength=1, maxLength=64)
-_ENDED = {200: Answer("It is settled.", named("Ended"))}
-_NOTHING = Asked(members({}, additionalProperties=False), required=False)
-_ALWAYS: dict[str, Schema] = {"now": moment(), "subscriber": named("Signer")}
+CODE = text("Four digits, the same at the portal.", pattern="^[0-9]{4}$")
+EVIDENCE = text(minLength=1, maxLength=64)
+ENDED = {200: Answer("It is settled.", named("Ended"))}
+NOTHING = Asked(members({}, additionalProperties=False), required=False)
+ALWAYS: dict[str, Schema] = {"now": moment(), "subscriber": named("Signer")}
 
-_LINE: dict[str, Schema] = {
+DETAILS: dict[str, Schema] = {
+    "urgency": choice([each.wire for each in Urgency], "After Decree 30/2020."),
+    "label": or_null(text()),
+    "number": or_null(text()),
+    "symbol": or_null(text()),
+    "document_name": or_null(text()),
+    "agency_names": listing(text()),
+    "deadline": or_null(moment()),
+    "reference": or_null(text("Number and symbol as they are written.")),
+}
+_DENIAL: dict[str, Schema] = {
+    "kind": choice((REFUSED, RETURNED), "Returned: to be changed, and asked for anew."),
+    "reason": choice((*REASONS, CODE_MISMATCH)),
+    "text": or_null(text("The signer's own words.", maxLength=LONGEST_TEXT)),
+}
+_NOTICE: dict[str, Schema] = {
     "id": identifier(),
-    "client_name": text(),
-    "description": or_null(text()),
-    "num_signatures": whole(minimum=1),
-    "verification_code": _CODE,
+    "kind": choice((ADDED, DROPPED, COPIED)),
+    "name": or_null(text("Of the passkey.")),
     "created_at": moment(),
-    "expires_at": moment(),
+    "usable_from": or_null(moment("From when on it counts.")),
 }
 _CERTIFICATE: dict[str, Schema] = {
     "holder": text(),
@@ -64,20 +96,31 @@ _SIM: dict[str, Schema] = {
     "cause": or_null(text()),
 }
 _SHOWN: dict[str, Schema] = {
-    **_LINE,
-    **_ALWAYS,
+    "id": identifier(),
+    "client_name": text(),
+    "description": or_null(text()),
+    "num_signatures": whole(minimum=1),
+    "verification_code": or_null(CODE),
+    "codes": listing(CODE, "To pick the portal's from, while it was not picked."),
+    "created_at": moment(),
+    "expires_at": moment(),
     "state": choice([each.value for each in State]),
     "channel": choice([each.value for each in Channel]),
     "documents": listing(whole_object({"label": or_null(text()), "digest": text()})),
     "hash_algorithm": text(),
-    "certificate": whole_object(_CERTIFICATE),
+    "details": or_null(named("RequestDetails")),
+    "denial": or_null(named("Denial")),
+    "certificate": named("ShownCertificate"),
     "lang": or_null(text()),
     "redirect_origin": or_null(text()),
+    "passkey_from": or_null(moment("From when on a passkey that is new may be used.")),
+}
+_SIMS: dict[str, Schema] = {
     "sims": listing(whole_object(_SIM)),
     "sim": or_null(named("SimQuestion")),
 }
 _SERVICE: dict[str, Schema] = {
-    **_ALWAYS,
+    **ALWAYS,
     "id": identifier(),
     "state": text(),
     "client_name": text(),
@@ -99,8 +142,12 @@ _QUESTION: dict[str, Schema] = {
 }
 SCHEMAS: dict[str, Schema] = {
     "Signer": whole_object({"full_name": text(), "position": or_null(text()), "agency": text()}),
-    "RequestLine": whole_object(_LINE),
-    "ConsentRequest": whole_object(_SHOWN),
+    "RequestDetails": whole_object(DETAILS, "What the portal said beside the hashes."),
+    "Denial": whole_object(_DENIAL, "How the signer said no."),
+    "Notice": whole_object(_NOTICE, "What the signer has to hear of."),
+    "ShownCertificate": whole_object(_CERTIFICATE),
+    "ConsentRequest": whole_object(_SHOWN | ALWAYS | _SIMS),
+    "ReviewedRequest": whole_object(_SHOWN),
     "ServiceRequest": whole_object(_SERVICE),
     "SimQuestion": whole_object(_QUESTION),
     "Ended": whole_object(
@@ -117,7 +164,7 @@ def operations() -> list[Operation]:
     return [*_sessions(), *_requests(), *_sims(), *_services()]
 
 
-def _operation(  # noqa: PLR0913 - as many facts
+def asked_for(  # noqa: PLR0913 - as many facts
     method: str,
     path: str,
     titles: tuple[str, str],
@@ -126,7 +173,12 @@ def _operation(  # noqa: PLR0913 - as many facts
     asked: Asked | None = None,
     refused: tuple[int, ...] = (),
     more: tuple[dict[str, object], ...] = (),
+    about: str = "",
 ) -> Operation:
+    """An operation of this API, with the refusals that all have; ``refused`` are its further ones.
+
+    The session authorises; only who signs in has none yet.
+    """
     statuses = {401, *refused} | ({400, 413, 415} if asked is not None else set())
     return Operation(
         method,
@@ -134,11 +186,17 @@ def _operation(  # noqa: PLR0913 - as many facts
         _TAG,
         *titles,
         answers | {status: problem(status) for status in statuses},
+        about=about,
         asked=asked,
-        parameters=((_NAME,) if "{name}" in path else ()) + more,
+        parameters=_name(path) + more,
         shared=_SHARED,
-        security=_SESSION if path != "/sessions" else (),
+        security=() if (method, path) == ("POST", "/sessions") else _SESSION,
     )
+
+
+def _name(path: str) -> tuple[dict[str, object], ...]:
+    before, found, _ = path.partition("/{name}")
+    return (in_path("name", _NAMED[before], text()),) if found else ()
 
 
 def _sessions() -> list[Operation]:
@@ -153,14 +211,14 @@ def _sessions() -> list[Operation]:
     }
     asked = Asked(whole_object(given, additionalProperties=False))
     return [
-        _operation(
+        asked_for(
             "POST",
             "/sessions",
             ("Đăng nhập", "Sign in"),
             {201: Answer("A session.", whole_object(opened))},
             asked=asked,
         ),
-        _operation(
+        asked_for(
             "DELETE",
             "/sessions/current",
             ("Đăng xuất", "Sign out"),
@@ -170,43 +228,28 @@ def _sessions() -> list[Operation]:
 
 
 def _requests() -> list[Operation]:
-    waiting: dict[str, Schema] = {"requests": listing(named("RequestLine")), **_ALWAYS}
-    evidence: dict[str, Schema] = {"pin": _EVIDENCE, "otp": _EVIDENCE}
+    evidence: dict[str, Schema] = {"pin": EVIDENCE, "otp": EVIDENCE}
     return [
-        _operation(
-            "GET",
-            "/requests",
-            ("Việc đang chờ ký", "What waits for the signer"),
-            {200: Answer("Oldest first.", whole_object(waiting))},
-        ),
-        _operation(
+        asked_for(
             "GET",
             "/requests/{name}",
             ("Một yêu cầu ký", "One request"),
             {200: Answer("In whatever state.", named("ConsentRequest"))},
             refused=(404,),
         ),
-        _operation(
+        asked_for(
             "POST",
             "/requests/{name}/approve",
             ("Đồng ý ký", "Consent with PIN and code"),
-            _ENDED,
+            ENDED,
             asked=Asked(whole_object(evidence, additionalProperties=False)),
             refused=(403, 404, 409, 410),
         ),
-        _operation(
-            "POST",
-            "/requests/{name}/deny",
-            ("Từ chối ký", "Refuse for good"),
-            _ENDED,
-            asked=_NOTHING,
-            refused=(404, 409, 410),
-        ),
-        _operation(
+        asked_for(
             "POST",
             "/requests/{name}/resume",
             ("Quay lại cổng dịch vụ", "On to the portal after a consent by SIM"),
-            _ENDED,
+            ENDED,
             refused=(403, 404, 409, 410),
         ),
     ]
@@ -225,7 +268,7 @@ def _sims() -> list[Operation]:
     )
     told = {200: Answer("The youngest question.", named("SimQuestion"))}
     return [
-        _operation(
+        asked_for(
             "POST",
             "/requests/{name}/sim",
             ("Hỏi qua SIM", "Ask a SIM"),
@@ -233,7 +276,7 @@ def _sims() -> list[Operation]:
             asked=Asked(whole_object(given, additionalProperties=False)),
             refused=(403, 404, 409, 410),
         ),
-        _operation(
+        asked_for(
             "GET",
             "/requests/{name}/sim",
             ("SIM đã trả lời chưa", "Has the SIM answered?"),
@@ -241,7 +284,7 @@ def _sims() -> list[Operation]:
             refused=(400, 404),
             more=wait,
         ),
-        _operation(
+        asked_for(
             "POST",
             "/requests/{name}/sim/cancel",
             ("Rút câu hỏi khỏi SIM", "Withdraw the question"),
@@ -253,7 +296,7 @@ def _sims() -> list[Operation]:
 
 def _services() -> list[Operation]:
     return [
-        _operation(
+        asked_for(
             "GET",
             "/services/{name}",
             ("Cổng xin xem chứng thư", "A portal's wish to see the credentials"),
@@ -261,12 +304,12 @@ def _services() -> list[Operation]:
             refused=(404, 410),
         ),
         *(
-            _operation(
+            asked_for(
                 "POST",
                 f"/services/{{name}}/{verb}",
                 titles,
-                _ENDED,
-                asked=_NOTHING,
+                ENDED,
+                asked=NOTHING,
                 refused=(404, 409, 410),
             )
             for verb, titles in (

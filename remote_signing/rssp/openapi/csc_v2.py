@@ -19,12 +19,14 @@ from remote_signing.rssp.openapi.schema import (
     identifier,
     listing,
     members,
+    moment,
     named,
     oid,
     or_null,
     text,
     whole,
 )
+from remote_signing.rssp.request_details import LONGEST, MOST_AGENCIES, Urgency
 
 REQUEST_ID = identifier("What asynchronous mode answered as `responseID`.")
 _CREDENTIAL: dict[str, Schema] = {"credentialID": csc.CREDENTIAL_ID}
@@ -98,16 +100,34 @@ SCHEMAS: dict[str, Schema] = {
     "ListedCredentialV2": members(
         {"credentialID": identifier(), **_CREDENTIAL_MEMBERS}, "credentialID", *_ALWAYS
     ),
+    "CheckRefused": members(
+        {**csc.SCHEMAS["CscError"]["properties"], "denial": named("Denial")},
+        *("error", "error_description"),
+    ),
     "Waiting": members(
         {
             "handle": text("For authorizeCheck."),
             "verificationCode": text(
-                "Four digits: show them, the signer sees the same.", pattern="^[0-9]{4}$"
+                "Four digits: show them, the signer picks them among three.", pattern="^[0-9]{4}$"
             ),
+            "activationID": identifier("What a webhook names."),
         },
-        *("handle", "verificationCode"),
+        *("handle", "verificationCode", "activationID"),
     ),
 }
+_TEXTS = {"label": "label", "number": "number", "symbol": "symbol", "documentName": "document_name"}
+_DETAILS = members(
+    {
+        "urgency": choice([each.wire for each in Urgency], default=Urgency.NORMAL.wire),
+        "deadline": moment("With an offset; ahead, by 366 days at most."),
+        **{name: text(minLength=1, maxLength=LONGEST[inside]) for name, inside in _TEXTS.items()},
+        "agencyNames": listing(
+            text(minLength=1, maxLength=LONGEST["agency_name"]), maxItems=MOST_AGENCIES
+        ),
+    },
+    about="What the signer reads beside the hashes. Our own member.",
+    additionalProperties=False,
+)
 MODE: dict[str, Any] = {
     "operationMode": choice(("S", "A"), "A: answer with a `responseID`, sign later.", default="S"),
     "validity_period": whole("Milliseconds that the outcome is kept. Mode A only.", minimum=1),
@@ -177,6 +197,7 @@ def _authorising() -> list[Operation]:
         "authData": listing(data, "SCAL1 only: the signer's codes.", maxItems=10),
         "description": text("What is signed; the signer reads it.", maxLength=LONGEST_DESCRIPTION),
         "lang": csc.LANG,
+        "requestDetails": _DETAILS,
     }
     outcomes = {
         200: Answer("The SAD.", named("Sad")),
@@ -197,7 +218,7 @@ def _authorising() -> list[Operation]:
             "credentials/authorizeCheck",
             ("Kiểm tra sự đồng ý", "Has the signer consented?"),
             body({"handle": text("From credentials/authorize.")}, "handle"),
-            outcomes,
+            outcomes | {400: Answer("Refused, or the signer's no.", named("CheckRefused"))},
         ),
     ]
 

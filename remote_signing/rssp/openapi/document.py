@@ -15,6 +15,8 @@ from remote_signing.rssp.edge import request_id
 from remote_signing.rssp.edge.problem import MEDIA_TYPE as PROBLEM
 from remote_signing.rssp.openapi import (
     consent,
+    consent_desk,
+    consent_passkeys,
     csc,
     csc_v1,
     csc_v2,
@@ -24,6 +26,7 @@ from remote_signing.rssp.openapi import (
     pki,
     problems,
     sign_doc,
+    validate,
 )
 from remote_signing.rssp.openapi.operation import JSON
 from remote_signing.rssp.openapi.schema import Schema, named, text
@@ -39,6 +42,7 @@ TAGS: Final = {
     "CSC v1": "CSC API 1.0.4.0, cho ứng dụng cũ · for older clients",
     "OAuth 2.0": "Máy chủ uỷ quyền · the authorization server",
     "PKI": "Chứng thư, CRL, OCSP, dấu thời gian · certificates, status, time stamps",
+    "Validation": "Kiểm tra chữ ký của bất kỳ ai · whoever signed it",
     "Consent": "API của trang xác nhận · what the consent page asks in the signer's name",
     "Status": "Tình trạng dịch vụ và tài liệu · health, and this description",
 }
@@ -54,6 +58,9 @@ _SCHEMAS: Final[dict[str, Schema]] = {
     **sign_doc.SCHEMAS,
     **oauth.SCHEMAS,
     **consent.SCHEMAS,
+    **consent_desk.SCHEMAS,
+    **consent_passkeys.SCHEMAS,
+    **validate.SCHEMAS,
     "Problem": problems.SCHEMA,
 }
 
@@ -66,7 +73,10 @@ def operations() -> list[Operation]:
         *csc_v1.operations(),
         *oauth.operations(),
         *pki.operations(),
+        *validate.operations(),
         *consent.operations(),
+        *consent_desk.operations(),
+        *consent_passkeys.operations(),
         *health.operations(),
     ]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
 
 Object: TypeAlias = dict[str, Any]
 

@@ -19,6 +19,8 @@ SCHEMA: Schema = object_of(
         "code": choice([*_ROWS, "server_error"], "For programs."),
         "request_id": text("The name under which it is in the log."),
         "parameter": text("Which part of the request is wrong."),
+        "reason": text("Why, where there are several: a name for programs."),
+        "mismatches": whole("Wrong codes that were picked in a day.", minimum=0),
         "attempts_left": whole("Before the credential is locked.", minimum=0),
     },
     *("type", "title", "status", "code", "request_id"),

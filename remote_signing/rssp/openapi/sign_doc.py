@@ -8,6 +8,7 @@ from remote_signing.rssp.documents.appearance import KINDS
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 from remote_signing.rssp.openapi import csc
 from remote_signing.rssp.openapi.csc import body, method, refusal
+from remote_signing.rssp.openapi.csc_v2 import MODE
 from remote_signing.rssp.openapi.operation import Answer, Operation
 from remote_signing.rssp.openapi.schema import (
     Schema,
@@ -15,6 +16,7 @@ from remote_signing.rssp.openapi.schema import (
     base64_told,
     choice,
     flag,
+    identifier,
     listing,
     members,
     moment,
@@ -49,7 +51,11 @@ _SIGNATURE: dict[str, Schema] = {
         members(
             {"attribute_name": text(), "attribute_value": base64_given("UTF-8")}, "attribute_name"
         ),
-        "Entries of a PDF's signature dictionary.",
+        "Names and forms of each format are in docs/sign-doc.md.",
+    ),
+    "referenceUri": text(
+        "How a detached signature of X or J names its document.",
+        pattern="^([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2}){1,500}$",
     ),
 }
 _APPEARANCE = members(
@@ -79,13 +85,14 @@ _RESULTS: dict[str, Schema] = {
 }
 
 SCHEMAS: dict[str, Schema] = {
-    "SignedDocuments": members(_RESULTS),
-    "SignedLater": members({"signatures": csc.SIGNATURES}),
+    "SignedDocuments": members(_RESULTS | {"responseID": identifier("In mode A.")}),
+    "SignedLater": members({"signatures": csc.SIGNATURES, **_RESULTS}),
     "DocumentToSign": members(
         {
             "document": text("In base64.", contentEncoding="base64", minLength=1),
             **_SIGNATURE,
             "appearance": _APPEARANCE,
+            "documentName": text("Of the file in a container; our own member.", maxLength=200),
         },
         *("document", "signature_format", "signAlgo"),
     ),
@@ -107,7 +114,10 @@ def _order() -> dict[str, Schema]:
         "documents": listing(named("DocumentToSign"), "These, or `documentDigests`."),
         "documentDigests": listing(named("DigestsToSign"), "The documents stay with the client."),
         "SAD": text("Left out with a token of scope credential."),
-        "operationMode": choice(("S",)),
+        **MODE,
+        "container": choice(
+            ("ASiC-E",), "All documents in one file with one signature; our own member."
+        ),
         "returnValidationInfo": flag("Tell certificates, OCSP answers and CRLs."),
         "claimedTime": moment("As prepareDoc told it; our own member."),
     }
