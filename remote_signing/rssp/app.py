@@ -74,7 +74,7 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.validation = ValidationDesk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    desk = (sign_in_routes, consent_requests, consent_account, consent, consent_attachments)
+    desk = (consent_requests, consent_account, consent, consent_attachments, sign_in_routes)
     factors = (passkey_routes, sim_routes)
     others = (pki, validate, health, openapi)
     for router in (*apis, *(module.router for module in (*desk, *factors, *others))):
