@@ -311,7 +311,8 @@ def test_examples_of_health(documents: DocumentPortal) -> None:
     documents.world.services.drain.started = False
 
 
-DESCRIBED = document(configuration("sqlite:///nowhere", csc={"login_client": LOGIN}))
+KEPT = {"attachments": {"folder": "attachments"}}
+DESCRIBED = document(configuration("sqlite:///nowhere", csc={"login_client": LOGIN}, **KEPT))
 EVERY = [
     (path, method, operation)
     for path, methods in DESCRIBED["paths"].items()

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from remote_signing.errors import InvalidInput, SignInRefused
 from remote_signing.rssp import account_codes, sessions, sign_in_challenges, subscribers
 from remote_signing.rssp.models import audit_event, sign_in_challenge, subscriber
+from tests.support.examples import example
 from tests.support.passkeys import UP, Authenticator
 from tests.support.sign_in_stage import RP_ID, SignInStage
 from tests.support.world import PASSWORD, World, new_world
@@ -59,7 +60,8 @@ def kinds(world: World) -> list[str]:
 
 
 def test_a_passkey_opens_a_session_of_its_owner(ready: SignInStage) -> None:
-    answer = ready.sign_in()
+    example("for any passkey", ready.ask("POST", "/sign-in/options", {}))
+    answer = example("with a passkey", ready.sign_in())
     assert answer.status_code == 201
     session = answer.json()["session"]
     shown = ready.ask("GET", "/account", session=session).json()
@@ -149,11 +151,11 @@ def test_a_counter_that_stands_still_tells_of_a_copy(stage: SignInStage) -> None
 def test_a_stolen_session_registers_no_passkey_and_removes_none(ready: SignInStage) -> None:
     ready.device = Authenticator(rp_id=RP_ID)
     assert code_of(ready.add(password="geraten und falsch")) == "sign_in_refused"
-    there = ready.ask("GET", "/account").json()["sign_in_passkeys"]
+    there = example("a passkey", ready.ask("GET", "/account")).json()["sign_in_passkeys"]
     path = f"/sign-in/passkeys/{there[0]['id']}/drop"
     assert code_of(ready.ask("POST", path, {"password": "sai"})) == "sign_in_refused"
     assert len(ready.ask("GET", "/account").json()["sign_in_passkeys"]) == 1
-    ready.ask("POST", path, {"password": PASSWORD})
+    example("with the password", ready.ask("POST", path, {"password": PASSWORD}))
     assert ready.ask("GET", "/account").json()["sign_in_passkeys"] == []
     assert code_of(ready.ask("POST", path, {"password": PASSWORD})) == "passkey_unknown"
     assert "sign_in_passkey.dropped" in kinds(ready.world)
@@ -171,8 +173,9 @@ def test_a_new_passkey_made_elsewhere_or_twice_is_not_taken(ready: SignInStage) 
     assert code_of(ready.add(known)) == "passkey_refused"
     ready.device = Authenticator(rp_id=RP_ID)
     assert code_of(ready.add(ready.made(origin="https://evil.test"))) == "passkey_refused"
+    example("beside another", ready.ask("POST", "/sign-in/passkeys/options", {}))
     made = ready.made()
-    assert ready.add(made).status_code == 201
+    assert example("with the password", ready.add(made)).status_code == 201
     ready.device = Authenticator(rp_id=RP_ID)
     assert code_of(ready.add(made)) == "passkey_refused"
     # Another signer's challenge makes no passkey of this one's.
@@ -257,7 +260,7 @@ def test_a_password_that_is_too_short_costs_no_try(stage: SignInStage) -> None:
     for _ in range(account_codes.TRIES):
         with pytest.raises(InvalidInput):
             account_codes.redeem(stage.world.services, code, "ngắn")
-    assert activate(stage, code).status_code == 201
+    assert example("a first password", activate(stage, code)).status_code == 201
 
 
 def test_a_code_ends_with_its_time_and_with_the_next_one(stage: SignInStage) -> None:
@@ -279,10 +282,10 @@ def test_what_is_no_code_is_refused(stage: SignInStage, code: str) -> None:
 def test_the_account_shows_certificates_and_what_approves_with_each(databases: Databases) -> None:
     with new_world(databases) as world:
         stage = SignInStage(world)
-        (held,) = stage.ask("GET", "/account").json()["credentials"]
+        (held,) = example("a certificate", stage.ask("GET", "/account")).json()["credentials"]
         assert (held["state"], held["has_pin"], held["has_totp"]) == ("valid", True, True)
         path = f"/credentials/{held['id']}/certificate"
-        assert stage.ask("GET", path).json()["certificate"]
+        assert example("DER", stage.ask("GET", path)).json()["certificate"]
         assert code_of(stage.ask("GET", f"/credentials/{'0' * 26}/certificate")) == (
             "credential_unknown"
         )

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 RECORDING = os.environ.get("OPENAPI_EXAMPLES") == "record"
 FOLDER = Path(openapi.__file__).parent / "examples"
-_CONFIG = configuration("sqlite:///nowhere", csc={"login_client": LOGIN})
+_KEPT = {"attachments": {"folder": "attachments"}}
+_CONFIG = configuration("sqlite:///nowhere", csc={"login_client": LOGIN}, **_KEPT)
 _FORM = "application/x-www-form-urlencoded"
 _REFUSED = 400
 _ID = "[0-9abcdefghjkmnpqrstvwxyz]{26}"
@@ -46,6 +47,8 @@ _KINDS = [
         r"[0-9a-f]{12,}",
         r"[0-9A-F]{12,}",
         r"[A-Za-z0-9+/_-]{40,}={0,2}",
+        r"[A-Za-z0-9_-]{22}",  # the id of a passkey
+        r"([0-9A-Z]{5}-){3}[0-9A-Z]{5}",  # a one-time code
         r"https://[^ ]+[?&/][^ ]*",
         r"\[\{\"type\".+\}\]",
     )

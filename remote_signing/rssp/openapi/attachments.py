@@ -110,7 +110,7 @@ def _seen() -> list[Operation]:
             "/requests/{name}/documents/{position}/pages/{page}",
             ("Một trang tài liệu", "A page of a document, drawn"),
             {200: Answer("The page.", None, "image/png")},
-            refused=(400, 404, 422),
+            refused=(400, 404),
             more=(place, page),
             about="While the request waits.",
         ),
