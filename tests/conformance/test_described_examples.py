@@ -15,8 +15,10 @@ import pytest
 
 from remote_signing.errors import HsmUnavailable, RemoteSigningError
 from remote_signing.rssp import activation, clients, service_authorization
+from remote_signing.rssp.consent import time_text
 from remote_signing.rssp.csc.v2 import polling
 from remote_signing.rssp.openapi.document import document
+from remote_signing.rssp.request_details import RequestDetails, Urgency
 from remote_signing.rssp.signing_worker import step
 from tests.conformance.test_csc_errors import ROWS as CSC_ROWS
 from tests.conformance.test_csc_sign_doc import ROWS as DOCUMENT_ROWS
@@ -28,10 +30,13 @@ from tests.support.csc import LOGIN, CscPortal
 from tests.support.documents import DocumentPortal
 from tests.support.examples import example
 from tests.support.oauth import OAuthPortal, application
+from tests.support.passkey_world import DAY, PasskeyWorld, passkey_world
+from tests.support.passkeys import Authenticator
 from tests.support.world import PASSWORD, PORTAL, VERIFIER, configuration, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import httpx
 
@@ -113,6 +118,24 @@ def test_examples_of_v2(portal: CscPortal) -> None:
     assert step(world.services, polling.make)
     ask("done", "signatures/signPolling", {"requestID": request})
     ask("a token of a login", "auth/revoke", {"token": portal.user_token(client_id=LOGIN)})
+
+
+def test_examples_of_a_request_that_comes_by_itself(portal: CscPortal) -> None:
+    ask, world = Asking(portal, "v2"), portal.world
+    details = {
+        "urgency": "urgent",
+        "deadline": time_text(world.clock.now_ms() + 7_200_000),
+        "number": "1234",
+        "symbol": "QĐ-BNV",
+        "documentName": "Quyết định bổ nhiệm",
+        "agencyNames": ["Bộ Nội vụ"],
+    }
+    wanted = portal.authorize_body("a", requestDetails=details)
+    asked = ask("with what the signer reads", "credentials/authorize", wanted)
+    said = activation.Denial("returned", "content", "Sai tên ở điều 2")
+    activation.deny(world.services, world.session, asked["activationID"], said)
+    handle = {"handle": asked["handle"]}
+    example("returned", portal.post("credentials/authorizeCheck", handle, ask.token))
 
 
 def test_examples_of_codes_at_scal1(portal: CscPortal) -> None:
@@ -283,16 +306,97 @@ def test_examples_of_consent(documents: DocumentPortal, portal: CscPortal) -> No
     credentials = {"username": "an.nguyen", "password": PASSWORD}
     ask("by name and password", "POST", "/sessions", credentials)
     first, second = world.opened("quyết định.pdf"), world.opened("phụ lục.pdf")
-    ask("two", "GET", "/requests")
     ask("what is to be signed", "GET", f"/requests/{first}")
     evidence = {"pin": world.pin, "otp": world.otp()}
     ask("with PIN and code", "POST", f"/requests/{first}/approve", evidence)
-    ask("refused", "POST", f"/requests/{second}/deny", {})
+    ask("without a reason", "POST", f"/requests/{second}/deny", {})
     for verb in ("approve", "deny"):
         name = wish(world)
         ask("to see the credentials", "GET", f"/services/{name}")
         ask("settled", "POST", f"/services/{name}/{verb}", {})
     ask("signed out", "DELETE", "/sessions/current")
+
+
+@pytest.fixture
+def place(sqlite_folder: SqliteFolder, tmp_path: Path) -> Iterator[PasskeyWorld]:
+    """A signer for himself alone, and a SAM that takes passkeys."""
+    with new_world(sqlite_folder) as world:
+        yield passkey_world(world, tmp_path)
+
+
+def told(place: PasskeyWorld, name: str, method: str, path: str, body: Any = None) -> Any:
+    answer = example(name, place.ask(method, path, body))
+    assert answer.status_code < 300, answer.text
+    return answer.json()
+
+
+def test_examples_of_the_signers_desk(place: PasskeyWorld) -> None:
+    world = place.world
+    names = ["quyết định.pdf", "tờ trình.pdf", "phụ lục.pdf"]
+    first, second, third = (came_by_itself(world, name) for name in names)
+    told(place, "three", "GET", "/requests")
+    told(place, "it came by itself", "GET", f"/requests/{first.activation_id}")
+    code = {"code": first.verification_code}
+    told(place, "the right one", "POST", f"/requests/{first.activation_id}/match", code)
+    returned = {"kind": "returned", "reason": "content", "text": "Sai tên ở điều 2"}
+    told(place, "returned", "POST", f"/requests/{second.activation_id}/deny", returned)
+    world.match(third.activation_id)
+    ids = [item["id"] for item in told(place, "two", "GET", "/batch")["requests"]]
+    world.next_step()
+    body = {"ids": ids, "pin": world.pin, "otp": world.otp()}
+    told(place, "two", "POST", "/batch", body)
+    told(place, "three", "GET", "/history")
+    told(place, "with PIN and code", "GET", f"/history/{first.activation_id}")
+
+
+def came_by_itself(world: World, document_name: str) -> activation.Requested:
+    world.clock.advance(1)
+    details = RequestDetails(
+        urgency=Urgency.URGENT,
+        deadline_ms=world.clock.now_ms() + 3_600_000,
+        number="1234",
+        symbol="QĐ-BNV",
+        document_name="Quyết định bổ nhiệm",
+        agency_names=("Bộ Nội vụ",),
+    )
+    channel = activation.Channel.DECOUPLED
+    new = world.request(document_name, channel=channel, redirect_uri=None, details=details)
+    return activation.request_activation(world.services, new)
+
+
+def test_examples_of_the_signers_account(place: PasskeyWorld) -> None:
+    told(place, "one", "GET", "/sessions")
+    told(place, "all keys", "POST", "/freeze", {})
+    told(place, "all sessions", "DELETE", "/sessions")
+
+
+def test_examples_of_passkeys(place: PasskeyWorld) -> None:
+    world, credential = place.world, {"credential_id": place.world.credential_id}
+    begun = told(place, "the first", "POST", "/passkeys/options", credential)
+    new = {"passkey": place.made(begun), "name": "Điện thoại của tôi"}
+    body = credential | new | {"proof": place.proof()}
+    told(place, "with PIN and code", "POST", "/passkeys", body)
+    found = told(place, "one", "GET", "/passkeys")
+    world.clock.advance(DAY)
+    world.session = world.new_session()
+    newest = found["notices"][-1]["id"]
+    told(place, "all", "POST", "/notices/seen", {"newest": newest})
+    asked = f"/requests/{world.opened('quyết định.pdf')}/passkey"
+    question = told(place, "one", "POST", f"{asked}/options", {})
+    told(place, "of one document", "POST", asked, place.answered(question["challenge"]))
+    begun = place.begin()
+    made = place.made(begun, Authenticator())
+    question = told(
+        place, "a second passkey", "POST", "/passkeys/confirm", credential | {"passkey": made}
+    )
+    new = {"passkey": made, "name": "Khoá dự phòng"}
+    proof = {"passkey": place.answered(question["challenge"])}
+    body = credential | new | {"proof": proof}
+    gone = told(place, "with another passkey", "POST", "/passkeys", body)["factor_id"]
+    begun = told(place, "the second", "POST", f"/passkeys/{gone}/options", {})
+    proof = {"passkey": place.answered(begun["challenge"])}
+    body = {"token": begun["token"], "proof": proof}
+    told(place, "with the other passkey", "POST", f"/passkeys/{gone}/drop", body)
 
 
 def wish(world: World) -> str:

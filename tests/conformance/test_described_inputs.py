@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from tests.support.sam import RunningSam
     from tests.support.sqlite import SqliteFolder
 
-SMALL = 272
+SMALL = 344
 INPUTS = int(os.environ.get("OPENAPI_INPUTS", SMALL))
 SEED = int(os.environ.get("OPENAPI_SEED", "0"))
 VARIANTS = 2 if INPUTS == SMALL else 20
@@ -154,6 +154,7 @@ def target(sqlite_folder: SqliteFolder, sam_factory: Callable[..., RunningSam]) 
         runner.run(client.aclose())
     print(f"inputs tried: {made.tried.total()}, answers: {dict(sorted(made.statuses.items()))}")
     portal.app.state.desk.close()
+    portal.app.state.validation.close()
     world.services.close()
 
 

@@ -148,6 +148,16 @@ def test_a_text_is_prepared_consented_to_and_signed(portal: DocumentPortal) -> N
     assert answer.json().keys() == {"SignatureObject"}
 
 
+def test_two_texts_are_signed_in_one_container(portal: DocumentPortal) -> None:
+    entries = [
+        document(signature_format="X", documentName=name)
+        for name in ("Quyết định.txt", "Phụ lục.txt")
+    ]
+    order = portal.prepared(portal.order(*entries, container="ASiC-E"))
+    answer = example("two texts in a container, XAdES", portal.post("signatures/signDoc", order))
+    assert len(answer.json()["DocumentWithSignature"]) == 1
+
+
 def of_digest(content: bytes, **changes: Any) -> dict[str, Any]:
     """An entry of ``documentDigests``."""
     entry = {

@@ -28,6 +28,7 @@ from remote_signing.rssp.models import credential, job_part, signing_job
 from remote_signing.rssp.signing_worker import step
 from tests.support.csc_schema import check_answer, check_request
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document
+from tests.support.examples import example
 from tests.support.foreign_timestamps import Foreign
 from tests.support.world import ECDSA_SHA256, connect
 
@@ -162,10 +163,12 @@ def test_digests_are_signed_so_too(portal: DocumentPortal) -> None:
         "signature_format": "J",
         "signAlgo": ECDSA_SHA256,
     }
-    request_id = accepted(portal, entry)
+    order = portal.prepared(portal.order(entry)) | {"operationMode": "A"}
+    answer = example("a digest, JAdES, asynchronous", portal.post(SIGN, order))
     assert kept(portal) == []
     assert work(portal)
-    (signed,) = poll(portal, request_id).json()["SignatureObject"]
+    polled = example("a signature of a digest", poll(portal, answer.json()["responseID"]))
+    (signed,) = polled.json()["SignatureObject"]
     assert base64.b64decode(signed).count(b"..") == 1
 
 
@@ -340,7 +343,10 @@ def test_what_was_changed_while_it_waited_is_not_signed(portal: DocumentPortal, 
         request = row.request.replace(ECDSA_SHA256, ECDSA_SHA384)
         database.run(update(signing_job).values(request=request))
     assert work(portal)
-    assert poll(portal, request_id).status_code >= 400
+    answer = poll(portal, request_id)
+    assert answer.status_code >= 400
+    if kind == "document":
+        example("the document is another one", answer)
     assert portal.world.sam.calls["sign"] == 0
 
 

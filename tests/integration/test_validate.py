@@ -15,6 +15,7 @@ from remote_signing.rssp.config import ValidationConfig
 from tests.support.asgi import call
 from tests.support.consent_visitor import HOME, settings
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document
+from tests.support.examples import example
 from tests.support.world import new_world
 
 if TYPE_CHECKING:
@@ -66,6 +67,16 @@ def test_document_of_this_service_passes(
     (found,) = answer.json()["signatures"]
     assert (found["indication"], found["level"]) == ("TOTAL-PASSED", level)
     assert found["signer"]["name"] == "Nguyễn Văn An"
+
+
+def test_examples_of_reports(portal: DocumentPortal, signed: dict[str, bytes]) -> None:
+    def sent(**files: tuple[str, bytes]) -> httpx.Response:
+        return call(portal.app, "POST", "/validate", files=files)
+
+    example("a decision that was signed here", sent(document=("quyet-dinh.pdf", signed["P B-LTA"])))
+    message = ("quyet-dinh.p7s", signed["detached"])
+    changed = sent(document=message, content=("quyet-dinh.docx", b"x"))
+    example("a detached signature of another file", changed)
 
 
 def test_without_our_own_authority_its_documents_are_of_a_stranger(

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from remote_signing.rssp.openapi.collection import BASE_URL, SECRET, requests, variables
+from remote_signing.rssp.openapi.operation import MULTIPART
 
 if TYPE_CHECKING:
     from remote_signing.rssp.openapi.collection import Request
@@ -36,7 +37,10 @@ def _environment(document: Object) -> str:
 
 def _request(one: Request, number: int) -> str:
     kind, names = one.auth
-    body = "formUrlEncoded" if isinstance(one.body, dict) else "json" if one.body else "none"
+    has_files = one.media == MULTIPART
+    body = "json" if one.body else "none"
+    if isinstance(one.body, dict):
+        body = "multipartForm" if has_files else "formUrlEncoded"
     query = "&".join(f"{name}={{{{{name}}}}}" for name in one.query)
     url = f"{{{{{BASE_URL}}}}}{one.path}" + (f"?{query}" if query else "")
     parts = [
@@ -45,14 +49,16 @@ def _request(one: Request, number: int) -> str:
     ]
     if query:
         parts.append(_block("params:query", "\n".join(f"{n}: {{{{{n}}}}}" for n in one.query)))
-    if one.media is not None:
+    if one.media is not None and not has_files:  # the client adds a boundary
         parts.append(_block("headers", f"Content-Type: {one.media}"))
     if names:
         lines = "\n".join(f"{key}: {{{{{name}}}}}" for key, name in names.items())
         parts.append(_block(f"auth:{kind}", lines))
     if isinstance(one.body, dict):
-        lines = "\n".join(f"{name}: {text}" for name, text in one.body.items())
-        parts.append(_block("body:form-urlencoded", lines))
+        kind = "multipart-form" if has_files else "form-urlencoded"
+        values = {name: "@file()" if has_files else text for name, text in one.body.items()}
+        lines = "\n".join(f"{name}: {text}" for name, text in values.items())
+        parts.append(_block(f"body:{kind}", lines))
     elif one.body:
         parts.append(_block("body:json", one.body))
     if one.about:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from remote_signing.rssp.openapi.operation import FORM, JSON
+from remote_signing.rssp.openapi.operation import FORM, JSON, MULTIPART
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +62,8 @@ _AUTHORISATION: Final = {
 class Request:
     """One request. ``auth`` is a kind (``none``, ``bearer``, ``basic``) and its variables.
 
-    ``body`` is the text of JSON, the members of a form, or None: without a body, or with bytes that
-    a collection cannot hold.
+    ``body`` is the text of JSON, the members of a form (the names of files, where it has files), or
+    None: without a body, or with bytes that a collection cannot hold.
     """
 
     folder: str
@@ -132,7 +132,7 @@ def _body(media: str | None, example: Object) -> str | dict[str, str] | None:
     if "value" not in example:
         return None
     value = _without_own(example["value"])
-    if media == FORM:
+    if media in {FORM, MULTIPART}:
         return {name: str(text) for name, text in value.items()}
     return json.dumps(value, ensure_ascii=False, indent=2) if media == JSON else None
 

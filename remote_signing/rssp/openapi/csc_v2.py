@@ -324,6 +324,7 @@ def _signatures() -> list[Operation]:
             {
                 200: Answer("What the method would have answered.", named("SignedLater")),
                 202: refusal("Not yet."),
+                403: refusal("A document is not the one that was consented to."),
             },
         ),
         csc.timestamp("v2"),

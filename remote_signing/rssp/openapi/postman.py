@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from remote_signing.rssp.openapi.collection import BASE_URL, SECRET, requests, variables
+from remote_signing.rssp.openapi.operation import MULTIPART
 
 if TYPE_CHECKING:
     from remote_signing.rssp.openapi.collection import Request
@@ -47,7 +48,8 @@ def _item(one: Request) -> Object:
     }
     if query:
         url["query"] = query
-    headers = [] if one.media is None else [{"key": "Content-Type", "value": one.media}]
+    known = [] if one.media in {None, MULTIPART} else [one.media]  # the client adds a boundary
+    headers = [{"key": "Content-Type", "value": media} for media in known]
     request: Object = {
         "method": one.method,
         "header": headers,
@@ -70,6 +72,11 @@ def _auth(kind: str, names: dict[str, str]) -> Object:
 
 
 def _body(one: Request) -> dict[str, Any]:
+    if isinstance(one.body, dict) and one.media == MULTIPART:
+        return {
+            "mode": "formdata",
+            "formdata": [{"key": key, "type": "file", "src": []} for key in one.body],
+        }
     if isinstance(one.body, dict):
         form = [{"key": key, "value": text, "type": "text"} for key, text in one.body.items()]
         return {"mode": "urlencoded", "urlencoded": form}
