@@ -415,8 +415,11 @@ def test_examples_of_health(documents: DocumentPortal) -> None:
     documents.world.services.drain.started = False
 
 
-KEPT = {"attachments": {"folder": "attachments"}}
-DESCRIBED = document(configuration("sqlite:///nowhere", csc={"login_client": LOGIN}, **KEPT))
+DESCRIBED = document(
+    configuration(
+        "sqlite:///nowhere", csc={"login_client": LOGIN}, attachments={"folder": "attachments"}
+    )
+)
 EVERY = [
     (path, method, operation)
     for path, methods in DESCRIBED["paths"].items()

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 RECORDING = os.environ.get("OPENAPI_EXAMPLES") == "record"
 FOLDER = Path(openapi.__file__).parent / "examples"
-_KEPT = {"attachments": {"folder": "attachments"}}
-_CONFIG = configuration("sqlite:///nowhere", csc={"login_client": LOGIN}, **_KEPT)
+_CONFIG = configuration(
+    "sqlite:///nowhere", csc={"login_client": LOGIN}, attachments={"folder": "attachments"}
+)
 _REFUSED = 400
 _ID = "[0-9abcdefghjkmnpqrstvwxyz]{26}"
 _NUMBERS = {"size", "number"}
