@@ -35,6 +35,8 @@ CONFIG = configuration("sqlite:///nowhere", csc={"strict": True, "login_client":
 DESCRIBED = document(CONFIG)
 # Read by the registration authority, not here; looked at where the request is worked on.
 LATER = {"credentialCreationRequest.subjectData"}
+PROPERTIES = [{"attribute_name": "Reason", "attribute_value": "eA=="}]
+NO_PROPERTIES: list[dict[str, str]] = []
 SIGNATURE: dict[str, Any] = {
     "signature_format": "P",
     "conformance_level": "Ades-B-B",
@@ -42,7 +44,7 @@ SIGNATURE: dict[str, Any] = {
     "signAlgo": "1.2.840.10045.2.1",
     "hashAlgorithmOID": SHA256,
     "signAlgoParams": "MDA=",
-    "signed_props": [{"attribute_name": "Reason", "attribute_value": "eA=="}],
+    "signed_props": PROPERTIES,
 }
 VALUES: dict[str, Any] = {
     "credentialID": ID,
@@ -102,7 +104,8 @@ FURTHER: dict[str, list[dict[str, Any]]] = {
         {
             "documents": None,
             "documentDigests": [
-                {"hashes": [DIGEST]} | SIGNATURE | more for more in ({}, {"signed_props": []})
+                {"hashes": [DIGEST]} | SIGNATURE | {"signed_props": given}
+                for given in (NO_PROPERTIES, PROPERTIES)  # which a digest of a PDF does not take
             ],
             "container": None,
         },
