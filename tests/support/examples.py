@@ -50,6 +50,7 @@ _KINDS = [
         r"[0-9a-f]{12,}",
         r"[0-9A-F]{12,}",
         r"[A-Za-z0-9+/_-]{40,}={0,2}",
+        r"\+84 \*{3} \*{3} \d{3}",  # a number, masked
         r"([0-9A-Z]{5}-){3}[0-9A-Z]{5}",  # a one-time code
         r"(?=.*[A-Z0-9])([A-Za-z0-9_-]{22}|[A-Za-z0-9_-]{35})",  # a passkey's id, and a user's
         r"Dấu thời gian \d{14}",
