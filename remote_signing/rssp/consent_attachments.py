@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
+from remote_signing.errors import AttachmentUnknown, DocumentUnusable
 from remote_signing.rssp import sessions
 from remote_signing.rssp.attachments import pictures, register, vault
 from remote_signing.rssp.consent import SessionDep, known_request
@@ -62,7 +63,10 @@ async def picture(  # noqa: PLR0913, PLR0917 - the parts of the address, and who
     services: ServicesDep,
     session: SessionDep,
 ) -> Response:
-    """A page as PNG, drawn in a worker process. 503 when all of them are busy."""
+    """A page as PNG, drawn in a worker process. 503 when all of them are busy.
+
+    404 ``document_unknown`` also for what has no pages, such as a text.
+    """
     desk = cast("Desk", request.app.state.desk)
 
     def work() -> bytes:
@@ -70,7 +74,10 @@ async def picture(  # noqa: PLR0913, PLR0917 - the parts of the address, and who
         workplace = services.config.documents.folder
         folder = register.settings(services).folder
         with vault.opened(folder, found.id, found.sealing_key, workplace) as path:
-            return desk.workshop.do(pictures.page, path, found.media_type, page)
+            try:
+                return desk.workshop.do(pictures.page, path, found.media_type, page)
+            except DocumentUnusable as error:
+                raise AttachmentUnknown(error.cause) from error
 
     drawn = await run_in_threadpool(work)
     return Response(drawn, media_type="image/png", headers=_HEADERS)

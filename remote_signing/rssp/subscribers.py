@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # OWASP password storage: Argon2id with 19 MiB, 2 iterations, 1 lane; 22 ms a check.
 _MEMORY_KIB, _ITERATIONS, _LANES, _LENGTH = 19_456, 2, 1, 32
-_SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 256
+SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 256
 KINDS = ("person", "organisation")
 
 
@@ -268,7 +268,7 @@ def _record_refusal(services: Services, row: Row[Any], now: int) -> None:
 
 def check_length(password: str) -> None:
     """``InvalidInput`` for a password that is too short or long."""
-    if not _SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD:
+    if not SHORTEST_PASSWORD <= len(password) <= _LONGEST_PASSWORD:
         raise InvalidInput("password is not 12 to 256 characters", parameter="password")
 
 

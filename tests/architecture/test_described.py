@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 INSTALLATIONS: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "with logins": {"csc": {"login_client": "direct"}},
+    "with documents to see": {"attachments": {"folder": "attachments"}},
     "strict": {"csc": {"strict": True, "login_client": "direct"}},
     "without asynchronous mode": {"asynchronous": {"threads": 0}},
 }

@@ -415,7 +415,11 @@ def test_examples_of_health(documents: DocumentPortal) -> None:
     documents.world.services.drain.started = False
 
 
-DESCRIBED = document(configuration("sqlite:///nowhere", csc={"login_client": LOGIN}))
+DESCRIBED = document(
+    configuration(
+        "sqlite:///nowhere", csc={"login_client": LOGIN}, attachments={"folder": "attachments"}
+    )
+)
 EVERY = [
     (path, method, operation)
     for path, methods in DESCRIBED["paths"].items()

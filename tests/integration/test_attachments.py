@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from PIL import Image
 from sqlalchemy import func, select
 
 from consent_app.app import create_app as create_consent_app
@@ -32,6 +34,7 @@ from tests.support.attachments import PortalsOwn, pages, prepared_pdf
 from tests.support.consent_visitor import Visitor, settings
 from tests.support.csc import CscPortal, b64
 from tests.support.documents import DocumentPortal, decision, document
+from tests.support.examples import example
 from tests.support.fake_sam import unseal
 from tests.support.oauth import OAuthPortal
 from tests.support.world import SHA256
@@ -146,7 +149,7 @@ def test_an_official_gets_exactly_the_bytes_whose_hash_he_is_asked_to_sign(
         "pages": None,
         "remarks": [],
     }
-    answer = page(portal, f"requests/{name}/documents/0")
+    answer = example("a text", page(portal, f"requests/{name}/documents/0"))
     assert answer.content == TEXT
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"] == "attachment"
@@ -181,12 +184,13 @@ def test_a_prepared_pdf_with_its_signed_attributes_is_bound_and_drawn(
     portal.app.state.desk._workshop = with_processes  # noqa: SLF001 - as they are outside of tests
     own = prepared_pdf(tmp_path, pages())
     beside = attached(portal, own)
-    answer = ask(portal, [b64(own.dtbs_r)], beside)
+    answer = example("with a document", ask(portal, [b64(own.dtbs_r)], beside))
     assert answer.status_code == 202, answer.text
     name = answer.json()["activationID"]
-    shown = page(portal, f"requests/{name}").json()["documents"][0]["attached"]
+    found = example("with a document", page(portal, f"requests/{name}"))
+    shown = found.json()["documents"][0]["attached"]
     assert (shown["basis"], shown["pages"]) == ("range", 1)
-    drawn = page(portal, f"requests/{name}/documents/0/pages/1")
+    drawn = example("drawn", page(portal, f"requests/{name}/documents/0/pages/1"))
     assert drawn.content.startswith(b"\x89PNG")
     assert page(portal, f"requests/{name}/documents/0/pages/2").status_code == 400
 
@@ -353,9 +357,20 @@ def test_a_wrong_member_of_an_attachment_is_named(portal: DocumentPortal) -> Non
 # ---------------------------------------------------------------------------------------- intake
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "PDF", "TEXT"])
+def test_each_kind_of_document_is_kept(portal: DocumentPortal, kind: str) -> None:
+    target = io.BytesIO()
+    if kind in {"PNG", "JPEG"}:
+        Image.new("RGB", (4, 4), "white").save(target, kind)
+    content = {"PDF": pages(), "TEXT": TEXT}.get(kind, target.getvalue())
+    media_type = {"PDF": "application/pdf", "TEXT": "text/plain"}.get(kind, f"image/{kind.lower()}")
+    assert example(f"kept, {kind}", send(portal, content, media_type)).status_code == 201
+
+
 def test_what_cannot_be_shown_is_refused_with_its_reason(portal: DocumentPortal) -> None:
     active = pages(root=b"/OpenAction<</S/JavaScript/JS(x)>>")
-    assert "active content" in said(send(portal, active, "application/pdf"))
+    refused = example("active content", send(portal, active, "application/pdf"))
+    assert "active content" in said(refused)
     assert "not declared as one of" in said(send(portal, b"<p>", "text/html"))
     assert "media type" in said(send(portal, TEXT, "application/pdf"))
     assert rows(portal) == (0, 0, 0)

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from remote_signing.errors import InvalidInput, SignInRefused
 from remote_signing.rssp import account_codes, sessions, sign_in_challenges, subscribers
 from remote_signing.rssp.models import audit_event, sign_in_challenge, subscriber
+from tests.support.examples import example
 from tests.support.passkeys import UP, Authenticator
 from tests.support.sign_in_stage import RP_ID, SignInStage
 from tests.support.world import PASSWORD, World, new_world
@@ -59,7 +60,8 @@ def kinds(world: World) -> list[str]:
 
 
 def test_a_passkey_opens_a_session_of_its_owner(ready: SignInStage) -> None:
-    answer = ready.sign_in()
+    example("for any passkey", ready.ask("POST", "/sign-in/options", {}))
+    answer = example("with a passkey", ready.sign_in())
     assert answer.status_code == 201
     session = answer.json()["session"]
     shown = ready.ask("GET", "/account", session=session).json()
@@ -99,9 +101,9 @@ def test_a_challenge_ends_after_five_minutes_and_is_removed(ready: SignInStage) 
 def test_an_assertion_for_another_place_or_person_is_refused(
     ready: SignInStage, changes: dict[str, Any]
 ) -> None:
-    given = dict(changes)
-    challenge = given.pop("challenge_of_ours", None)
-    assert code_of(ready.sign_in(ready.answered(challenge, **given))) == "sign_in_refused"
+    said = dict(changes)  # of both databases, so it has to stay as it is
+    challenge = said.pop("challenge_of_ours", None)
+    assert code_of(ready.sign_in(ready.answered(challenge, **said))) == "sign_in_refused"
 
 
 def test_a_passkey_whose_user_was_not_verified_is_refused(ready: SignInStage) -> None:
@@ -150,11 +152,11 @@ def test_a_counter_that_stands_still_tells_of_a_copy(stage: SignInStage) -> None
 def test_a_stolen_session_registers_no_passkey_and_removes_none(ready: SignInStage) -> None:
     ready.device = Authenticator(rp_id=RP_ID)
     assert code_of(ready.add(password="geraten und falsch")) == "sign_in_refused"
-    there = ready.ask("GET", "/account").json()["sign_in_passkeys"]
+    there = example("a passkey", ready.ask("GET", "/account")).json()["sign_in_passkeys"]
     path = f"/sign-in/passkeys/{there[0]['id']}/drop"
     assert code_of(ready.ask("POST", path, {"password": "sai"})) == "sign_in_refused"
     assert len(ready.ask("GET", "/account").json()["sign_in_passkeys"]) == 1
-    ready.ask("POST", path, {"password": PASSWORD})
+    example("with the password", ready.ask("POST", path, {"password": PASSWORD}))
     assert ready.ask("GET", "/account").json()["sign_in_passkeys"] == []
     assert code_of(ready.ask("POST", path, {"password": PASSWORD})) == "passkey_unknown"
     assert "sign_in_passkey.dropped" in kinds(ready.world)
@@ -172,8 +174,9 @@ def test_a_new_passkey_made_elsewhere_or_twice_is_not_taken(ready: SignInStage) 
     assert code_of(ready.add(known)) == "passkey_refused"
     ready.device = Authenticator(rp_id=RP_ID)
     assert code_of(ready.add(ready.made(origin="https://evil.test"))) == "passkey_refused"
+    example("beside another", ready.ask("POST", "/sign-in/passkeys/options", {}))
     made = ready.made()
-    assert ready.add(made).status_code == 201
+    assert example("with the password", ready.add(made)).status_code == 201
     ready.device = Authenticator(rp_id=RP_ID)
     assert code_of(ready.add(made)) == "passkey_refused"
     # Another signer's challenge makes no passkey of this one's.
@@ -258,7 +261,7 @@ def test_a_password_that_is_too_short_costs_no_try(stage: SignInStage) -> None:
     for _ in range(account_codes.TRIES):
         with pytest.raises(InvalidInput):
             account_codes.redeem(stage.world.services, code, "ngắn")
-    assert activate(stage, code).status_code == 201
+    assert example("a first password", activate(stage, code)).status_code == 201
 
 
 def test_a_code_ends_with_its_time_and_with_the_next_one(stage: SignInStage) -> None:
@@ -280,10 +283,10 @@ def test_what_is_no_code_is_refused(stage: SignInStage, code: str) -> None:
 def test_the_account_shows_certificates_and_what_approves_with_each(databases: Databases) -> None:
     with new_world(databases) as world:
         stage = SignInStage(world)
-        (held,) = stage.ask("GET", "/account").json()["credentials"]
+        (held,) = example("a certificate", stage.ask("GET", "/account")).json()["credentials"]
         assert (held["state"], held["has_pin"], held["has_totp"]) == ("valid", True, True)
         path = f"/credentials/{held['id']}/certificate"
-        assert stage.ask("GET", path).json()["certificate"]
+        assert example("DER", stage.ask("GET", path)).json()["certificate"]
         assert code_of(stage.ask("GET", f"/credentials/{'0' * 26}/certificate")) == (
             "credential_unknown"
         )

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 RECORDING = os.environ.get("OPENAPI_EXAMPLES") == "record"
 FOLDER = Path(openapi.__file__).parent / "examples"
-_CONFIG = configuration("sqlite:///nowhere", csc={"login_client": LOGIN})
+_CONFIG = configuration(
+    "sqlite:///nowhere", csc={"login_client": LOGIN}, attachments={"folder": "attachments"}
+)
 _REFUSED = 400
 _ID = "[0-9abcdefghjkmnpqrstvwxyz]{26}"
 _NUMBERS = {"size", "number"}
@@ -48,7 +50,10 @@ _KINDS = [
         r"[0-9a-f]{12,}",
         r"[0-9A-F]{12,}",
         r"[A-Za-z0-9+/_-]{40,}={0,2}",
-        r"[A-Za-z0-9_-]{35}",  # an id in base64url
+        r"\+84 \*{3} \*{3} \d{3}",  # a number, masked
+        r"([0-9A-Z]{5}-){3}[0-9A-Z]{5}",  # a one-time code
+        r"(?=.*[A-Z0-9])([A-Za-z0-9_-]{22}|[A-Za-z0-9_-]{35})",  # a passkey's id, and a user's
+        r"Dấu thời gian \d{14}",
         r"https://[^ ]+[?&/][^ ]*",
         r"\[\{\"type\".+\}\]",
     )

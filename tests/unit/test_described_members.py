@@ -77,6 +77,7 @@ VALUES: dict[str, Any] = {
         "symbol": "x",
         "documentName": "x",
         "agencyNames": ["x"],
+        "attachments": [{"attachmentID": ID, "hashIndex": 0, "signedAttributes": "MAA="}],
     },
     "claimedTime": "2026-11-26T01:02:03Z",
 }

@@ -50,6 +50,9 @@ _NAMED = {
     "/services": "The request's id.",
     "/history": "The request's id.",
     "/passkeys": "The passkey's factor, by its id.",
+    "/sign-in/passkeys": "The passkey's id.",
+    "/credentials": "The credential's id.",
+    "/sessions": "The session's id.",
 }
 _SESSION = ("session",)
 _SHARED = {500: "Fault", 503: "Unavailable"}
@@ -57,6 +60,11 @@ CODE = text("Four digits, the same at the portal.", pattern="^[0-9]{4}$")
 EVIDENCE = text(minLength=1, maxLength=64)
 ENDED = {200: Answer("It is settled.", named("Ended"))}
 NOTHING = Asked(members({}, additionalProperties=False), required=False)
+OPENED: dict[str, Schema] = {
+    "session": text("For Authorization: Bearer."),
+    "expires_at": moment(),
+    "subscriber": named("Signer"),
+}
 ALWAYS: dict[str, Schema] = {"now": moment(), "subscriber": named("Signer")}
 
 DETAILS: dict[str, Schema] = {
@@ -106,7 +114,7 @@ _SHOWN: dict[str, Schema] = {
     "expires_at": moment(),
     "state": choice([each.value for each in State]),
     "channel": choice([each.value for each in Channel]),
-    "documents": listing(whole_object({"label": or_null(text()), "digest": text()})),
+    "documents": listing(named("ShownDocument")),
     "hash_algorithm": text(),
     "details": or_null(named("RequestDetails")),
     "denial": or_null(named("Denial")),
@@ -204,18 +212,13 @@ def _sessions() -> list[Operation]:
         "username": text(minLength=1, maxLength=LONGEST_USERNAME),
         "password": text(minLength=1, maxLength=LONGEST_PASSWORD),
     }
-    opened: dict[str, Schema] = {
-        "session": text("For Authorization: Bearer."),
-        "expires_at": moment(),
-        "subscriber": named("Signer"),
-    }
     asked = Asked(whole_object(given, additionalProperties=False))
     return [
         asked_for(
             "POST",
             "/sessions",
             ("Đăng nhập", "Sign in"),
-            {201: Answer("A session.", whole_object(opened))},
+            {201: Answer("A session.", whole_object(OPENED))},
             asked=asked,
         ),
         asked_for(

@@ -79,7 +79,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             **ALWAYS,
             **_PAST,
-            "documents": listing(whole_object({"label": or_null(text()), "digest": text()})),
+            "documents": listing(named("ShownDocument")),
             "hash_algorithm": or_null(text()),
             "factor": or_null(text("What gave the consent: `pin_totp`, `passkey`, `sim`.")),
             "records": listing(whole_object(_RECORD), "Lines of the audit table."),

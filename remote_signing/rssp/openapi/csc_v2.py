@@ -9,6 +9,7 @@ from remote_signing.rssp.csc.v2.routes import VERSION
 from remote_signing.rssp.csc.v2.schemas import LONGEST_DESCRIPTION
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 from remote_signing.rssp.openapi import csc
+from remote_signing.rssp.openapi.attachments import beside
 from remote_signing.rssp.openapi.csc import body, method, refusal
 from remote_signing.rssp.openapi.operation import Answer, Operation
 from remote_signing.rssp.openapi.schema import (
@@ -124,6 +125,7 @@ _DETAILS = members(
         "agencyNames": listing(
             text(minLength=1, maxLength=LONGEST["agency_name"]), maxItems=MOST_AGENCIES
         ),
+        "attachments": beside(),
     },
     about="What the signer reads beside the hashes. Our own member.",
     additionalProperties=False,

@@ -14,6 +14,7 @@ from remote_signing.rssp.csc.v2.routes import VERSION as V2
 from remote_signing.rssp.edge import request_id
 from remote_signing.rssp.edge.problem import MEDIA_TYPE as PROBLEM
 from remote_signing.rssp.openapi import (
+    attachments,
     consent,
     consent_desk,
     consent_passkeys,
@@ -26,6 +27,7 @@ from remote_signing.rssp.openapi import (
     pki,
     problems,
     sign_doc,
+    sign_in,
     validate,
 )
 from remote_signing.rssp.openapi.operation import JSON
@@ -61,6 +63,8 @@ _SCHEMAS: Final[dict[str, Schema]] = {
     **consent_desk.SCHEMAS,
     **consent_passkeys.SCHEMAS,
     **validate.SCHEMAS,
+    **sign_in.SCHEMAS,
+    **attachments.SCHEMAS,
     "Problem": problems.SCHEMA,
 }
 
@@ -70,6 +74,7 @@ def operations() -> list[Operation]:
     return [
         *csc_v2.operations(),
         *sign_doc.operations(),
+        *attachments.operations(),
         *csc_v1.operations(),
         *oauth.operations(),
         *pki.operations(),
@@ -77,6 +82,7 @@ def operations() -> list[Operation]:
         *consent.operations(),
         *consent_desk.operations(),
         *consent_passkeys.operations(),
+        *sign_in.operations(),
         *health.operations(),
     ]
 

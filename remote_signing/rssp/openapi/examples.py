@@ -20,12 +20,16 @@ _BINARY = {"base64", "media"}
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One exchange. ``asked`` and ``told`` are Example Objects without a summary, or empty."""
+    """One exchange. ``asked`` and ``told`` are Example Objects without a summary, or empty.
+
+    ``asked_media``: of bytes, None for JSON and forms.
+    """
 
     name: str
     status: int
     asked: dict[str, Any]
     told: dict[str, Any]
+    asked_media: str | None = None
 
     @property
     def key(self) -> str:
@@ -41,6 +45,7 @@ def of(operation: str) -> list[Example]:
             status=each["status"],
             asked=_object(each.get("request")),
             told=_object(each.get("answer")),
+            asked_media=each["request"]["media"] if _is_bytes(each.get("request")) else None,
         )
         for each in stored().get(operation, [])
     ]
@@ -59,7 +64,11 @@ def stored() -> dict[str, list[dict[str, Any]]]:
 def _object(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON, whatever it is
     if value is None:
         return {}
-    if isinstance(value, dict) and value.keys() == _BINARY:
+    if _is_bytes(value):
         # Bytes cannot stand in JSON; an address of RFC 2397 has them inside.
         return {"externalValue": f"data:{value['media']};base64,{value['base64']}"}
     return {"value": value}
+
+
+def _is_bytes(value: Any) -> bool:  # noqa: ANN401 - as above
+    return isinstance(value, dict) and value.keys() == _BINARY

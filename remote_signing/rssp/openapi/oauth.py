@@ -55,7 +55,8 @@ _REQUEST: dict[str, Schema] = {
     "clientData": text("Whatever the client wants to have on record.", maxLength=2000),
     "account_token": text("A JWT that names the signer (CSC API cl. 8.2.2)."),
     "authorization_details": text(
-        "JSON (RFC 9396): one object that names a credential and the digests to be signed."
+        "JSON (RFC 9396): one object that names a credential and the digests to be signed, and"
+        " beside them, as our own members, `attachmentID` and `signedAttributes`."
     ),
     "credentialID": identifier("Without authorization_details, for scope credential."),
     "signatureQualifier": text("Instead of the id, with an account_token."),

@@ -38,11 +38,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The body of a request."""
+    """The body of a request; ``also`` are further media types that are taken."""
 
     schema: Schema | None
     media: str = JSON
     required: bool = True
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,17 @@ class Operation:
 
     @staticmethod
     def _body(asked: Asked, known: list[examples.Example]) -> Object:
-        content: Object = {} if asked.schema is None else {"schema": asked.schema}
-        given = {one.key: {"summary": one.name, **one.asked} for one in known if one.asked}
-        if given:
-            content["examples"] = given
-        return {"required": asked.required, "content": {asked.media: content}}
+        content: Object = {}
+        for media in (asked.media, *asked.also):
+            content[media] = {} if asked.schema is None else {"schema": asked.schema}
+            given = {
+                one.key: {"summary": one.name, **one.asked}
+                for one in known
+                if one.asked and (one.asked_media is None or one.asked_media == media)
+            }
+            if given:
+                content[media]["examples"] = given
+        return {"required": asked.required, "content": content}
 
     @staticmethod
     def _told(answer: Answer, status: int, known: list[examples.Example]) -> Object:

@@ -145,6 +145,7 @@ def _prepare() -> Operation:
             "hashes": listing(base64_told(), "What will be signed (DTBS/R)."),
             "hashAlgorithmOID": oid(),
             "claimedTime": moment("For signDoc."),
+            "attachmentIDs": listing(identifier(), "With `attach`; in the order of `hashes`."),
         },
         *("credentialID", "hashes", "hashAlgorithmOID", "claimedTime"),
     )
@@ -152,7 +153,7 @@ def _prepare() -> Operation:
         "v2",
         "signatures/prepareDoc",
         ("Chuẩn bị ký tài liệu", "What signDoc would sign"),
-        body(_order()),
+        body(_order() | {"attach": flag("Keep the documents, for the signer to see.")}),
         {200: Answer("What to have consented to.", told)},
         about="Not in the standard, and not there in strict mode.",
     )

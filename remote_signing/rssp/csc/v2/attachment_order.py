@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NAME = "requestDetails.attachments"
 _MEMBERS = {"attachmentID", "hashIndex", "signedAttributes"}
-_MOST = 100
+MOST = 100
 
 
 def read(parameters: Parameters) -> tuple[Named, ...]:
@@ -30,7 +30,7 @@ def read(parameters: Parameters) -> tuple[Named, ...]:
         return ()
     if not isinstance(given, list):
         raise missing("array", NAME)
-    if len(given) > _MOST:
+    if len(given) > MOST:
         raise invalid(NAME)
     return tuple(_named(each) for each in given)
 
