@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WHERE = "describe it in remote_signing/rssp/openapi, see docs/openapi.md"
 _NOTHING_HERE = {404, 405, 501}
 _VERSIONS: dict[str, Version] = {"v1": V1, "v2": V2}
-_OURS = {"signatures/prepareDoc", "signatures/attachDoc"}
+_OURS = {"signatures/prepareDoc"}
 _MOST_COMPARED = 200_000  # bytes of a body; longer ones are documents
 # Members of which a bad value is passed over: by the standard, in mode "S", without ``revoke``.
 LENIENT = {"lang", "maxResults", "validity_period", "response_uri", "revocationReason"}

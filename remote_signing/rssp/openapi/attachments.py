@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from remote_signing.rssp.attachments.binding import Basis
 from remote_signing.rssp.attachments.inspection import MEDIA_TYPES
-from remote_signing.rssp.csc.v2.attach import METHOD
+from remote_signing.rssp.csc.v2.attach import NAME, PREFIX
 from remote_signing.rssp.csc.v2.attachment_order import MOST
 from remote_signing.rssp.openapi.consent import asked_for
 from remote_signing.rssp.openapi.csc import method
@@ -59,7 +61,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Beside": members(
         {
-            "attachmentID": identifier("From signatures/attachDoc or prepareDoc."),
+            "attachmentID": identifier("From attachments/v1/documents or prepareDoc."),
             "hashIndex": whole("Of `hashes`, from 0.", minimum=0),
             "signedAttributes": base64_given("DER of the SET OF, where the hash is theirs."),
         },
@@ -81,15 +83,16 @@ def operations() -> list[Operation]:
 
 def _attach() -> Operation:
     first, *others = sorted(MEDIA_TYPES)
-    return method(
+    of_csc = method(
         "v2",
-        METHOD,
+        NAME,
         ("Gửi tài liệu cho người ký xem", "Attach a document for the signer to see"),
         Asked(None, first, also=tuple(others)),
         {201: Answer("It is kept.", named("KeptDocument"))},
         about="The body is the file itself. With a token of scope service. Not in the standard, and"
         " only where the installation keeps documents.",
     )
+    return replace(of_csc, path=f"{PREFIX}/{NAME}")
 
 
 def _seen() -> list[Operation]:
