@@ -48,6 +48,7 @@ ELSEWHERE = {
     "signatures/signDoc",
     "signatures/signDoc(additional)",
     "signatures/prepareDoc",
+    "signatures/attachDoc",
 }
 
 

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 BASIC = "Basic " + base64.b64encode(f"an.nguyen:{PASSWORD}".encode()).decode()
 # Their own files judge them: they need keys, or documents, of their own.
-ELSEWHERE = {"signatures/timestamp", "signatures/signDoc", "signatures/prepareDoc"}
+ELSEWHERE = {
+    *("signatures/timestamp", "signatures/signDoc"),
+    *("signatures/prepareDoc", "signatures/attachDoc"),  # our own
+}
 RIGHTS = (
     update(oauth_client)
     .where(oauth_client.c.id == bindparam("the_client"))
