@@ -74,7 +74,8 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     app.state.validation = ValidationDesk(services, app.state.status)
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
-    desk = (sign_in_routes, consent_requests, consent_account, consent)
+    # `sessions/current` comes before `sessions/{name}`.
+    desk = (consent_requests, consent_account, consent, sign_in_routes)
     documents = (attach, consent_attachments)
     factors = (passkey_routes, sim_routes)
     others = (pki, validate, health, openapi)

@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from remote_signing.clock import FixedClock
 from remote_signing.rssp.app import create_app
 from remote_signing.rssp.csc.v1.routes import VERSION as V1
+from remote_signing.rssp.csc.v2.attach import VERSION as ATTACHMENTS
 from remote_signing.rssp.csc.v2.routes import VERSION as V2
 from remote_signing.rssp.deps import Services
 from remote_signing.rssp.openapi.document import document, operations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.config import RsspConfig
 
+VERSIONS = (V1, V2, ATTACHMENTS)
 INSTALLATIONS: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "with logins": {"csc": {"login_client": "direct"}},
@@ -61,10 +63,10 @@ def served(app: FastAPI, config: RsspConfig) -> Iterator[tuple[str, str]]:
     """Method and path of everything that has an answer of its own."""
     for context in iter_route_contexts(app.router.routes):
         path = context.path_format or ""
-        found = [version for version in (V1, V2) if path.startswith(version.prefix + "/{method")]
+        found = [version for version in VERSIONS if path.startswith(version.prefix + "/{method")]
         if found:
             yield from methods_of(found[0], config)
-        elif path not in {V1.prefix, V2.prefix}:
+        elif path not in {version.prefix for version in VERSIONS}:
             yield from ((method, path) for method in context.methods or ())
 
 

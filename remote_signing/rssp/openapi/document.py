@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from remote_signing.rssp.csc.v1.routes import VERSION as V1
+from remote_signing.rssp.csc.v2.attach import VERSION as ATTACHMENTS
 from remote_signing.rssp.csc.v2.routes import VERSION as V2
 from remote_signing.rssp.edge import request_id
 from remote_signing.rssp.edge.problem import MEDIA_TYPE as PROBLEM
@@ -116,7 +117,7 @@ def document(config: RsspConfig) -> Object:
 
 def is_served(config: RsspConfig, operation: Operation) -> bool:
     """Whether an installation serves it."""
-    for api in (V1, V2):
+    for api in (V1, V2, ATTACHMENTS):
         before, _, name = operation.path.partition(f"{api.prefix}/")
         if before or name.startswith("oauth2/"):
             continue
