@@ -38,7 +38,10 @@ OLDEST_PYTHON = (3, 11)
 # The locks agree with each other, and test.lock holds all of run.lock.
 LOCKS = {"demo": ("run", "test"), "test": ("test",)}
 # What decides about keys: the SAM, the protocol to it, the state machine of a signature.
-COVERED = ("remote_signing/sam/*", "remote_signing/sap*.py", "remote_signing/rssp/activation*.py")
+COVERED = (
+    *("remote_signing/sam/*", "remote_signing/sap*.py", "remote_signing/cbor.py"),
+    *("remote_signing/webauthn.py", "remote_signing/rssp/activation*.py"),
+)
 
 
 class CannotContinue(Exception):
@@ -297,7 +300,7 @@ def demo(arguments: list[str]) -> bool:
 
 
 def checks(pytest_arguments: list[str]) -> dict[str, list[str]]:
-    """What ``test`` runs, by name, in this order. Coverage is told for a full run only."""
+    """What ``test`` runs, by name, in this order; with ``--cov`` also coverage, which costs time."""
     bin_folder = ENVIRONMENT / "bin"
     # Two for each processor: the longest tests wait for processes, for disks and for deadlines.
     # A file stays in one, so that what its tests share is set up once; slow files begin first.
@@ -311,8 +314,8 @@ def checks(pytest_arguments: list[str]) -> dict[str, list[str]]:
         "layers": [str(bin_folder / "lint-imports")],
         "tests": tests,
     }
-    if not pytest_arguments:
-        tests += ["--cov", "--cov-report="]
+    if "--cov" in pytest_arguments:
+        tests += ["--cov-report="]
         include = f"--include={','.join(COVERED)}"
         commands["coverage"] = [str(bin_folder / "coverage"), "report", include]
     return commands

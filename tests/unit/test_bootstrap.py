@@ -296,15 +296,18 @@ def test_pip_steps_in_where_uv_finds_no_packages(machine: Path, fake: Fake) -> N
 # -------------------------------------------------------------------------------- the two commands
 
 
-def test_full_test_runs_all_checks_and_tells_coverage() -> None:
-    commands = bootstrap.checks([])
-    assert list(commands) == ["format", "lint", "types", "layers", "tests", "coverage"]
-    assert "--cov" in commands["tests"]
+def test_full_test_runs_all_checks() -> None:
+    assert list(bootstrap.checks([])) == ["format", "lint", "types", "layers", "tests"]
 
 
-def test_chosen_tests_run_without_coverage_on_the_workers_asked_for() -> None:
+def test_coverage_is_told_when_it_was_asked_for() -> None:
+    commands = bootstrap.checks(["--cov"])
+    assert list(commands)[-1] == "coverage"
+    assert commands["tests"][-2:] == ["--cov", "--cov-report="]
+
+
+def test_chosen_tests_run_on_the_workers_asked_for() -> None:
     commands = bootstrap.checks(["-n", "0", "tests/unit"])
-    assert "coverage" not in commands
     assert commands["tests"][1:] == ["-n", "0", "tests/unit"]
 
 
