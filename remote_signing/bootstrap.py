@@ -300,7 +300,7 @@ def demo(arguments: list[str]) -> bool:
 
 
 def checks(pytest_arguments: list[str]) -> dict[str, list[str]]:
-    """What ``test`` runs, by name, in this order; with ``--cov`` also coverage, which costs time."""
+    """What ``test`` runs, by name, in this order; with ``--cov`` coverage too, which costs time."""
     bin_folder = ENVIRONMENT / "bin"
     # Two for each processor: the longest tests wait for processes, for disks and for deadlines.
     # A file stays in one, so that what its tests share is set up once; slow files begin first.
