@@ -127,7 +127,8 @@ def test_without_scripts_pages_are_pictures_and_a_box_has_to_be_ticked(
     assert page.locator("img.sheet").count() == 5
     page.click(".actions a")
     assert page.locator("img.sheet").count() == 2
-    width = page.locator("img.sheet").first.evaluate("image => image.naturalWidth")
+    drawn = "image => image.decode().then(() => image.naturalWidth)"
+    width = page.locator("img.sheet").first.evaluate(drawn)
     assert width == 1100
     page.click(".actions a")
     answer(page)

@@ -16,6 +16,7 @@ from remote_signing.rssp import (
     consent_account,
     consent_requests,
     service_authorization,
+    sign_in_routes,
 )
 from remote_signing.rssp.edge import middleware
 from tests.support.consent_visitor import Visitor, settings
@@ -41,6 +42,7 @@ def visitor(world: World) -> Visitor:
     rssp.include_router(consent_requests.router)
     rssp.include_router(consent_account.router)
     rssp.include_router(consent.router)
+    rssp.include_router(sign_in_routes.router)
     middleware.install(rssp)
     found = Visitor()
     found.app = create_app(settings(), httpx.ASGITransport(rssp))

@@ -11,7 +11,7 @@ import base64
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from remote_signing.rssp.documents import evidence
+from remote_signing.rssp.documents import asn1_lengths, evidence
 from remote_signing.rssp.documents.formats import FORMATS, stages
 from remote_signing.rssp.documents.model import Ending, Material
 from remote_signing.rssp.documents.workshop import Workshop
@@ -71,6 +71,7 @@ class Desk:
     """Thread-safe; one for each process."""
 
     def __init__(self, services: Services, status: Status) -> None:
+        asn1_lengths.mend()
         self._status = status
         self._timestamper = Timestamper(services)
         self._workshop = Workshop(services.config.documents)

@@ -19,6 +19,7 @@ from multiprocessing import connection
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from remote_signing.errors import DocumentUnusable, Unavailable
+from remote_signing.rssp.documents import asn1_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +126,7 @@ def _begin(megabytes: int) -> None:
     """A worker process starts: bounded, quiet about Ctrl-C, and gone when its parent is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _alarm)
+    asn1_lengths.mend()
     size = megabytes * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
     threading.Thread(target=_end_with_parent, daemon=True).start()
