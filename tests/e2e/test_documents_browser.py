@@ -65,6 +65,7 @@ def shown(page: Page) -> list[str]:
 
 
 def settled(page: Page) -> list[str]:
+    page.locator("#document [data-told=loading]").wait_for(state="hidden")
     page.locator("#document [data-told]:not([data-told=loading]):not([hidden])").first.wait_for()
     return shown(page)
 
