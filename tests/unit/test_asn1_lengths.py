@@ -47,9 +47,9 @@ def test_what_has_such_a_length_is_not_encoded_anew(monkeypatch: pytest.MonkeyPa
     calls: list[Any] = []
     former: Callable[..., None] = core.Sequence._set_contents  # noqa: SLF001 - whether it is called is the point
 
-    def counted(value: Any, force: bool = False) -> None:  # noqa: FBT001, FBT002 - as it
+    def counted(value: Any, *given: Any, **named: Any) -> None:
         calls.append(value)
-        former(value, force)
+        former(value, *given, **named)
 
     monkeypatch.setattr(core.Sequence, "_set_contents", counted)
     assert encoded[:4] == b"\x30\x82\x01\x80"
