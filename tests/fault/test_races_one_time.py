@@ -1,6 +1,6 @@
 """Whatever may happen once happens once, also when sixteen try at the same moment.
 
-Each race is run REMOTE_SIGNING_RACES times (60 unless told), on SQLite and on PostgreSQL; sixteen
+Each race is run REMOTE_SIGNING_RACES times (25 unless told), on SQLite and on PostgreSQL; sixteen
 racers in four processes. Attempts and doubles are printed.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.conftest import Databases
     from tests.support.world import World
 
-_USUAL = 60
+_USUAL = 25
 ROUNDS = int(os.environ.get("REMOTE_SIGNING_RACES", _USUAL))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Databases
 
-ROUNDS = int(os.environ.get("SIM_RACES", "60"))
+ROUNDS = int(os.environ.get("SIM_RACES", "25"))
 RACERS = 6
 SIGNED = Ending.of_code(500)
 
