@@ -19,6 +19,8 @@ from consent_app.routes.session import required_session
 from consent_app.visit import Visit, content_policy
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import httpx
 
     from consent_app.rssp import Attached
@@ -75,7 +77,7 @@ async def content(request: Request, name: Name, position: Position) -> Response:
     session = required_session(visit)
     found = await visit.site.documents.content(session, name, position)
     headers = {"Content-Disposition": 'attachment; filename="document"'}
-    return _passed_on(found, "application/octet-stream", headers)
+    return passed_on(found, "application/octet-stream", headers)
 
 
 @router.get("/requests/{name}/documents/{position}/pages/{page}")
@@ -89,20 +91,29 @@ async def picture(request: Request, name: Name, position: Position, page: Page) 
         if refusal.status != _BAD_REQUEST:
             raise
         raise PageUnknown(str(refusal)) from refusal
-    return _passed_on(found, "image/png", {})
+    return passed_on(found, "image/png", {})
 
 
-def _passed_on(found: httpx.Response, media_type: str, headers: dict[str, str]) -> Response:
+def passed_on(found: httpx.Response, media_type: str, headers: dict[str, str]) -> StreamingResponse:
     """Streamed, with a policy that lets it do nothing wherever it is opened."""
     length = found.headers.get("content-length")
     if length is not None:
         headers = headers | {"Content-Length": length}
     return StreamingResponse(
-        found.aiter_bytes(),
+        _pieces(found),
         media_type=media_type,
         headers=headers | {"Content-Security-Policy": _SANDBOX},
-        background=BackgroundTask(found.aclose),
+        background=BackgroundTask(found.aclose),  # also when nothing of it was asked for
     )
+
+
+async def _pieces(found: httpx.Response) -> AsyncIterator[bytes]:
+    """Closed also when the phone goes away in between: else its connection would be lost to us."""
+    try:
+        async for piece in found.aiter_bytes():
+            yield piece
+    finally:
+        await found.aclose()
 
 
 async def _text(
