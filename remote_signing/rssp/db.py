@@ -73,7 +73,8 @@ _UNIQUE: dict[str, type[RemoteSigningError]] = {
     "uq_agency_code": InvalidInput,
     "agency.code": InvalidInput,
     "uq_passkey_webauthn_id": PasskeyRefused,
-    "passkey.webauthn_id": PasskeyRefused,
+    "uq_sign_in_passkey_webauthn_id": PasskeyRefused,
+    "passkey.webauthn_id": PasskeyRefused,  # of both kinds
     "uq_sim_transaction_": SimBusy,
     "sim_transaction.msisdn": SimBusy,
     "sim_transaction.activation_id": SimBusy,

@@ -114,13 +114,14 @@ def add(services: Services, subscriber_id: str, password: str, made: Made) -> st
         "state": _ACTIVE,
         "registered_at": now,
     }
-    if services.database.one(select(_ROW.id).where(_ROW.webauthn_id == attested.credential_id)):
-        raise PasskeyRefused("somebody has it", reason="known")
     detail = {"passkey_id": values["id"], "name": made.name}
-    with services.database.transaction() as connection:
-        connection.execute(insert(sign_in_passkey), values)
-        event = _event("sign_in_passkey.added", subscriber_id, detail)
-        audit.record(connection, event, now)
+    try:
+        with services.database.transaction() as connection:
+            connection.execute(insert(sign_in_passkey), values)
+            event = _event("sign_in_passkey.added", subscriber_id, detail)
+            audit.record(connection, event, now)
+    except PasskeyRefused as error:
+        raise PasskeyRefused("somebody has it", reason="known") from error
     return str(values["id"])
 
 
