@@ -102,11 +102,6 @@ class Client:
             self.secret_hash, _secret_hash(secret)
         )
 
-    @property
-    def any_agency(self) -> bool:
-        """Whether it may act for signers of every agency with client_credentials."""
-        return ANY_AGENCY in self.agencies
-
 
 class ClientDirectory:
     """Active clients by id. Thread-safe; entries are at most :data:`TTL_MS` old."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +124,3 @@ def _pdf() -> str:
     page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>"
     parts = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 1/Kids[3 0 R]>>", page]
     return base64.b64encode(pdf(parts)).decode()
-
-
-def readable(value: Any) -> str:
-    """For a failure's text."""
-    return json.dumps(value, ensure_ascii=False, default=repr)[:2000]
