@@ -20,6 +20,7 @@ from consent_app.routes import (
     batch,
     documents,
     holdings,
+    logos,
     passkeys,
     requests,
     services,
@@ -51,7 +52,7 @@ _FORM_ENDINGS = (
 )
 _ROUTERS = (
     *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
-    *(passkeys.router, sims.router, documents.router, validation.router),
+    *(passkeys.router, sims.router, documents.router, logos.router, validation.router),
     *(requests.router, services.router, site.router),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 State = Literal[
     "PENDING", "AUTHORIZED", "SIGNING", "SIGNED", "DENIED", "EXPIRED", "REVOKED", "FAILED"
 ]
+Logo = Annotated[str | None, Field(pattern=r"^[0-9a-f]{64}$")]
 ServiceState = Literal["PENDING", "GRANTED", "REDEEMED", "DENIED", "EXPIRED"]
 
 
@@ -74,6 +75,7 @@ class WaitingRequest(Answer):
 
     id: str = Field(pattern=r"^[0-9a-z]{26}$")
     client_name: str
+    client_logo: Logo = None
     description: str | None
     details: Details | None = None
     num_signatures: int
@@ -168,6 +170,7 @@ class _Question(Answer):
     expires_at: AwareDatetime
     subscriber: Signer
     client_name: str
+    client_logo: Logo = None
     redirect_origin: str | None
 
     @property

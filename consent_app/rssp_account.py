@@ -13,6 +13,7 @@ from consent_app.rssp import (
     Denial,
     Details,
     Document,
+    Logo,
     Signer,
     State,
 )
@@ -23,6 +24,7 @@ class PastRequest(Answer):
 
     id: str = Field(pattern=r"^[0-9a-z]{26}$")
     client_name: str
+    client_logo: Logo = None
     description: str | None
     details: Details | None
     num_signatures: int
@@ -81,6 +83,7 @@ class Reviewed(Answer):
 
     id: str = Field(pattern=r"^[0-9a-z]{26}$")
     client_name: str
+    client_logo: Logo = None
     description: str | None
     details: Details | None
     documents: list[Document]

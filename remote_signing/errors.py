@@ -21,7 +21,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     │   ├── ActivationUnknown, ActivationExpired, ActivationDenied, ActivationConflict
     │   ├── CodeUnmatched, CodeMismatched
     │   ├── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
-    │   ├── PasskeyUnknown, PasskeyRefused, AttachmentUnknown
+    │   ├── PasskeyUnknown, PasskeyRefused, AttachmentUnknown, LogoUnknown
     │   └── SimUnknown, SimSuspended, SimBusy, SimRequestRefused
     └── Unavailable               what was authorised stays so; trying again may work
         ├── SamUnavailable            the SAM may have done its work: the answer is missing
@@ -241,6 +241,10 @@ class PasskeyRefused(Refusal):
 
 class AttachmentUnknown(Refusal):
     """There is no such attachment of this client, or no such document of this waiting request."""
+
+
+class LogoUnknown(Refusal):
+    """No client has a logo of that digest."""
 
 
 class SimUnknown(Refusal):

@@ -186,6 +186,24 @@ def enable(context: typer.Context, client_id: ClientId) -> None:
     _set_state(context, client_id, "active")
 
 
+@app.command("logo")
+def logo(
+    context: typer.Context,
+    client_id: ClientId,
+    picture: Annotated[
+        Path | None, typer.Argument(help="PNG or JPEG, best a square; none: take it away.")
+    ] = None,
+) -> None:
+    """Show a picture beside a client's name. It is drawn anew, 96 pixels wide and high."""
+    from remote_signing.rssp import logos
+
+    data = None if picture is None else picture.read_bytes()
+    with folder_of(context).services() as services:
+        if not logos.put(services.database, services.clock, client_id, data):
+            raise fail(f"no client {client_id!r}")
+    say(f"{client_id} has {'no' if data is None else 'this'} logo")
+
+
 @app.command("rotate-secret")
 def rotate_secret(
     context: typer.Context,

@@ -36,6 +36,7 @@ class PastRequest:
     activation_id: str
     client_id: str
     client_name: str
+    client_logo: str | None
     description: str | None
     details: RequestDetails | None
     num_signatures: int
@@ -139,6 +140,7 @@ def _past(row: Row[Any]) -> PastRequest:
         activation_id=row.id,
         client_id=row.client_id,
         client_name=row.name,
+        client_logo=row.logo,
         description=request["description"],
         details=request_details.from_members(request.get("details")),
         num_signatures=row.num_signatures,
@@ -158,7 +160,7 @@ _TOLD = {
 
 def _answered() -> Select[Any]:
     return (
-        select(signature_activation, oauth_client.c.name)
+        select(signature_activation, oauth_client.c.name, oauth_client.c.logo)
         .join_from(signature_activation, oauth_client, oauth_client.c.id == ACTIVATION.client_id)
         .where(
             ACTIVATION.subscriber_id == bindparam("the_owner", type_=ACTIVATION.subscriber_id.type),

@@ -108,6 +108,7 @@ def _summary(row: Row[Any]) -> ActivationSummary:
         created_at_ms=row.created_at,
         expires_at_ms=row.expires_at,
         details=request_details.from_members(request.get("details")),
+        client_logo=row.logo,
     )
 
 
@@ -119,6 +120,7 @@ _PENDING = (
         *(ACTIVATION.id, ACTIVATION.client_id, ACTIVATION.request, ACTIVATION.num_signatures),
         *(ACTIVATION.verification_code, ACTIVATION.created_at, ACTIVATION.expires_at),
         *(ACTIVATION.urgency, ACTIVATION.search_text, oauth_client.c.name),
+        oauth_client.c.logo,
         code_is_matched().label("is_matched"),
     )
     .join_from(signature_activation, oauth_client, oauth_client.c.id == ACTIVATION.client_id)

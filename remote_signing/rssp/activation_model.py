@@ -136,16 +136,17 @@ class ActivationSummary:
     created_at_ms: int
     expires_at_ms: int
     details: RequestDetails | None = None
+    client_logo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ActivationDetails:
     """Everything the consent page shows.
 
-    ``certificate`` is DER; ``redirect_origin`` is where the browser goes next (for a CSP
-    form-action), None when it stays; ``passkey_from_ms`` when the first of the credential's
-    passkeys counts, None without one. ``codes``: the three of which the signer has to pick one;
-    then ``verification_code``, which is among them, is None.
+    ``client_logo`` is a digest of :mod:`.logos`; ``certificate`` is DER; ``redirect_origin`` is
+    where the browser goes next (for a CSP form-action), None when it stays; ``passkey_from_ms``
+    when the first of the credential's passkeys counts, None without one. ``codes``: the three of
+    which the signer has to pick one; then ``verification_code``, which is among them, is None.
     """
 
     activation_id: str
@@ -153,7 +154,7 @@ class ActivationDetails:
     channel: Channel
     client_id: str
     client_name: str
-    client_logo_uri: str | None
+    client_logo: str | None
     description: str | None
     documents: tuple[Document, ...]
     hash_algorithm: str | None

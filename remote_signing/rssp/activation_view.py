@@ -68,7 +68,7 @@ def _details(row: Row[Any], now_ms: int) -> ActivationDetails:
         channel=Channel(row.channel),
         client_id=row.client_id,
         client_name=row.client_name,
-        client_logo_uri=row.logo_uri,
+        client_logo=row.logo,
         description=request["description"],
         documents=documents_of(request),
         hash_algorithm=request["hash_algorithm"],
@@ -106,7 +106,7 @@ _SHOWN = (
     select(
         signature_activation,
         oauth_client.c.name.label("client_name"),
-        oauth_client.c.logo_uri,
+        oauth_client.c.logo,
         CREDENTIAL.certificate,
         CREDENTIAL.factors,
         CREDENTIAL.description.label("credential_description"),

@@ -105,6 +105,7 @@ def _past(item: PastRequest) -> Members:
         "id": item.activation_id,
         "client_id": item.client_id,
         "client_name": item.client_name,
+        "client_logo": item.client_logo,
         "description": item.description,
         "details": details_members(item.details),
         "num_signatures": item.num_signatures,

@@ -65,7 +65,7 @@ class ServiceDetails:
     state: str
     client_id: str
     client_name: str
-    client_logo_uri: str | None
+    client_logo: str | None
     description: str | None
     lang: str | None
     expires_at_ms: int
@@ -144,7 +144,7 @@ def details(services: Services, authorization_id: str) -> ServiceDetails:
         state=row.state,
         client_id=row.client_id,
         client_name=row.name,
-        client_logo_uri=row.logo_uri,
+        client_logo=row.logo,
         description=params["description"],
         lang=params["lang"],
         expires_at_ms=row.expires_at,
@@ -309,7 +309,7 @@ _WHY_NOT_OPEN = select(_ROW.request_used_at).where(*_OWN_REQUEST)
 _DETAILS = (
     select(
         *(_ROW.state, _ROW.client_id, _ROW.params, _ROW.redirect_uri, _ROW.expires_at),
-        *(oauth_client.c.name, oauth_client.c.logo_uri),
+        *(oauth_client.c.name, oauth_client.c.logo),
     )
     .join_from(service_authorization, oauth_client)
     .where(_THIS, _ROW.request_used_at.is_not(None))

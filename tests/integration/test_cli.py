@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.jwk import ECKey
+from PIL import Image
 
 from remote_signing import cli
 from remote_signing.clock import SystemClock, as_datetime
@@ -284,6 +285,21 @@ def test_what_is_registered_for_a_client_can_be_changed(desk: Desk) -> None:
     assert "redirect_uri" in desk.type(*update, "--redirect-uri", "http://a.vn/", status=2)
     assert "nothing" in desk.type(*update, status=1)
     assert "no client" in desk.type("client", "update", "nobody", "--name", "X", status=1)
+
+
+def test_a_clients_logo_is_put_up_and_taken_away(desk: Desk, tmp_path: Path) -> None:
+    words = ("--name", "Cổng", "--auth-method", "client_secret_basic")
+    desk.json("client", "add", "portal", *words, "--redirect-uri", "https://portal.example/xong")
+    picture = tmp_path / "logo.png"
+    Image.new("RGB", (200, 200), (143, 20, 23)).save(picture)
+    desk.type("client", "logo", "portal", str(picture))
+    desk.type("client", "logo", "portal")
+    lines = desk.type("audit", "show", "--json").splitlines()
+    events = [each for each in map(json.loads, lines) if each["kind"] == "client.changed"]
+    assert [each["detail"]["logo"] is not None for each in events] == [True, False]
+    picture.write_text("<svg/>")
+    assert "no picture" in desk.type("client", "logo", "portal", str(picture), status=2)
+    assert "no client" in desk.type("client", "logo", "nobody", status=1)
 
 
 def test_what_does_not_exist_is_told_in_words(desk: Desk) -> None:

@@ -27,6 +27,19 @@ PASSWORD = "mật khẩu rất dài 2026"
 PIN = "90817263"
 OTP = "246802"
 CODE = "4821"
+
+
+def _logo() -> bytes:
+    """A portal's logo as the rssp draws it."""
+    square = Image.new("RGBA", (96, 96))
+    ImageDraw.Draw(square).ellipse((4, 4, 92, 92), (143, 20, 23, 255), (255, 217, 100, 255), 6)
+    target = io.BytesIO()
+    square.save(target, "PNG")
+    return target.getvalue()
+
+
+LOGO = _logo()
+LOGO_DIGEST = hashlib.sha256(LOGO).hexdigest()
 DETAILS = {
     "urgency": "veryUrgent",
     "deadline": "2026-11-27T10:00:00Z",
@@ -100,6 +113,7 @@ class FakeRssp:
             "expires_at": (now + timedelta(minutes=4, seconds=32)).isoformat(),
             "subscriber": SIGNER,
             "client_name": "Cổng một cửa Sở Nội vụ",
+            "client_logo": LOGO_DIGEST,
             "description": "Ký ban hành quyết định bổ nhiệm",
             "documents": documents(count),
             "hash_algorithm": "sha256",
@@ -155,6 +169,7 @@ class FakeRssp:
             ("POST", "/consent/v1/requests/{name}/resume", self._resume),
             ("GET", "/consent/v1/requests/{name}/documents/{position}", self._content),
             ("GET", "/consent/v1/requests/{name}/documents/{position}/pages/{page}", self._picture),
+            ("GET", "/consent/v1/logos/{digest}", self._logo),
             ("GET", "/consent/v1/{kind}/{name}", self._show),
             ("POST", "/consent/v1/{kind}/{name}/{verb}", self._answer),
             ("POST", "/validate", self._validate),
@@ -215,6 +230,13 @@ class FakeRssp:
             return problem(403, "code_mismatched", mismatches=2)
         item |= {"codes": [], "verification_code": CODE}
         return JSONResponse({"state": "PENDING"})
+
+    async def _logo(self, request: Request, digest: str) -> Response:
+        if (refused := self.refused(request)) is not None:
+            return refused
+        if digest != LOGO_DIGEST:
+            return problem(404, "logo_unknown")
+        return Response(LOGO, media_type="image/png")
 
     def add_past(self, name: str = REQUEST, **changes: Any) -> None:
         """What was answered, with its receipt."""

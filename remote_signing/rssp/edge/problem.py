@@ -80,6 +80,7 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.SignInRefused: Problem(401, "sign_in_refused", "User name or password is wrong."),
     errors.SessionInvalid: Problem(401, "session_invalid", "Sign in again."),
     errors.AttachmentUnknown: Problem(404, "document_unknown", "There is no such document."),
+    errors.LogoUnknown: Problem(404, "logo_unknown", "There is no such logo."),
     errors.SimUnknown: Problem(404, "sim_unknown", "There is no such SIM."),
     errors.SimSuspended: Problem(403, "sim_suspended", "The SIM must be enrolled anew."),
     errors.SimBusy: Problem(409, "sim_busy", "The SIM has another question to answer."),

@@ -35,6 +35,7 @@ from remote_signing.rssp.models.records import (
 from remote_signing.rssp.models.register import (
     agency,
     certificate_list,
+    client_logo,
     credential,
     credential_request,
     issued_certificate,
@@ -66,6 +67,7 @@ __all__ = [
     "attachment_use",
     "audit_event",
     "certificate_list",
+    "client_logo",
     "credential",
     "credential_request",
     "issued_certificate",

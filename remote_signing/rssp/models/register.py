@@ -117,6 +117,7 @@ oauth_client = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("logo_uri", Text),
+    Column("logo", Text),  # digest of the picture that signers see beside its name
     # private_key_jwt | tls_client_auth | client_secret_basic | client_secret_post
     Column("auth_method", Text, nullable=False),
     Column("secret_hash", LargeBinary),
@@ -134,6 +135,15 @@ oauth_client = Table(
     Column("agencies", Text, nullable=False, server_default="[]"),
     Column("state", Text, nullable=False, server_default="active"),
     Column("created_at", BigInteger, nullable=False),
+)
+
+# PNG, drawn anew here from what was handed in. `digest` is its SHA-256, hexadecimal.
+client_logo = Table(
+    "client_logo",
+    metadata,
+    Column("client_id", Text, ForeignKey("oauth_client.id"), primary_key=True),
+    Column("digest", Text, nullable=False, index=True),
+    Column("picture", LargeBinary, nullable=False),
 )
 
 # What clients ask the registration authority for: only its orders make or destroy a credential.

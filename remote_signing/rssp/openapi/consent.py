@@ -56,6 +56,7 @@ _NAMED = {
 }
 _SESSION = ("session",)
 _SHARED = {500: "Fault", 503: "Unavailable"}
+LOGO = text("Digest of the portal's logo, for `logos`.", pattern="^[0-9a-f]{64}$")
 CODE = text("Four digits, the same at the portal.", pattern="^[0-9]{4}$")
 EVIDENCE = text(minLength=1, maxLength=64)
 ENDED = {200: Answer("It is settled.", named("Ended"))}
@@ -106,6 +107,7 @@ _SIM: dict[str, Schema] = {
 _SHOWN: dict[str, Schema] = {
     "id": identifier(),
     "client_name": text(),
+    "client_logo": or_null(LOGO),
     "description": or_null(text()),
     "num_signatures": whole(minimum=1),
     "verification_code": or_null(CODE),
@@ -132,6 +134,7 @@ _SERVICE: dict[str, Schema] = {
     "id": identifier(),
     "state": text(),
     "client_name": text(),
+    "client_logo": or_null(LOGO),
     "description": or_null(text()),
     "lang": or_null(text()),
     "expires_at": moment(),

@@ -13,10 +13,11 @@ from remote_signing.rssp.openapi.consent import (
     CODE,
     ENDED,
     EVIDENCE,
+    LOGO,
     NOTHING,
     asked_for,
 )
-from remote_signing.rssp.openapi.operation import Answer, Asked, in_query
+from remote_signing.rssp.openapi.operation import Answer, Asked, in_path, in_query
 from remote_signing.rssp.openapi.schema import (
     Schema,
     choice,
@@ -42,6 +43,7 @@ _LINE: dict[str, Schema] = {
     "id": identifier(),
     "client_id": text(),
     "client_name": text(),
+    "client_logo": or_null(LOGO),
     "description": or_null(text()),
     "details": or_null(named("RequestDetails")),
     "num_signatures": whole(minimum=1),
@@ -91,7 +93,7 @@ SCHEMAS: dict[str, Schema] = {
 
 def operations() -> list[Operation]:
     """What waits, then the account."""
-    return [_waiting(), _match(), _deny(), *_batch(), *_history(), *_sessions(), _freeze()]
+    return [_waiting(), _match(), _deny(), *_batch(), *_history(), *_sessions(), _freeze(), _logo()]
 
 
 def _filters(*left_out: str) -> tuple[dict[str, object], ...]:
@@ -242,4 +244,15 @@ def _freeze() -> Operation:
         {200: Answer("How many.", whole_object({"frozen": _COUNT}))},
         asked=NOTHING,
         about="For a lost phone. Only the registration authority can end it.",
+    )
+
+
+def _logo() -> Operation:
+    return asked_for(
+        "GET",
+        "/logos/{digest}",
+        ("Biểu trưng của cổng", "The logo of a portal"),
+        {200: Answer("A square, the same for ever.", None, "image/png")},
+        refused=(400, 404),
+        more=(in_path("digest", "`client_logo`.", LOGO),),
     )
