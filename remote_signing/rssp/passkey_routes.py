@@ -163,6 +163,8 @@ async def seen(request: Request, services: ServicesDep, session: SessionDep) -> 
 
     def work(signer: Signer) -> Members:
         newest = passkey_wire.text(given, "newest")
+        if not is_id(newest):
+            raise InvalidInput("newest is no id", parameter="newest")
         now = services.now_ms()
         return {"seen": notices.mark_seen(services.database, signer.subscriber_id, newest, now)}
 

@@ -239,6 +239,7 @@ def test_what_comes_and_goes_is_told_until_it_was_seen(place: PasskeyWorld) -> N
     assert (told["kind"], told["name"]) == ("passkey_added", "Điện thoại của tôi")
     assert told["usable_from"] == listed(place)[0]["usable_from"]
     assert place.ask("GET", "/requests").json()["notices"] == [told], "in every session"
+    assert place.ask("POST", "/notices/seen", {"newest": "~"}).status_code == 400
     assert place.ask("POST", "/notices/seen", {"newest": told["id"]}).json() == {"seen": 1}
     assert place.ask("GET", "/passkeys").json()["notices"] == []
     PasskeyOrders(place.world.services, place.world.authority).revoke_passkey(factor_id)

@@ -202,6 +202,7 @@ def test_empty_body_is_an_empty_object(app: Starlette, content: bytes) -> None:
         b"[]",
         b'"text"',
         b"null",
+        b"\x0b",
         b'{"a":1} {}',
         b'\xef\xbb\xbf{"a":1}',
         b'{"a":"\xff"}',

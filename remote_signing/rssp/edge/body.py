@@ -52,7 +52,7 @@ async def read_object(request: Request, limit: int = MAX_BODY) -> dict[str, Json
     :mod:`remote_signing.strict_json` refuses.
     """
     body = await read_body(request, limit)
-    if not body.strip():
+    if not body.strip(b" \t\r\n"):  # the white space of RFC 8259 cl. 2, nothing else
         return {}
     check_media_type(request.headers.get("content-type", ""))
     return strict_json.loads_object(body)
