@@ -53,6 +53,17 @@ class ListenConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ManagementConfig:
+    """Where operators and Prometheus ask; without this table nothing is counted.
+
+    Whoever reaches it may read it, so it is loopback or an address that only operators reach.
+    """
+
+    port: int
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseConfig:
     """``sqlite:////path`` or ``postgresql+psycopg://role@host/name``; no password in the URL."""
 
@@ -264,6 +275,7 @@ class RsspConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     webhooks: WebhookConfig | None = None
     attachments: AttachmentsConfig | None = None
+    management: ManagementConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)
