@@ -16,6 +16,7 @@ from pathlib import Path  # noqa: TC003 - the tables are read by what the hints 
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from remote_signing.rssp.config_management import ManagementConfig  # noqa: TC001 - as above
 from remote_signing.rssp.config_tables import ConfigInvalid, table
 
 if TYPE_CHECKING:
@@ -50,17 +51,6 @@ class ListenConfig:
     workers: int = 1
     notice: int = 3  # seconds after SIGTERM in which /readyz says no and work still comes in
     drain: int = 20  # seconds after that until what is still running is cut off
-
-
-@dataclass(frozen=True, slots=True)
-class ManagementConfig:
-    """Where operators and Prometheus ask; without this table nothing is counted.
-
-    Whoever reaches it may read it, so it is loopback or an address that only operators reach.
-    """
-
-    port: int
-    host: str = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from remote_signing.rssp.figures_of_state import FiguresOfState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from remote_signing.rssp.config import ListenConfig, ManagementConfig, RsspConfig
+    from remote_signing.rssp.config import ListenConfig, RsspConfig
+    from remote_signing.rssp.config_management import ManagementConfig
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library's name
 
