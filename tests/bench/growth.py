@@ -31,12 +31,14 @@ from sqlalchemy import text
 from remote_signing.clock import FixedClock, SystemClock
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import activation, activation_history, migrations
-from tests.bench.growth_rows import Grown, grow
+from tests.bench.growth_rows import Grown, grow, patient
 from tests.support.postgres import PostgresServer
 from tests.support.world import PORTAL, REDIRECT, VERIFIER, World, connect, furnish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from remote_signing.rssp.db import Database
 
 _SETTINGS = (
     *("fsync=off", "shared_buffers=2GB", "max_wal_size=16GB", "checkpoint_timeout=1h", "jit=off"),
@@ -45,6 +47,13 @@ _SETTINGS = (
 _SMALL = 1000  # credentials
 _WARM = 2  # rounds that are not counted: plans are made, pages are read
 _KEPT_DAYS = {"signature_activation": 30, "audit_event": None}
+_ITEM = 4  # bytes of the pointer to a row in its page
+# Events of a signature that was made from beginning to end.
+_EVENTS = "SELECT avg(event_seq) FROM signature_activation WHERE state = 'SIGNED'"
+_INDEXES = """
+SELECT coalesce(sum(pg_indexes_size(relid)), pg_indexes_size('<table>'::regclass))
+FROM pg_partition_tree('<table>'::regclass) WHERE isleaf
+""".replace(":", r"\:")
 _STEPS = ("PAR", "authorize", "details", "approve", "token", "signHash", "pending", "history")
 
 
@@ -128,37 +137,24 @@ def _uncounted(_name: str, work: Callable[[], Any]) -> Any:
     return work()
 
 
-def left_behind(world: World) -> dict[str, Any]:
+def left_behind(database: Database) -> dict[str, Any]:
     """Rows and bytes, indexes among them, that a signature leaves in each table that grows."""
     found: dict[str, Any] = {}
-    for table, days in _KEPT_DAYS.items():
-        parts = text(
-            "SELECT coalesce(sum(pg_indexes_size(relid)), 0) AS bytes"
-            " FROM pg_partition_tree(CAST(:name AS regclass)) WHERE isleaf"
-        )
-        rows = world.database.one(
-            text(f"SELECT count(*) AS many, avg(pg_column_size(t.*)) AS bytes FROM {table} t")  # noqa: S608 - a constant
-        )
-        indexes = world.database.one(parts, {"name": table})
-        assert rows is not None
-        assert indexes is not None
-        each = 1.0 if table == "signature_activation" else _events(world)
-        # 4 bytes of item pointer beside the tuple.
-        size = each * (float(rows.bytes) + 4 + float(indexes.bytes) / rows.many)
-        found[table] = {"rows": each, "bytes": round(size), "kept_days": days}
+    with patient(database) as other:
+        for table, days in _KEPT_DAYS.items():
+            each = 1.0 if table == "signature_activation" else _one(other, _EVENTS)
+            row = _one(other, f"SELECT avg(pg_column_size(t.*)) FROM {table} t")  # noqa: S608 - a constant
+            many = _one(other, f"SELECT count(*) FROM {table}")  # noqa: S608 - a constant
+            indexes = _one(other, _INDEXES.replace("<table>", table))
+            size = each * (row + _ITEM + indexes / many)
+            found[table] = {"rows": each, "bytes": round(size), "kept_days": days}
     return found
 
 
-def _events(world: World) -> float:
-    """Audit rows of a signature that was made from beginning to end."""
-    row = world.database.one(
-        text(
-            "SELECT avg(n) AS many FROM (SELECT max(event_seq) AS n FROM signature_activation"
-            " WHERE state = 'SIGNED' GROUP BY id) AS each_one"
-        )
-    )
+def _one(database: Database, query: str) -> float:
+    row = database.one(text(query))
     assert row is not None
-    return float(row.many)
+    return float(row[0])
 
 
 def _log_position(world: World) -> int:
@@ -198,7 +194,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 for name in _STEPS
             },
             "wal_bytes": round(written / large.ceremonies),
-            "tables": left_behind(large.world),
+            "tables": left_behind(large.world.database),
         }
         for side in (small, large):
             side.world.services.close()

@@ -6,15 +6,17 @@ Each row is a copy of a real one with other ids and times, so its size is right.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from remote_signing.rssp.db import Database
 from remote_signing.rssp.models import metadata
 
 if TYPE_CHECKING:
-    from remote_signing.rssp.db import Database
+    from collections.abc import Iterator
 
 _BATCH = 500_000  # rows of a statement
 _WEEK = 604_800_000  # ms
@@ -62,9 +64,21 @@ def grow(database: Database, rows: Grown) -> dict[str, int]:
     }
     for table, (changed, count) in made.items():
         _copy(database, table, changed, count)
-    database.run(text("VACUUM (ANALYZE)"))
-    database.run(text("CHECKPOINT"))
+    with patient(database) as other:
+        other.run(text("VACUUM (ANALYZE)"))
+        other.run(text("CHECKPOINT"))
     return {table: count for table, (_, count) in made.items()}
+
+
+@contextmanager
+def patient(database: Database) -> Iterator[Database]:
+    """The same database without the service's limit of a statement's time."""
+    options = {"options": "-c statement_timeout=0"}
+    other = Database(database.engine.url.update_query_dict(options))
+    try:
+        yield other
+    finally:
+        other.close()
 
 
 def _id(kind: str, place: int, number: str) -> str:
