@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,9 @@ import uvicorn
 
 from consent_app import config
 from consent_app.app import create_app
+from consent_app.figures import CountedLog, Figures
 from consent_app.log import configure_logging
+from consent_app.management import watched
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -51,7 +54,11 @@ class DrainingServer(uvicorn.Server):
 
 def serve(loaded: ConsentConfig) -> None:
     """Serve until a signal; returns when the answers under way are out."""
-    app = create_app(loaded)
+    figures = None
+    if loaded.management is not None:
+        figures = Figures()
+        logging.getLogger().addHandler(CountedLog(figures))
+    app = create_app(loaded, figures=figures)
     options = uvicorn.Config(
         app,
         host=loaded.listen.host,
@@ -65,7 +72,9 @@ def serve(loaded: ConsentConfig) -> None:
         timeout_graceful_shutdown=loaded.listen.drain,
         h11_max_incomplete_event_size=16 * 1024,
     )
-    DrainingServer(options, app.state.site.drain, loaded.listen.notice).run()
+    metrics = figures.text if figures is not None else bytes
+    with watched(loaded.management, loaded.listen, metrics):
+        DrainingServer(options, app.state.site.drain, loaded.listen.notice).run()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,8 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from consent_app.cookies import Notice
-from consent_app.edge import Edge
+from consent_app.edge import Edge, Farewell
 from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
+from consent_app.figures import Measured
 from consent_app.routes import (
     account,
     activation,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from consent_app.config import ConsentConfig
+    from consent_app.figures import Figures
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +59,11 @@ _ROUTERS = (
 )
 
 
-def create_app(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> FastAPI:
+def create_app(
+    config: ConsentConfig,
+    transport: httpx.AsyncBaseTransport | None = None,
+    figures: Figures | None = None,
+) -> FastAPI:
     """The consent page for ``config``; ``transport`` is for tests that bring their own rssp."""
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
@@ -69,6 +75,9 @@ def create_app(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_bad_address)
     app.add_middleware(Edge, is_secure=config.public.is_secure)
+    app.add_middleware(Farewell, drain=app.state.site.drain)
+    if figures is not None:
+        app.add_middleware(Measured, figures=figures)
     return app
 
 

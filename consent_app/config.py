@@ -34,6 +34,17 @@ class ListenConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ManagementConfig:
+    """Where operators and Prometheus ask; without this table nothing is counted.
+
+    Whoever reaches it may read it, so it is loopback or an address that only operators reach.
+    """
+
+    port: int
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
 class PublicConfig:
     """The origin under which browsers see the page. Nothing is derived from a Host header."""
 
@@ -73,6 +84,7 @@ class ConsentConfig:
     rssp: RsspConfig
     brand: BrandConfig
     listen: ListenConfig = field(default_factory=ListenConfig)
+    management: ManagementConfig | None = None
 
     def __post_init__(self) -> None:
         for name, url in (("public.url", self.public.url), ("rssp.url", self.rssp.url)):
@@ -101,6 +113,11 @@ def read(members: Mapping[str, Any], folder: Path) -> ConsentConfig:
         rssp=_table(RsspConfig, members, folder, "rssp"),
         brand=_table(BrandConfig, members, folder, "brand"),
         listen=_table(ListenConfig, members, folder, "listen"),
+        management=(
+            _table(ManagementConfig, members, folder, "management")
+            if "management" in members
+            else None
+        ),
     )
 
 

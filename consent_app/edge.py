@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from consent_app.site import Drain
+
 _log = logging.getLogger(__name__)
 
 _HEADERS = {
@@ -81,6 +83,28 @@ class Edge:
         finally:
             _log_answer(scope, status, time.perf_counter() - began)
             request_id.current.reset(token)
+
+
+class Farewell:
+    """ASGI middleware: once the process is on its way out, an answer ends its connection.
+
+    Else the next request could meet the end of a connection that its sender takes for open.
+    """
+
+    def __init__(self, app: ASGIApp, drain: Drain) -> None:
+        self._app = app
+        self._drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        leaving = scope["type"] == "http" and self._drain.started
+        await self._app(scope, receive, last if leaving else send)
 
 
 def _server_error(scope: Scope) -> Response:

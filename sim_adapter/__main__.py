@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from pathlib import Path
@@ -12,7 +13,9 @@ import uvicorn
 
 from sim_adapter import config, migrations
 from sim_adapter.app import create_app
+from sim_adapter.figures import CountedLog, Figures
 from sim_adapter.log import configure_logging
+from sim_adapter.management import watched
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -51,7 +54,11 @@ class DrainingServer(uvicorn.Server):
 
 def serve(loaded: SimAdapterConfig) -> None:
     """Serve until a signal; returns when the answers under way are out."""
-    app = create_app(loaded)
+    figures = None
+    if loaded.management is not None:
+        figures = Figures()
+        logging.getLogger().addHandler(CountedLog(figures))
+    app = create_app(loaded, figures=figures)
     options = uvicorn.Config(
         app,
         host=loaded.listen.host,
@@ -64,7 +71,9 @@ def serve(loaded: SimAdapterConfig) -> None:
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=loaded.listen.drain,
     )
-    DrainingServer(options, app.state.services).run()
+    metrics = figures.text if figures is not None else bytes
+    with watched(loaded.management, loaded.listen, metrics):
+        DrainingServer(options, app.state.services).run()
 
 
 def main(arguments: list[str] | None = None) -> int:

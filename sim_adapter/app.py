@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 from sim_adapter import migrations, problem
 from sim_adapter.deps import open_services
 from sim_adapter.dispatcher import Dispatcher
-from sim_adapter.edge import Edge
+from sim_adapter.edge import Edge, Farewell
 from sim_adapter.errors import InvalidInput, SimAdapterError
+from sim_adapter.figures import Measured
 from sim_adapter.routes import health, notifications, profiles, registrations, transactions
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
 
     from sim_adapter.config import SimAdapterConfig
     from sim_adapter.deps import Services
+    from sim_adapter.figures import Figures
 
 
-def create_app(config: SimAdapterConfig, services: Services | None = None) -> FastAPI:
+def create_app(
+    config: SimAdapterConfig, services: Services | None = None, figures: Figures | None = None
+) -> FastAPI:
     """The application of ``config``; ``services`` replaces the outside world in tests."""
     app = FastAPI(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
@@ -40,6 +44,9 @@ def create_app(config: SimAdapterConfig, services: Services | None = None) -> Fa
     app.add_exception_handler(HTTPException, problem.on_http_error)
     app.add_exception_handler(RequestValidationError, _on_bad_address)
     app.add_middleware(Edge)
+    app.add_middleware(Farewell, drain=app.state.services.drain)
+    if figures is not None:
+        app.add_middleware(Measured, figures=figures)
     return app
 
 

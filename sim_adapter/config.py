@@ -38,6 +38,17 @@ class ListenConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ManagementConfig:
+    """Where operators and Prometheus ask; without this table nothing is counted.
+
+    Whoever reaches it may read it, so it is loopback or an address that only operators reach.
+    """
+
+    port: int
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseConfig:
     """``sqlite:////path`` or ``postgresql+psycopg://role@host/name``; no password in the URL."""
 
@@ -138,6 +149,7 @@ class SimAdapterConfig:
     listen: ListenConfig = field(default_factory=ListenConfig)
     callback: CallbackConfig | None = None
     timing: TimingConfig = field(default_factory=TimingConfig)
+    management: ManagementConfig | None = None
 
     def __post_init__(self) -> None:
         names = [operator.name for operator in self.operators]

@@ -13,6 +13,7 @@ import typer
 from remote_signing.cli import (
     agencies,
     audit,
+    capacity,
     checks,
     clients,
     credential_requests,
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they would print local variables, PINs among them
 )
 app.command("serve")(serve.serve)
+app.command("capacity")(capacity.capacity)
 for group in (
     hsm,
     database,

@@ -2,6 +2,8 @@
 
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,10 @@ from remote_signing.cli.settings import folder_of
 
 # Imported where it is needed: `--help` should not wait for it.
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remote_signing.rssp.config import DatabaseConfig
+    from remote_signing.rssp.db import Database
 
 app = typer.Typer(name="db", help="The database's schema.")
 
@@ -43,16 +48,74 @@ def upgrade(
 def check(context: typer.Context, url: Url = None, password_file: PasswordFile = None) -> None:
     """Whether the schema is the one this version needs; exit status 1 when it is not."""
     from remote_signing.rssp import migrations
+
+    with _opened(context, url, password_file) as database:
+        if not migrations.at_head(database):
+            raise fail("the schema is of another version: `remote-signing db upgrade`")
+    say("the schema is up to date")
+
+
+@app.command("partitions")
+def show_partitions(
+    context: typer.Context, url: Url = None, password_file: PasswordFile = None
+) -> None:
+    """The weeks of the audit table, oldest first (PostgreSQL)."""
+    from remote_signing.rssp import audit_partitions
+
+    with _opened(context, url, password_file) as database:
+        for each in audit_partitions.partitions(database):
+            begins, ends = _day(each.begins_ms), _day(each.ends_ms)
+            say(f"{each.name}  {begins} to {ends}  {each.size / 1e6:,.1f} MB")
+
+
+@app.command("detach-audit")
+def detach_audit(
+    context: typer.Context,
+    before: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="UTC.")],
+    url: Url = None,
+    password_file: PasswordFile = None,
+) -> None:
+    """Take the weeks before a day out of the audit table, as its owner; they stay as tables."""
+    from remote_signing.clock import SystemClock
+    from remote_signing.rssp import audit_partitions
+
+    before_ms = int(before.replace(tzinfo=UTC).timestamp() * 1000)
+    with _opened(context, url, password_file) as database:
+        names = audit_partitions.detach(database, before_ms, SystemClock().now_ms())
+    for name in names:
+        say(f"{name}: keep a dump of it, then drop it")
+    say(f"{len(names)} taken out")
+
+
+@app.command("settle-audit")
+def settle_audit(
+    context: typer.Context, url: Url = None, password_file: PasswordFile = None
+) -> None:
+    """Move audit rows that no week took to weeks of their own, as the table's owner."""
+    from remote_signing.rssp import audit_partitions
+
+    with _opened(context, url, password_file) as database:
+        say(f"{audit_partitions.settle(database)} rows were moved")
+
+
+def _day(moment_ms: int | None) -> str:
+    from remote_signing.clock import as_datetime
+
+    return "…" if moment_ms is None else f"{as_datetime(moment_ms):%Y-%m-%d}"
+
+
+@contextmanager
+def _opened(
+    context: typer.Context, url: str | None, password_file: Path | None
+) -> "Iterator[Database]":
     from remote_signing.rssp.db import Database
 
     chosen = _database(context, url, password_file)
     database = Database(chosen.url, chosen.password())
     try:
-        if not migrations.at_head(database):
-            raise fail("the schema is of another version: `remote-signing db upgrade`")
+        yield database
     finally:
         database.close()
-    say("the schema is up to date")
 
 
 def _database(

@@ -21,6 +21,7 @@ from remote_signing.rssp.models import (
     signing_job,
     sim_transaction,
 )
+from remote_signing.rssp.models.sims import OVER
 
 if TYPE_CHECKING:
     from sqlalchemy import CTE, ColumnElement, Executable, Table, TextClause
@@ -81,12 +82,13 @@ def prune(services: Services) -> int:
     finished = ACTIVATION.state.in_(_FINISHED)
     # A SIM's consent is kept: its evidence is worth something for as long as the document is.
     old = sim_transaction.c.id < new_id(at - kept)[:TIME_PREFIX]
-    gone = sim_transaction.c.state.not_in(["WAITING", "APPROVED"])
-    count += _delete_all(services, sim_transaction, old, gone)
+    count += _delete_all(services, sim_transaction, old, OVER)
     return count + _delete_all(services, signature_activation, too_old, finished)
 
 
-def _delete_all(services: Services, table: Table, *conditions: ColumnElement[bool]) -> int:
+def _delete_all(
+    services: Services, table: Table, *conditions: ColumnElement[bool] | TextClause
+) -> int:
     """Delete what meets the conditions, 500 rows a statement: none may hold writers up for long."""
     (key,) = table.primary_key.columns
     batch = select(key).where(*conditions).limit(_BATCH).with_for_update(skip_locked=True)

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +39,10 @@ from remote_signing.rssp.csc.v2 import routes as csc_v2
 from remote_signing.rssp.deps import open_services
 from remote_signing.rssp.documents.signing import Desk
 from remote_signing.rssp.edge import middleware
+from remote_signing.rssp.figures import CountedLog, Figures, Measured
 from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
+from remote_signing.rssp.management import watched
 from remote_signing.rssp.oauth import routes as oauth
 from remote_signing.rssp.openapi import routes as openapi
 from remote_signing.rssp.signing_worker import SigningWorker
@@ -51,14 +53,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import FrameType
 
-    from remote_signing.rssp.config import RsspConfig
+    from remote_signing.rssp.config import ListenConfig, RsspConfig
     from remote_signing.rssp.deps import Services
 
 CONFIG_VARIABLE = "REMOTE_SIGNING_RSSP_CONFIG"  # for the workers that uvicorn starts itself
 _log = logging.getLogger(__name__)
 
 
-def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
+def create_app(
+    config: RsspConfig, services: Services | None = None, figures: Figures | None = None
+) -> FastAPI:
     """The application of ``config``. ``services`` replaces the outside world in tests."""
     services = services or open_services(config)
     app = FastAPI(
@@ -83,14 +87,23 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     for router in (*apis, *(module.router for module in (*desk, *documents, *factors, *others))):
         app.include_router(router)
     middleware.install(app)
+    app.add_middleware(middleware.Farewell, is_leaving=lambda: services.drain.started)
     app.add_middleware(logs.RequestLog)
+    app.state.figures = figures
+    if figures is not None:
+        app.add_middleware(Measured, figures=figures)
     return app
 
 
 def from_environment() -> FastAPI:
     """The application of a worker process: its configuration file is named in the environment."""
     logs.configure()
-    return create_app(configuration.load(Path(os.environ[CONFIG_VARIABLE])))
+    config = configuration.load(Path(os.environ[CONFIG_VARIABLE]))
+    if config.management is None:
+        return create_app(config)
+    figures = Figures()
+    logging.getLogger().addHandler(CountedLog(figures))
+    return create_app(config, figures=figures)
 
 
 def serve(path: Path) -> None:
@@ -103,7 +116,11 @@ def serve(path: Path) -> None:
     # uvicorn raises the signal again for whoever handled it before, when everything is drained.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     os.environ[CONFIG_VARIABLE] = str(path.resolve())
-    listen = config.listen
+    with watched(config):
+        _run(config.listen)
+
+
+def _run(listen: ListenConfig) -> None:
     uvicorn.run(
         "remote_signing.rssp.app:from_environment",
         factory=True,
@@ -134,8 +151,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     signing.start()
     webhooks.start()
     _give_notice(services)
+    figures: Figures | None = app.state.figures
+    counting = nullcontext() if figures is None else figures.sampled(services.database)
     try:
-        yield
+        async with counting:
+            yield
     finally:
         services.drain.started = True
         await asyncio.to_thread(signing.stop)

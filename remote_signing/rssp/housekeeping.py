@@ -9,7 +9,12 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from remote_signing.rssp import activation, sign_in_challenges, webhook_deliveries
+from remote_signing.rssp import (
+    activation,
+    audit_partitions,
+    sign_in_challenges,
+    webhook_deliveries,
+)
 from remote_signing.rssp.attachments import register as attachments
 from remote_signing.rssp.sim import consent as sim_consent
 
@@ -61,6 +66,8 @@ class Housekeeping:
             return
         self._tend("housekeeping of SIMs", sim_consent.tend)
         self._tend("housekeeping of attachments", attachments.prune)
+        if prune:
+            self._tend("weeks of the audit table", _audit_weeks)
         if any(counts.values()):
             _log.info("housekeeping", extra=counts)
 
@@ -76,3 +83,7 @@ class Housekeeping:
             work(self._services)
         except Exception:  # noqa: BLE001 - as above
             _log.exception(name)
+
+
+def _audit_weeks(services: Services) -> int:
+    return audit_partitions.tend(services.database)

@@ -207,7 +207,9 @@ class SamConfig(_Section):
     tls: TlsConfig | None = None
     sim: SimConfig | None = None
     passkey: PasskeyConfig | None = None
+    # Health and figures; whoever reaches them may read them, so loopback or operators' network.
     health_port: int | None = Field(default=None, ge=0, le=65535)
+    health_host: str = "127.0.0.1"
     deadlines: Deadlines = Deadlines()
     sad_lifetime_ms: int = Field(default=300_000, ge=1_000, le=300_000)
     attempt_limit: int = Field(default=10, ge=3, le=100)

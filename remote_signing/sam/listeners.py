@@ -1,7 +1,7 @@
 """Where the SAP comes in: a Unix socket with the caller's user id, TLS with certificates.
 
-Beside them, on loopback only and when configured, ``/healthz`` and ``/readyz`` for whoever watches
-the process; it takes a request line and nothing else, and cannot reach a worker.
+Beside them, when configured, ``/healthz``, ``/startupz``, ``/readyz`` and ``/metrics`` for whoever
+watches the process; it takes a request line and nothing else, and cannot reach a worker.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Listeners:
             )
         if self._config.health_port is not None:
             port = self._config.health_port
-            self._health_server = await asyncio.start_server(self._health, "127.0.0.1", port)
+            host = self._config.health_host
+            self._health_server = await asyncio.start_server(self._health, host, port)
 
     async def drain(self, seconds: float) -> None:
         """Stop listening, answer what was taken, then close every connection."""
@@ -149,8 +150,11 @@ class Listeners:
             writer.close()
 
     def _health_answer(self, request_line: bytes) -> bytes:
+        if request_line.startswith(b"GET /metrics "):
+            return _http("200 OK", self._metrics(), "text/plain; version=0.0.4; charset=utf-8")
         nodes = self._supervisor.report()
-        if request_line.startswith(b"GET /healthz "):
+        # It listens only when it has started: alive and started are one.
+        if request_line.startswith((b"GET /healthz ", b"GET /startupz ")):
             status, body = "200 OK", {"status": "ok"}
         elif request_line.startswith(b"GET /readyz "):
             ready = any(node["healthy"] for node in nodes) and not self._draining
@@ -159,9 +163,22 @@ class Listeners:
             body = {"status": "ok" if ready else "unavailable"} | checks
         else:
             status, body = "404 Not Found", {"status": "unknown"}
-        content = json.dumps(body).encode()
-        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
+        return _http(status, json.dumps(body).encode(), "application/json")
+
+    def _metrics(self) -> bytes:
+        number, _ = read_published(self._config.state_folder)
+        numbers = {
+            "sam_requests_open": float(self._busy),
+            "sam_revocation_number": float(number),
+        }
+        return self._supervisor.figures.text(
+            self._supervisor.report(), self._supervisor.idle(), numbers
+        )
+
+
+def _http(status: str, content: bytes, media_type: str) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
 def _told(node: NodeReport) -> str:

@@ -13,10 +13,11 @@ import contextlib
 import logging
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from remote_signing.errors import HsmUnavailable, InvalidInput, RemoteSigningError
+from remote_signing.sam.figures import Figures
 from remote_signing.sam.worker_process import WorkerProcess, WorkerUnusable
 from remote_signing.sap import EACH_KILOBYTE, QUICK_VERBS, encode_line
 
@@ -82,6 +83,7 @@ class Supervisor:
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self.figures = Figures()
 
     def start(self) -> None:
         """Begin to start every worker. A request that comes earlier waits for the first of them."""
@@ -104,10 +106,17 @@ class Supervisor:
             return _refusal(number, InvalidInput("no such verb", parameter="verb"))
         # A longer request, such as a thousand hashes, is more work; nothing else tells us that.
         seconds += EACH_KILOBYTE * len(line) / 1024
+        begun = time.monotonic()
         try:
-            return await self._dispatch(line, seconds)
+            answer = await self._dispatch(line, seconds)
         except HsmUnavailable as error:
-            return _refusal(number, error)
+            answer = _refusal(number, error)
+        self.figures.answered(verb, answer, time.monotonic() - begun)
+        return answer
+
+    def idle(self) -> Counter[str]:
+        """How many workers of each node have nothing to do."""
+        return Counter(worker.node for worker in self._idle)
 
     def report(self) -> list[NodeReport]:
         """Each node's health, for ``status`` and ``/readyz``."""
@@ -140,13 +149,15 @@ class Supervisor:
         failed: set[str] = set()
         tries = 0
         while tries < _TRIES:
-            worker = await self._take(failed)
+            with self.figures.queued():
+                worker = await self._take(failed)
             if worker.has_ended():
                 await self._failed(worker, "ended while idle")
                 continue
             tries += 1
             try:
-                answer = await worker.exchange(line, seconds)
+                with self.figures.busy(worker.node):
+                    answer = await worker.exchange(line, seconds)
             except WorkerUnusable as error:
                 failed.add(worker.node)
                 await self._failed(worker, str(error))
@@ -194,6 +205,7 @@ class Supervisor:
     async def _failed(self, worker: WorkerProcess, fault: str) -> None:
         pool = self._nodes[worker.node]
         pool.last_fault = fault
+        self.figures.failed(worker.node)
         log.warning("worker failed", extra={"node": worker.node, "pid": worker.pid, "fault": fault})
         await self._remove(worker)
         self._spawn_task(pool)

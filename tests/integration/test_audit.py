@@ -170,7 +170,10 @@ def test_each_condition_reads_along_an_index(world: World, condition: str, index
     with world.planned() as plans:
         list(audit.events(world.database, **{condition: value}))  # type: ignore[arg-type] # by name
     assert plans
-    assert [plan for plan in plans if index not in plan] == []
+    # On PostgreSQL each week has an index of its own, named by its table and columns.
+    if world.database.dialect == "postgresql":
+        index = f"{index.removeprefix('ix_audit_event_')}_number_idx"
+    assert [plan for plan in plans if index not in plan or "Seq Scan" in plan] == []
 
 
 def test_a_failed_step_leaves_no_event(world: World) -> None:

@@ -50,14 +50,17 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, rssp: str, notice: int = 0) -> Iterator[Running]:
+def running(
+    folder: Path, rssp: str, notice: int = 0, management: int | None = None
+) -> Iterator[Running]:
     home = f"http://127.0.0.1:{free_port()}"
     port = home.rpartition(":")[2]
     brand = "".join(f'{name} = "{value}"\n' for name, value in BRAND.items())
     path = folder / "consent.toml"
     path.write_text(
         f'[public]\nurl = "{home}"\n[rssp]\nurl = "{rssp}"\n'
-        f"[listen]\nport = {port}\nnotice = {notice}\n[brand]\n{brand}",
+        f"[listen]\nport = {port}\nnotice = {notice}\n[brand]\n{brand}"
+        + ("" if management is None else f"[management]\nport = {management}\n"),
         "utf-8",
     )
     command = [sys.executable, "-m", "consent_app", "--config", str(path)]
@@ -129,13 +132,24 @@ def test_an_answer_under_way_is_given_before_it_ends(tmp_path: Path) -> None:
 
 
 def test_it_gives_notice_before_it_refuses_visitors(tmp_path: Path) -> None:
-    with running(tmp_path, "http://127.0.0.1:1", notice=20) as page:
+    port = free_port()
+    with running(tmp_path, "http://127.0.0.1:1", notice=20, management=port) as page:
+
+        def managed(path: str) -> httpx.Response:
+            return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10)
+
+        assert [managed(path).status_code for path in ("/startupz", "/readyz")] == [200, 200]
         page.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + 10
         while page.status("/readyz") != 503:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert page.status("/sign-in") == 200
+        visited = httpx.get(f"{page.home}/sign-in")
+        assert visited.headers["connection"] == "close"
+        assert managed("/readyz").status_code == 503
+        told = managed("/metrics").text
+        assert 'consent_requests_total{route="GET /sign-in",status="200"} 2.0' in told
         page.process.send_signal(signal.SIGTERM)
         assert page.process.wait(10) == 0
 

@@ -82,10 +82,11 @@ def wait_ready(url: str) -> None:
 
 
 def test_the_process_drains_when_told_to_stop(tmp_path: Path) -> None:
-    port = free_port()
+    port, management = free_port(), free_port()
     (tmp_path / "bearer").write_text("secret", encoding="utf-8")
     file = tmp_path / "sim.toml"
     file.write_text(
+        f"[management]\nport = {management}\n"
         f'[listen]\nport = {port}\nnotice = 1\n[database]\nurl = "sqlite:///{tmp_path}/a.sqlite3"\n'
         '[api]\nsecret_files = ["bearer"]\n[[operators]]\nname = "one"\nap_id = "urn:ap"\n'
         f'prefixes = ["84"]\nurl = "http://127.0.0.1:{free_port()}"\n',
@@ -118,8 +119,15 @@ def test_the_process_drains_when_told_to_stop(tmp_path: Path) -> None:
     waiting = threading.Thread(target=poll)
     waiting.start()
     time.sleep(0.3)
+    watched = f"http://127.0.0.1:{management}"
+    told = httpx.get(f"{watched}/metrics", trust_env=False).text
+    route = "PUT /v1/transactions/{identifier}"
+    assert f'sim_adapter_requests_total{{route="{route}",status="201"}} 1.0' in told
+    assert "84900000001" not in told
+    assert httpx.get(f"{watched}/startupz", trust_env=False).status_code == 200
     process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
+    assert httpx.get(f"{watched}/readyz", trust_env=False).status_code == 503
     assert httpx.get(f"{url}/readyz", trust_env=False).status_code == 503
     _, errors = process.communicate(timeout=30)
     waiting.join(30)

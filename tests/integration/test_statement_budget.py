@@ -96,3 +96,16 @@ def test_a_cached_client_costs_nothing_for_five_seconds(world: World) -> None:
     assert cost(world, lambda: clients.get(PORTAL)) == 0
     world.clock.advance(0.1)
     assert cost(world, lambda: clients.get(PORTAL)) == 1
+
+
+def test_each_step_of_a_signature_reads_rows_of_one_signer_along_an_index(world: World) -> None:
+    with world.planned() as plans:
+        token = world.token("a")
+        world.sign(token, "a")
+        activation.pending(world.services, world.subscriber_id)
+        activation.history(world.services, world.subscriber_id)
+    whole = "Seq Scan" if world.database.dialect == "postgresql" else "SCAN "
+    assert len(plans) > 6
+    assert [plan for plan in plans if whole in plan] == []
+    # What is past lies in other tables, which no step opens.
+    assert [plan for plan in plans if "audit_event" in plan] == []

@@ -29,6 +29,7 @@ from remote_signing.rssp.csc.v2.parameters import EXACT, Parameters, Spelling
 from remote_signing.rssp.csc.wire import answer
 from remote_signing.rssp.deps import services
 from remote_signing.rssp.edge.body import read_object
+from remote_signing.rssp.figures import MEASURED_AS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -187,6 +188,7 @@ async def _dispatch(version: Version, request: Request) -> Response:
     try:
         if not version.offers(config, name):
             raise not_implemented()
+        request.scope[MEASURED_AS] = f"{version.prefix}/{name}"
         may_get = name in version.gets and not config.csc.strict
         if request.method != "POST" and not (may_get and request.method == "GET"):
             raise method_not_allowed()

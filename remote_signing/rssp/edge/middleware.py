@@ -16,6 +16,8 @@ from remote_signing.errors import RemoteSigningError
 from remote_signing.rssp.edge import problem, request_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.applications import Starlette
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -84,6 +86,28 @@ class Edge:
             await _server_error(name)(scope, receive, dressed)
         finally:
             request_id.current.reset(token)
+
+
+class Farewell:
+    """ASGI middleware: once the process is on its way out, an answer ends its connection.
+
+    Else a client's next request could meet the end of a connection that it takes for open.
+    """
+
+    def __init__(self, app: ASGIApp, is_leaving: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_leaving = is_leaving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        leaving = scope["type"] == "http" and self._is_leaving()
+        await self._app(scope, receive, last if leaving else send)
 
 
 def _server_error(name: str) -> Response:

@@ -32,6 +32,10 @@ _CHANGES = (
     *("issued_certificate", "certificate_list", "passkey", "signer_notice"),
     *("sign_in_passkey", "account_code"),
 )
+_AUDIT_COLUMNS = (
+    *("at", "kind", "actor", "client_id", "subscriber_id", "credential_id"),
+    *("activation_id", "sequence", "state", "detail"),
+)
 _PRUNES = (
     "sign_in_challenge",
     "signature_activation",
@@ -118,7 +122,10 @@ def _grant(connection: Connection, role: str) -> None:
         f'GRANT SELECT ON alembic_version TO "{role}"',
         f'GRANT SELECT, INSERT, UPDATE ON {", ".join(_CHANGES)} TO "{role}"',
         f'GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(_PRUNES)} TO "{role}"',
-        f'GRANT SELECT, INSERT ON audit_event TO "{role}"',
+        # Never a number of its own choice: these come from the sequence, each of them once.
+        f'GRANT SELECT, INSERT ({", ".join(_AUDIT_COLUMNS)}) ON audit_event TO "{role}"',
+        f'GRANT SELECT ON audit_partition TO "{role}"',
+        f'GRANT EXECUTE ON FUNCTION make_audit_partitions TO "{role}"',
         f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "{role}"',
     ):
         connection.exec_driver_sql(statement)

@@ -16,6 +16,7 @@ replay = Table(
 
 # INSERT-only: triggers refuse UPDATE and DELETE. Ids are copies, not foreign keys: the record
 # outlives what it tells of. `sequence` counts the events of one activation without a gap.
+# On PostgreSQL each week is a partition, by `at`, and the key is (number, at): audit_partitions.py.
 audit_event = Table(
     "audit_event",
     metadata,

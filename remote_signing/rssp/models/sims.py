@@ -72,3 +72,11 @@ Index(
     sqlite_where=_RECEIPT_DUE,
     postgresql_where=_RECEIPT_DUE,
 )
+# Consents stay for ever; housekeeping must not walk over them to what it may remove.
+OVER = text("state NOT IN ('WAITING', 'APPROVED')")
+Index(
+    "ix_sim_transaction_over",
+    sim_transaction.c.id,
+    sqlite_where=OVER,
+    postgresql_where=OVER,
+)

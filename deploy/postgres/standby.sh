@@ -1,0 +1,17 @@
+#!/bin/sh
+# A standby: copies the primary when it is new, follows it from then on. $STANDBY is its name.
+set -eu
+umask 077
+# libpq reads the password from a file: host, port, database, user, password.
+printf 'database:5432:*:replicator:%s\n' "$(cat /run/secrets/replicator-password)" > /run/standby/pgpass
+export PGPASSFILE=/run/standby/pgpass
+primary="host=database user=replicator sslmode=verify-full sslrootcert=/etc/postgres/tls/ca.pem"
+primary="$primary passfile=$PGPASSFILE application_name=$STANDBY"
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    until pg_basebackup --dbname "$primary" --pgdata "$PGDATA" --write-recovery-conf \
+        --wal-method stream --create-slot --slot "$STANDBY"; do
+        rm -rf "${PGDATA:?}"/*
+        sleep 5
+    done
+fi
+exec postgres -c config_file=/etc/postgres/postgresql.conf -c "primary_slot_name=$STANDBY"

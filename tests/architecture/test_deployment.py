@@ -1,0 +1,196 @@
+"""The files under deploy/: valid by the schemas of those who read them, and hardened throughout.
+
+None of them runs here (docs/deployment.md says so); these are the checks that need no container.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from yamllint import linter
+from yamllint.config import YamlLintConfig
+
+from consent_app import config as consent_config
+from remote_signing.rssp import config as rssp_config
+from remote_signing.sam import config as sam_config
+from tests.support.repository import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEPLOY = ROOT / "deploy"
+YAML = sorted(DEPLOY.rglob("*.yaml"))
+MANIFESTS = [path for path in YAML if path.parent.name == "kubernetes"]
+STYLE = YamlLintConfig(
+    "{extends: default, rules: {line-length: {max: 160}, document-start: disable,"
+    " braces: disable, comments: {min-spaces-from-content: 1}}}"
+)
+USER = 10001
+
+Tree = dict[str, Any]
+
+
+def documents(path: Path) -> list[Tree]:
+    return [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each]
+
+
+def objects(kind: str) -> dict[str, Tree]:
+    found = (each for path in MANIFESTS for each in documents(path))
+    return {each["metadata"]["name"]: each for each in found if each["kind"] == kind}
+
+
+def pods() -> dict[str, Tree]:
+    return {
+        name: each["spec"]["template"]
+        for kind in ("Deployment", "StatefulSet", "Job")
+        for name, each in objects(kind).items()
+    }
+
+
+@pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
+def test_yaml_is_well_formed_and_tidy(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert [str(problem) for problem in linter.run(text, STYLE)] == []
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_manifests_are_what_kubernetes_takes(path: Path) -> None:
+    for each in documents(path):
+        kubernetes_validate.validate(each, "1.34", strict=True)
+
+
+def test_kustomization_names_every_manifest_and_configuration() -> None:
+    (made,) = documents(DEPLOY / "kustomization.yaml")
+    assert sorted(made["resources"]) == [f"kubernetes/{path.name}" for path in MANIFESTS]
+    named = [file for each in made["configMapGenerator"] for file in each["files"]]
+    assert sorted(named) == [f"config/{path.name}" for path in sorted(DEPLOY.glob("config/*"))]
+
+
+def test_pods_are_nobody_and_write_nowhere() -> None:
+    assert set(pods()) == {"rssp", "consent", "sam", "migrate"}
+    for name, pod in pods().items():
+        spec = pod["spec"]
+        security = spec["securityContext"]
+        assert security["runAsNonRoot"], name
+        assert security["runAsUser"] == USER
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert "env" not in container, "secrets and settings are files"
+            assert {"requests", "limits"} == set(container["resources"])
+        for volume in spec["volumes"]:
+            mode = volume.get("secret", {}).get("defaultMode", 0o440)
+            assert mode == 0o440, volume
+
+
+def test_services_are_probed_at_the_management_port_and_drain_in_time() -> None:
+    probes = {"startupProbe": "startupz", "livenessProbe": "healthz", "readinessProbe": "readyz"}
+    listen = rssp_config.load(DEPLOY / "config" / "rssp.toml").listen
+    for name, pod in pods().items():
+        if name == "migrate":
+            continue
+        (container,) = pod["spec"]["containers"]
+        for probe, path in probes.items():
+            assert container[probe]["httpGet"] == {"path": f"/{path}", "port": "management"}
+        assert pod["spec"]["terminationGracePeriodSeconds"] > listen.notice + listen.drain
+        assert objects("PodDisruptionBudget")[name]["spec"]["maxUnavailable"] == 1
+    # The load balancer sees it before the notice is over.
+    readiness = pods()["rssp"]["spec"]["containers"][0]["readinessProbe"]
+    assert readiness["periodSeconds"] * readiness["failureThreshold"] < listen.notice
+
+
+def test_only_the_sam_reaches_the_hsm_and_only_the_rssp_reaches_the_sam() -> None:
+    policies = objects("NetworkPolicy")
+    assert policies["nothing"]["spec"] == {
+        "podSelector": {},
+        "policyTypes": ["Ingress", "Egress"],
+    }
+    (hsm,) = policies["sam"]["spec"]["egress"]
+    network = ipaddress.ip_network(hsm["to"][0]["ipBlock"]["cidr"])
+    for name, policy in policies.items():
+        for rule in policy["spec"].get("egress", []):
+            assert rule["to"], f"{name}: to everybody"
+            blocks = [each["ipBlock"] for each in rule["to"] if "ipBlock" in each]
+            for block in blocks:
+                reached = ipaddress.ip_network(block["cidr"])
+                spared = [ipaddress.ip_network(each) for each in block.get("except", [])]
+                is_spared = any(network.subnet_of(each) for each in spared)  # type: ignore[arg-type] # both of version 4
+                assert name == "sam" or is_spared or not reached.overlaps(network), name
+        for rule in policy["spec"].get("ingress", []):
+            assert rule["from"], f"{name}: from everybody"
+    asks = [
+        name
+        for name, policy in policies.items()
+        for rule in policy["spec"].get("egress", [])
+        if {"podSelector": {"matchLabels": {"app": "sam"}}} in rule["to"]
+    ]
+    assert asks == ["rssp"]
+    (ingress,) = policies["sam"]["spec"]["ingress"]
+    assert ingress["from"] == [{"podSelector": {"matchLabels": {"app": "rssp"}}}]
+
+
+def test_compose_keeps_networks_apart_and_services_small() -> None:
+    (made,) = documents(DEPLOY / "compose.yaml")
+    services: dict[str, Tree] = made["services"]
+    members = {
+        network: {name for name, each in services.items() if network in each["networks"]}
+        for network in made["networks"]
+    }
+    sams, databases = {"sam-1", "sam-2"}, {"postgres", "standby-1", "standby-2"}
+    assert members == {
+        "edge": {"balancer", "rssp", "consent"},
+        "sap": {"rssp", *sams},
+        "data": {"rssp", "migrate", *databases},
+        "hsm": sams,
+    }
+    for name, each in services.items():
+        assert each["read_only"] is True, name
+        assert each["cap_drop"] == ["ALL"], name
+        assert each["security_opt"] == ["no-new-privileges:true"], name
+        assert name == "balancer" or "ports" not in each, name
+        for key, value in each.get("environment", {}).items():
+            assert key.endswith("_FILE") or "PASSWORD" not in key, (key, value)
+    for secret in made["secrets"].values():
+        assert set(secret) == {"file"}
+
+
+def test_configurations_can_be_read_by_those_they_are_for() -> None:
+    folder = DEPLOY / "config"
+    rssp = rssp_config.load(folder / "rssp.toml")
+    sam = sam_config.load(folder / "sam.toml")
+    consent = consent_config.load(folder / "consent.toml")
+    assert rssp.management is not None
+    assert consent.management is not None
+    assert sam.tls is not None
+    assert sam.health_port == rssp.management.port == consent.management.port == 9400
+    assert consent.rssp.url == rssp.urls.issuer
+    # A call must outlast what the SAM may take, and an answer the rssp's own time.
+    longest = 2 * (sam.deadlines.wait + sam.deadlines.activation)
+    assert rssp.sam.timeout > longest
+    assert consent.rssp.timeout >= rssp.sam.timeout
+    text = (folder / "sam.toml").read_text("utf-8")
+    assert "pin =" not in text
+    assert tomllib.loads(text)["nodes"][0]["pin_file"].startswith("secrets/")
+
+
+def test_image_runs_as_nobody_from_locked_packages() -> None:
+    text = (DEPLOY / "Containerfile").read_text("utf-8")
+    stages = text.split("\nFROM ")
+    assert "--require-hashes -r requirements/run.lock" in text
+    assert f"USER {USER}:{USER}" in stages[2]
+    # SoftHSM's stage ends as nobody, too, and is not what is built when no stage is named.
+    assert [line for line in stages[3].splitlines() if line.startswith("USER")][-1] == (
+        f"USER {USER}:{USER}"
+    )
+    assert stages[-1].startswith("service")
+    assert not any(word in text for word in ("ADD http", "curl ", "sudo", ":latest"))
