@@ -222,6 +222,23 @@ def bench(
         typer.echo(f"{name:<32} {rate.per_second:>10.1f}/s  ({rate.count} in {seconds:g} s)")
 
 
+@app.command("development-token")
+def development_token(
+    folder: Annotated[Path, typer.Argument(help="New folder for the token, its PINs and set-up.")],
+    label: Annotated[str, typer.Argument(help="The token's label.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a SoftHSM token to develop and measure with: no HSM, and no place for real keys."""
+    from remote_signing.sam.softhsm import TokenNotMade, make_token
+
+    try:
+        token = make_token(folder, label)
+    except TokenNotMade as error:
+        raise fail(str(error)) from error
+    record = {"module": str(token.module), "pin_file": str(token.pin_file)}
+    show(record | {"environment": dict(token.environment)}, as_json=as_json)
+
+
 def _lock_folder(config: "SamConfig") -> Path:
     """The SAM's state folder. Files that another user made there would stop the SAM's workers."""
     config.state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)

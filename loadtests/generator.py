@@ -1,0 +1,69 @@
+"""A load generator: one process that reads its plan, does its share and writes what it saw.
+
+    python -m loadtests.generator PLAN.json RESULT.json
+
+Started by :mod:`loadtests.run`. The plan holds secrets, so it is a file that only we may read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from loadtests import profiles
+from loadtests.people import Official
+from loadtests.place import Place
+from loadtests.portal import Key, Portal
+from loadtests.recorder import Recorder
+from loadtests.scenarios import SCENARIOS
+from loadtests.turns import Arrivals, Pool
+from loadtests.worker import Desk
+
+
+def main() -> int:
+    """Do the share that the plan says."""
+    plan_file, result_file = map(Path, sys.argv[1:3])
+    plan: dict[str, Any] = json.loads(plan_file.read_text(encoding="utf-8"))
+    scenario = SCENARIOS[plan["scenario"]]
+    recorder = Recorder(plan["start"], plan["end"])
+    identity = Key.read(Path(plan["identity"]))
+    binding = Key.read(Path(plan["binding"])) if plan["binding"] else None
+    place = Place(
+        issuer=plan["issuer"],
+        consent=plan["consent"],
+        portal=Portal(plan["issuer"], identity, binding),
+        algorithm=plan["algorithm"],
+        has_consent_page=plan["consent_page"],
+        hashes=plan["hashes"],
+    )
+    officials = [Official(**members) for members in plan["officials"]]
+    arrivals = Arrivals(
+        plan["rate"],
+        plan["warm_up_from"],
+        plan["end"],
+        plan["seed"],
+        profiles.PROFILES.get(plan["scenario"]),
+    )
+    if plan["engine"] == "locust":
+        from loadtests import locust_engine as engine  # noqa: PLC0415 - not where it is not installed
+    else:
+        from loadtests import plain_engine as engine  # type: ignore[no-redef]  # noqa: PLC0415 - as above
+    desk = Desk(
+        scenario,
+        place,
+        Pool(officials, scenario.needs.codes),
+        arrivals,
+        recorder,
+        engine.sleep,
+    )
+    time.sleep(max(0.0, plan["warm_up_from"] - time.time()))
+    engine.run(desk, plan["users"])
+    result_file.write_text(json.dumps(recorder.members()), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
