@@ -96,7 +96,7 @@ def insert_rows(site: Site, table: str, columns: str, rows: list[tuple[Any, ...]
         with (
             site.postgres.connect() as connection,
             connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy,  # type: ignore[arg-type]
+            cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy,
         ):
             for row in rows:
                 copy.write_row(row)

@@ -40,18 +40,22 @@ def find_programs() -> Path:
 class PostgresServer:
     """Running after ``start``; one database, named ``rssp``."""
 
-    def __init__(self, *, durable: bool, settings: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, durable: bool, kept: Path | None = None) -> None:
         self._programs = find_programs()
         self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
         place = None if self._user is None else _open_to_all()
-        self._folder = Path(tempfile.mkdtemp(prefix="load-pg-", dir=place))
-        self._settings = (*(() if durable else _FORGETFUL), *settings)
+        self._folder = kept or Path(tempfile.mkdtemp(prefix="load-pg-", dir=place))
+        self._is_kept = kept is not None
+        self._settings = () if durable else _FORGETFUL
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> int:
         """Make the cluster where there is none, start it, wait until it answers; its process id."""
-        if not (self._folder / "data").exists():
+        self._folder.mkdir(exist_ok=True)
+        if not (self._folder / "data" / "PG_VERSION").exists():
             self._make_cluster()
+        elif self._user is not None and not _is_open_to_all(self._programs / "bin"):
+            self._programs = self._folder / self._programs.parent.name / self._programs.name
         always = (
             "listen_addresses=",
             f"unix_socket_directories={self._folder}",
@@ -79,8 +83,10 @@ class PostgresServer:
             self._process = None
 
     def remove(self) -> None:
-        """Stop, and remove every file."""
+        """Stop, and remove every file that is not to be kept."""
         self.stop()
+        if self._is_kept:
+            return
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property

@@ -46,7 +46,7 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
         )
         say(f"{len(officials)} officials are enrolled")
         people.sign_in_all(site, officials)
-        raw = raw_figures(site, options.raw_seconds)
+        raw = raw_figures(site, options)
         say("raw " + ", ".join(f"{name} {rate:.0f}/s" for name, rate in raw.items()))
         return _measured(site, options, officials, raw, interpreter)
 
@@ -59,11 +59,14 @@ def officials_needed(options: Options) -> int:
     return max(_FEWEST, options.users + int(rate * (_STEP + 1) * 1.1))
 
 
-def raw_figures(site: Site, seconds: float) -> dict[str, float]:
+def raw_figures(site: Site, options: Options) -> dict[str, float]:
     """What one session of the first node does alone, a second: ``hsm bench``."""
-    if not seconds:
+    if not options.raw_seconds:
         return {}
-    rates = site.command.json_lines("hsm", "bench", "--seconds", str(seconds))
+    rates = site.command.json_lines(
+        *("hsm", "bench", "--seconds", str(options.raw_seconds)),
+        *("--algorithm", options.algorithm),
+    )
     return {
         f"{each['operation']} {each['algorithm'] or ''}".strip(): each["per_second"]
         for each in rates

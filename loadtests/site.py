@@ -30,7 +30,9 @@ class Site:
         self._options = options
         self._needs = needs
         self._stack = ExitStack()
-        self.folder = options.kept or Path(tempfile.mkdtemp(prefix="load-"))
+        self.folder = (
+            options.kept.absolute() if options.kept else Path(tempfile.mkdtemp(prefix="load-"))
+        )
         self.config = self.folder / "config"
         self.command = CommandLine(self.config)
         self.postgres: PostgresServer | None = None
@@ -70,7 +72,10 @@ class Site:
         self._postgres_pid = 0
         url = f"sqlite:///{self.folder / 'rssp.sqlite3'}"
         if self._options.database == "postgresql":
-            self.postgres = PostgresServer(durable=self._options.durable)
+            # PostgreSQL works as another user when we are root, who must find the way.
+            kept = None if self._options.kept is None else self.folder / "postgres"
+            self.folder.chmod(0o711)
+            self.postgres = PostgresServer(durable=self._options.durable, kept=kept)
             self._stack.callback(self.postgres.remove)
             self._postgres_pid = self.postgres.start()
             url = self.postgres.url

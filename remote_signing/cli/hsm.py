@@ -206,14 +206,21 @@ def bench(
     context: typer.Context,
     node: Annotated[str | None, typer.Argument(help="Name of the node [the first].")] = None,
     seconds: Annotated[float, typer.Option(help="For each measurement.")] = 1.0,
+    algorithm: Annotated[
+        list[str], typer.Option(help="Only keys of this one; repeatable [every one].")
+    ] = [],
     as_json: AsJson = False,
 ) -> None:
     """Measure what one process does on one node in a second: the limit of all later figures."""
+    from remote_signing.algorithms import ALGORITHMS, algorithm_named
     from remote_signing.sam import ceremony
 
     config = folder_of(context).sam()
     chosen = config.nodes[0] if node is None else _node(config, node)
-    rates = ceremony.bench(chosen, _lock_folder(config), seconds)
+    for name in algorithm:
+        algorithm_named(name)
+    names = algorithm or list(ALGORITHMS)
+    rates = ceremony.bench(chosen, _lock_folder(config), seconds, names)
     if as_json:
         show_lines(asdict(rate) for rate in rates)
         return
