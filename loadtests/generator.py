@@ -28,6 +28,10 @@ def main() -> int:
     plan_file, result_file = map(Path, sys.argv[1:3])
     plan: dict[str, Any] = json.loads(plan_file.read_text(encoding="utf-8"))
     scenario = SCENARIOS[plan["scenario"]]
+    if plan["engine"] == "locust":
+        from loadtests import locust_engine as engine  # noqa: PLC0415 - not where it is not installed
+    else:
+        from loadtests import plain_engine as engine  # type: ignore[no-redef]  # noqa: PLC0415 - as above
     recorder = Recorder(plan["start"], plan["end"])
     identity = Key.read(Path(plan["identity"]))
     binding = Key.read(Path(plan["binding"])) if plan["binding"] else None
@@ -38,6 +42,7 @@ def main() -> int:
         algorithm=plan["algorithm"],
         has_consent_page=plan["consent_page"],
         hashes=plan["hashes"],
+        sleep=engine.sleep,
     )
     officials = [Official(**members) for members in plan["officials"]]
     arrivals = Arrivals(
@@ -47,10 +52,6 @@ def main() -> int:
         plan["seed"],
         profiles.PROFILES.get(plan["scenario"]),
     )
-    if plan["engine"] == "locust":
-        from loadtests import locust_engine as engine  # noqa: PLC0415 - not where it is not installed
-    else:
-        from loadtests import plain_engine as engine  # type: ignore[no-redef]  # noqa: PLC0415 - as above
     desk = Desk(
         scenario,
         place,

@@ -35,24 +35,95 @@ def approve(place: Place, official: Official, steps: Steps, name: str) -> str:
     code = official.code(next_step(official))
     if not place.has_consent_page:
         return _approve_directly(place, official, steps, name, code)
-    here = f"{place.consent}/requests/{name}"
-    cookie = {"Cookie": f"consent-session={official.session}"}
-    page = steps.send("consent_page", "GET", here, _HTML | cookie)
+    path = f"/requests/{name}"
+    page = look(place, official, steps, "consent_page", path)
+    form = {"pin": official.pin, "otp": code}
+    return location(send(place, official, steps, "consent_approve", page, f"{path}/approve", form))
+
+
+def approve_with_sim(place: Place, official: Official, steps: Steps, name: str) -> str:
+    """Have the SIM asked and wait for it, as the page's module does."""
+    path = f"/requests/{name}"
+    page = look(place, official, steps, "consent_page", path)
+    form = {"factor": str(official.extra["sim"])}
+    send(place, official, steps, "sim_ask", page, f"{path}/sim/ask", form)
+    version, state = 0, "WAITING"
+    while state == "WAITING":
+        wait = f"{path}/sim/state?version={version}"
+        told = json.loads(look(place, official, steps, "sim_wait", wait).body)
+        version, state = told["version"], told["state"]
+    if state != "APPROVED":
+        raise CeremonyFailed(f"sim: {state}")
+    here = f"{place.consent}{path}/sim"
+    return location(
+        steps.send("sim_done", "GET", here, _HTML | cookie_of(official.session), wanted=_REDIRECTS)
+    )
+
+
+def match(place: Place, official: Official, steps: Steps, name: str, code: str) -> None:
+    """Pick the code that the portal shows."""
+    if not place.has_consent_page:
+        url = f"{place.issuer}/consent/v1/requests/{name}/match"
+        steps.send("match", "POST", url, _bearer(official), json.dumps({"code": code}).encode())
+        return
+    path = f"/requests/{name}"
+    page = look(place, official, steps, "match_page", path)
+    send(place, official, steps, "match", page, f"{path}/match", {"code": code})
+
+
+def look(place: Place, official: Official, steps: Steps, step: str, path: str) -> Answer:
+    """A page of the signed-in official; without a consent page what it would ask the rssp."""
+    if place.has_consent_page:
+        url = f"{place.consent}{path}"
+        return steps.send(step, "GET", url, _HTML | cookie_of(official.session))
+    url = f"{place.issuer}/consent/v1{'/requests' if path == '/' else path}"
+    return steps.send(step, "GET", url, _bearer(official))
+
+
+def send(  # noqa: PLR0913, PLR0917 - whose form, on which page, where it goes, what is in it
+    place: Place,
+    official: Official,
+    steps: Steps,
+    step: str,
+    page: Answer,
+    path: str,
+    form: dict[str, str],
+) -> Answer:
+    """Send the form of ``page`` that goes to ``path``."""
+    token = {"form_token": token_of(page, path)}
+    headers = _HTML | cookie_of(official.session) | sent_from(place)
+    body = urlencode(token | form).encode()
+    return steps.send(step, "POST", f"{place.consent}{path}", headers, body, wanted=(303,))
+
+
+def sign_in(place: Place, official: Official, steps: Steps) -> str:
+    """With the password; the session."""
+    page = steps.send("sign_in_page", "GET", f"{place.consent}/sign-in", _HTML)
     form = {
-        "form_token": token_of(page, f"/requests/{name}/approve"),
-        "pin": official.pin,
-        "otp": code,
+        "form_token": token_of(page, "/sign-in"),
+        "next": "/",
+        "username": official.username,
+        "password": official.password,
     }
-    headers = _HTML | cookie | _sent_from(place)
+    headers = _HTML | sent_from(place) | {"Cookie": _set_cookie(page, "consent-visitor")}
     answer = steps.send(
-        "consent_approve",
+        "sign_in",
         "POST",
-        f"{here}/approve",
+        f"{place.consent}/sign-in",
         headers,
         urlencode(form).encode(),
         wanted=(303,),
     )
-    return location(answer)
+    return _set_cookie(answer, "consent-session").partition("=")[2]
+
+
+def sign_out(place: Place, steps: Steps, session: str) -> None:
+    """From the page that signing in led to."""
+    page = steps.send("waiting", "GET", f"{place.consent}/", _HTML | cookie_of(session))
+    form = {"form_token": token_of(page, "/sign-out")}
+    headers = _HTML | cookie_of(session) | sent_from(place)
+    body = urlencode(form).encode()
+    steps.send("sign_out", "POST", f"{place.consent}/sign-out", headers, body, wanted=(303,))
 
 
 def next_step(official: Official) -> int:
@@ -83,7 +154,7 @@ def token_of(page: Answer, path: str) -> str:
     return found[1]
 
 
-def _sent_from(place: Place) -> dict[str, str]:
+def sent_from(place: Place) -> dict[str, str]:
     """What a browser adds to a form."""
     return {
         "Content-Type": "application/x-www-form-urlencoded",
@@ -94,8 +165,25 @@ def _sent_from(place: Place) -> dict[str, str]:
 
 def _approve_directly(place: Place, official: Official, steps: Steps, name: str, code: str) -> str:
     here = f"{place.issuer}/consent/v1/requests/{name}"
-    headers = {"Authorization": f"Bearer {official.session}", "Content-Type": "application/json"}
-    steps.send("consent_request", "GET", here, headers)
+    headers = _bearer(official)
+    steps.send("consent_page", "GET", here, headers)
     body = json.dumps({"pin": official.pin, "otp": code}).encode()
     answer = steps.send("consent_approve", "POST", f"{here}/approve", headers, body)
     return str(json.loads(answer.body)["redirect_to"])
+
+
+def cookie_of(session: str) -> dict[str, str]:
+    """The header that holds the session."""
+    return {"Cookie": f"consent-session={session}"}
+
+
+def _bearer(official: Official) -> dict[str, str]:
+    return {"Authorization": f"Bearer {official.session}", "Content-Type": "application/json"}
+
+
+def _set_cookie(answer: Answer, name: str) -> str:
+    """``name=value`` of a cookie that the answer sets. Errors: ``CeremonyFailed``."""
+    found = re.search(rf"{name}=[^;,\s]+", answer.headers.get("set-cookie", ""))
+    if found is None:
+        raise CeremonyFailed(f"no cookie {name}")
+    return found[0]

@@ -11,6 +11,7 @@ import base64
 import csv
 import hashlib
 import hmac
+import json
 import secrets
 import sqlite3
 import time
@@ -19,12 +20,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from loadtests import passkeys, sims
 from loadtests.site import AGENCY, read_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from loadtests.place import Needs
     from loadtests.site import Site
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -59,11 +62,12 @@ class Official:
         return f"{(int.from_bytes(mac[at : at + 4]) & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
-def enrol(site: Site, count: int, algorithm: str, kind: str = "person") -> list[Official]:
+def enrol(site: Site, count: int, algorithm: str, needs: Needs) -> list[Official]:
     """``count`` officials with a credential of ``algorithm``; those there already are taken up."""
     known = {each["code"] for each in site.command.json("agency", "list")}
     if AGENCY not in known:
         site.command.json("agency", "add", "Bộ Nội vụ", "--code", AGENCY, "--province", "Hà Nội")
+    kind = needs.people
     told = site.folder / "secrets" / f"{kind}-{algorithm}.jsonl"
     there = read_secrets(told)
     if len(there) < count:
@@ -71,10 +75,25 @@ def enrol(site: Site, count: int, algorithm: str, kind: str = "person") -> list[
         _write_list(names, algorithm, kind, count)
         site.command.run(
             *("subscriber", "enrol-list", str(names), "--agency", AGENCY, "--algorithm", algorithm),
-            *("--secrets-file", str(told), "--json"),
+            *("--secrets-file", str(told), "--scal", needs.scal, "--json"),
         )
         there = read_secrets(told)
     return [_official(each) for each in there[:count]]
+
+
+def give_phones(site: Site, officials: list[Official], needs: Needs) -> None:
+    """SIMs or passkeys, where the scenario needs them; they are kept with the site."""
+    file = site.folder / "secrets" / "phones.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    for official in officials:
+        official.extra.update(known.get(official.credential_id, {}))
+    if needs.sim:
+        sims.enrol(site.command, officials)
+    if needs.passkey:
+        passkeys.enrol(site.issuer, site.consent, officials)
+    known |= {each.credential_id: each.extra for each in officials if each.extra}
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(known), encoding="utf-8")
 
 
 def sign_in_all(site: Site, officials: Iterable[Official]) -> None:

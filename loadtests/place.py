@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from loadtests.people import Official
     from loadtests.portal import Portal
     from loadtests.recorder import Steps
@@ -19,7 +22,7 @@ _STEP = 30
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``now`` is the clock of the generator's engine, epoch seconds."""
+    """``hashes``: of one ceremony of batch and seal. ``sleep`` lets other users work."""
 
     issuer: str
     consent: str
@@ -27,6 +30,7 @@ class Place:
     algorithm: str
     has_consent_page: bool
     hashes: int
+    sleep: Callable[[float], object] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Needs:
     sim: bool = False
     passkey: bool = False
     people: str = "person"
+    scal: str = "2"
     codes: int = 1  # one-time codes that a ceremony uses up
 
 
@@ -50,7 +55,7 @@ class Ceremony(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``shares``: what a mix is made of, with weights; empty: ``ceremony`` is done each time."""
+    """``told``: in a line what a ceremony is."""
 
     name: str
     told: str

@@ -32,6 +32,7 @@ _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 _SIZE = 32
+_SECONDS_KEPT = 1800.0
 _ES256 = ec.ECDSA(hashes.SHA256())
 _OK, _CREATED, _SEE_OTHER = 200, 201, (302, 303)
 
@@ -101,6 +102,7 @@ class Portal:
         self._issuer = issuer
         self._identity = identity
         self._binding = binding
+        self._own: tuple[Token, float] | None = None
 
     def push(self, steps: Steps, details: dict[str, Any], verifier: str) -> str:
         """PAR (RFC 9126): the ``request_uri``."""
@@ -132,18 +134,21 @@ class Portal:
         }
         return self._token(self._form(steps, "token", "token", form))
 
-    def service_token(self, steps: Steps) -> Token:
-        """A token for the portal itself (``client_credentials``)."""
-        form = {"grant_type": "client_credentials", "scope": "service"}
-        return self._token(self._form(steps, "service_token", "token", form))
+    def own_token(self, steps: Steps) -> Token:
+        """A token for the portal itself (``client_credentials``), kept as long as portals do."""
+        if self._own is None or self._own[1] < time.monotonic():
+            form = {"grant_type": "client_credentials", "scope": "service"}
+            token = self._token(self._form(steps, "service_token", "token", form))
+            self._own = token, time.monotonic() + _SECONDS_KEPT
+        return self._own[0]
 
     def call(
-        self, steps: Steps, step: str, method: str, members: dict[str, Any], token: Token
+        self, steps: Steps, step: str, method: str, members: dict[str, Any], token: Token | None
     ) -> dict[str, Any]:
         """A method of CSC API v2."""
         url = f"{self._issuer}/csc/v2/{method}"
         body = json.dumps(members).encode()
-        headers = _JSON | self._authorization(url, token)
+        headers = _JSON | (self._authorization(url, token) if token else {})
         answer = steps.send(step, "POST", url, headers, body, wanted=(200, 202))
         found: dict[str, Any] = json.loads(answer.body)
         return found

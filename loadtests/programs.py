@@ -35,6 +35,7 @@ class Program:
     arguments: list[str]
     log: Path
     ready_url: str | None = None
+    port: int | None = None  # of one that says in no other way that it is ready
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -48,6 +49,12 @@ class Program:
                 start_new_session=True,
             )
 
+    def run_to_end(self) -> None:
+        """One that does something and ends. Errors: ``ProgramFailed``."""
+        self.start()
+        if self.process is not None and self.process.wait():
+            raise ProgramFailed(f"{self.role}: {self.told()}")
+
     @property
     def pid(self) -> int:
         """Of the process; ``ProgramFailed`` before it was started."""
@@ -58,11 +65,16 @@ class Program:
     def wait_until_ready(self) -> None:
         """Errors: ``ProgramFailed``, with the end of its log."""
         deadline = time.monotonic() + SECONDS_TO_READY
-        while self.ready_url is not None and not is_ready(self.ready_url):
+        while not self._is_ready():
             ended = self.process is None or self.process.poll() is not None
             if ended or time.monotonic() > deadline:
                 raise ProgramFailed(f"{self.role} did not get ready: {self.told()}")
             time.sleep(0.05)
+
+    def _is_ready(self) -> bool:
+        if self.port is not None:
+            return _is_open(self.port)
+        return self.ready_url is None or is_ready(self.ready_url)
 
     def told(self) -> str:
         """The end of its log."""
@@ -121,6 +133,14 @@ def is_ready(url: str) -> bool:
             return bool(answer.status == HTTPStatus.OK)
     except (OSError, urllib.error.HTTPError):
         return False
+
+
+def _is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
 
 
 def free_ports(count: int) -> list[int]:

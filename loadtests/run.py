@@ -9,7 +9,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from loadtests import accounting, people, portal, statements
+from loadtests import accounting, people, portal, sims, statements
 from loadtests.environment import python_of
 from loadtests.recorder import Recorder
 from loadtests.results import GENERATOR, Observed, results
@@ -41,11 +41,10 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
     with Site(options, scenario.needs) as site:
         say(f"the service is ready ({', '.join(site.roots)})")
         portal.register(site, dpop=options.dpop)
-        officials = people.enrol(
-            site, officials_needed(options), options.algorithm, scenario.needs.people
-        )
+        officials = people.enrol(site, officials_needed(options), options.algorithm, scenario.needs)
         say(f"{len(officials)} officials are enrolled")
         people.sign_in_all(site, officials)
+        people.give_phones(site, officials, scenario.needs)
         raw = raw_figures(site, options)
         say("raw " + ", ".join(f"{name} {rate:.0f}/s" for name, rate in raw.items()))
         return _measured(site, options, officials, raw, interpreter)
@@ -53,8 +52,13 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
 
 def officials_needed(options: Options) -> int:
     """So many that nobody is asked again before his device shows a new code."""
+    needs = SCENARIOS[options.scenario].needs
+    if needs.sim:
+        return min(options.officials or options.users, sims.MOST)
     if options.officials:
         return options.officials
+    if not needs.codes:
+        return max(_FEWEST, 2 * options.users)
     rate = options.rate or 60.0
     return max(_FEWEST, options.users + int(rate * (_STEP + 1) * 1.1))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from loadtests import toml_text
 from loadtests.postgres import PostgresServer
 from loadtests.programs import CommandLine, Program, free_ports
+from loadtests.sims import SimSide
 
 if TYPE_CHECKING:
     from loadtests.options import Options
@@ -38,11 +39,13 @@ class Site:
         self.postgres: PostgresServer | None = None
         self.programs: dict[str, Program] = {}
         self._postgres_pid = 0
-        rssp, consent, adapter, mssp = free_ports(4)
+        rssp, consent, *sim = free_ports(5)
         self.issuer = f"http://127.0.0.1:{rssp}"
         # WebAuthn knows sites by name: a page at an address has no passkeys.
         self.consent = f"http://localhost:{consent}"
-        self._ports = {"rssp": rssp, "consent": consent, "adapter": adapter, "mssp": mssp}
+        self._ports = {"rssp": rssp, "consent": consent}
+        self._sim_ports = (sim[0], sim[1], sim[2])
+        self._sims: SimSide | None = None
 
     def __enter__(self) -> Self:
         self._stack.__enter__()
@@ -79,15 +82,32 @@ class Site:
             self._stack.callback(self.postgres.remove)
             self._postgres_pid = self.postgres.start()
             url = self.postgres.url
+        if self._needs.sim:
+            self._sims = SimSide(self.folder, self._sim_ports)
         self._configure(url)
         self._hold_ceremony()
         self.command.run("db", "upgrade")
-        for role, arguments, ready in self._to_start():
-            program = Program(role, arguments, self.folder / "log" / f"{role}.log", ready)
-            self.programs[role] = program
+        if self._sims is not None:
+            # The phones, before who needs them; the adapter's tables are its own.
+            upgrade = ["sim_adapter", "--config", str(self.config / "sim.toml"), "--upgrade"]
+            Program("upgrade", upgrade, self.folder / "log" / "upgrade.log").run_to_end()
+            self._start(self._sims.programs(self.config / "sim.toml"))
+        self._start(
+            [
+                Program(role, arguments, self.folder / "log" / f"{role}.log", ready)
+                for role, arguments, ready in self._to_start()
+            ]
+        )
+
+    def _start(self, programs: list[Program]) -> None:
+        """One after the other, and then until all are ready."""
+        for program in programs:
+            self.programs[program.role] = program
             self._stack.callback(program.stop)
             program.start()
-        for program in self.programs.values():
+            if program.port is not None:
+                program.wait_until_ready()
+        for program in programs:
             program.wait_until_ready()
 
     def _to_start(self) -> list[tuple[str, list[str], str | None]]:
@@ -112,6 +132,8 @@ class Site:
         self._write("sam.toml", self._of_sam(tokens, pinned))
         self._write("rssp.toml", self._of_rssp(url))
         self._write("consent.toml", self._of_consent())
+        if self._sims is not None:
+            self._write("sim.toml", self._sims.of_adapter(self.issuer))
 
     def _write(self, name: str, tables: dict[str, Any]) -> None:
         (self.config / name).write_text(toml_text.document(tables), encoding="utf-8")
@@ -152,6 +174,7 @@ class Site:
                 "origins": [self.consent],
                 "cool_off_seconds": 0,
             },
+            **({} if self._sims is None else {"sim": self._sims.of_sam}),
             "nodes": tokens,
         }
 
@@ -167,6 +190,7 @@ class Site:
             "urls": {"issuer": self.issuer, "consent": self.consent},
             "database": {"url": url},
             "sam": {"socket": str(self.folder / "sap.sock")},
+            **({} if self._sims is None else {"sim": self._sims.of_rssp}),
             "listen": {
                 "port": self._ports["rssp"],
                 "workers": options.rssp_workers,
