@@ -1,14 +1,17 @@
-"""``python -m loadtests SCENARIO``: exit status 0 when every goal is reached, 1 when one is not."""
+"""``python -m loadtests SCENARIO``: exit status 0 when every goal is reached, 1 when one is not.
+
+2: the run itself failed.
+"""
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from loadtests import goals, options
+from loadtests import goals, history, options, output
 from loadtests.programs import ProgramFailed
 from loadtests.run import GeneratorFailed, run
 
@@ -21,37 +24,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options.read(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the programs are stopped, too
     begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
+
     try:
-        found = run(
-            chosen, lambda text: print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
-        )
+        found = run(chosen, say)
     except (ProgramFailed, GeneratorFailed) as error:
         print(error, file=sys.stderr)
         return 2
     judged = goals.judge(chosen, found)
     found["goals"] = [
-        {
-            "figure": each.goal.figure,
-            "told": each.goal.told,
-            "bound": each.goal.bound,
-            "limit": each.goal.limit,
-            "measured": each.measured,
-            "reached": each.is_reached,
-        }
+        {**asdict(each.goal), "measured": each.measured, "reached": each.is_reached}
         for each in judged
     ]
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / f"{chosen.scenario}.json").write_text(
-        json.dumps(found, indent=1), encoding="utf-8"
-    )
-    print(
-        json.dumps(
-            {k: v for k, v in found.items() if k not in {"series", "options", "machine"}},
-            indent=1,
-            ensure_ascii=False,
-        )
-    )
-    return 0 if all(each.is_reached for each in judged) or not chosen.judged else 1
+    found["against_before"] = history.add(chosen.history or chosen.out / "history.jsonl", found)
+    files = output.write(chosen.out, found)
+    for text in output.told(found):
+        print(text)
+    for name, ratio in history.regressions(found["against_before"]).items():
+        print(f"WORSE than before: {name}, {ratio:.2f} times")
+    print(f"results: {files['json']}, {files['csv'].name}, {files['html'].name}")
+    if not chosen.judged:
+        return int(found["errors"]["total"] > 0 or not found["ceremonies"])
+    return int(not all(each.is_reached for each in judged))
 
 
 if __name__ == "__main__":

@@ -28,11 +28,10 @@ def token_for(
     steps: Steps,
     values: list[str],
     consent: Consent,
-    **more: str,
 ) -> Token:
-    """A credential token for ``values``; ``more`` goes into the details."""
+    """A credential token for ``values``."""
     verifier = secrets.token_urlsafe(48)
-    request_uri = place.portal.push(steps, details(official, values) | more, verifier)
+    request_uri = place.portal.push(steps, details(official, values), verifier)
     name = browser.open_request(steps, place.portal.browser_url(request_uri))
     back = consent(place, official, steps, name)
     return place.portal.redeem(steps, browser.parameter(back, "code"), verifier)

@@ -62,11 +62,15 @@ class Official:
         return f"{(int.from_bytes(mac[at : at + 4]) & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
+def found_agency(site: Site) -> None:
+    """The ministry whose officials sign."""
+    known = () if site.is_new else site.command.json("agency", "list")
+    if AGENCY not in {each["code"] for each in known}:
+        site.command.json("agency", "add", "Bộ Nội vụ", "--code", AGENCY, "--province", "Hà Nội")
+
+
 def enrol(site: Site, count: int, algorithm: str, needs: Needs) -> list[Official]:
     """``count`` officials with a credential of ``algorithm``; those there already are taken up."""
-    known = {each["code"] for each in site.command.json("agency", "list")}
-    if AGENCY not in known:
-        site.command.json("agency", "add", "Bộ Nội vụ", "--code", AGENCY, "--province", "Hà Nội")
     kind = needs.people
     told = site.folder / "secrets" / f"{kind}-{algorithm}.jsonl"
     there = read_secrets(told)

@@ -189,8 +189,8 @@ def register(site: Site, *, dpop: bool) -> None:
     jwks = site.config / "portal-jwks.json"
     member = {**Key.read(identity).jwk, "use": "sig", "alg": "ES256"}
     jwks.write_text(json.dumps({"keys": [member]}), encoding="utf-8")
-    known = {each["client_id"] for each in site.command.json("client", "list")}
-    verb = "change" if CLIENT in known else "add"
+    known = () if site.is_new else site.command.json("client", "list")
+    verb = "change" if CLIENT in {each["client_id"] for each in known} else "add"
     grants = [
         part
         for name in ("authorization_code", "client_credentials", "refresh_token")

@@ -40,6 +40,7 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
     interpreter = python_of(options.engine, say)
     with Site(options, scenario.needs) as site:
         say(f"the service is ready ({', '.join(site.roots)})")
+        people.found_agency(site)
         portal.register(site, dpop=options.dpop)
         officials = people.enrol(site, officials_needed(options), options.algorithm, scenario.needs)
         say(f"{len(officials)} officials are enrolled")

@@ -39,6 +39,7 @@ class Site:
         self.postgres: PostgresServer | None = None
         self.programs: dict[str, Program] = {}
         self._postgres_pid = 0
+        self.is_new = True  # nobody is registered yet
         rssp, consent, *sim = free_ports(5)
         self.issuer = f"http://127.0.0.1:{rssp}"
         # WebAuthn knows sites by name: a page at an address has no passkeys.
@@ -67,12 +68,16 @@ class Site:
             roots["postgres"] = self._postgres_pid
         return roots
 
+    @property
+    def worker_count(self) -> int:
+        """The SAM's workers, each with a session of an HSM node."""
+        return self._options.nodes * self._options.sam_workers
+
     def _open(self) -> None:
         if self._options.kept is None:
             self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         for name in ("", "config", "log", "secrets"):
             (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._postgres_pid = 0
         url = f"sqlite:///{self.folder / 'rssp.sqlite3'}"
         if self._options.database == "postgresql":
             # PostgreSQL works as another user when we are root, who must find the way.
@@ -146,7 +151,8 @@ class Site:
         return {"name": name, "token_label": name, "workers": workers, **made}
 
     def _hold_ceremony(self) -> None:
-        if (self.folder / "ceremony").exists():
+        self.is_new = not (self.folder / "ceremony").exists()
+        if not self.is_new:
             return
         custodians = [part for name in _CUSTODIANS for part in ("--custodian", name)]
         self.command.json(

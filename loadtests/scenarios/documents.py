@@ -32,7 +32,7 @@ def ceremony(place: Place, official: Official, steps: Steps) -> int:
         ],
     }
     told = portal.call(steps, "prepare_doc", "signatures/prepareDoc", order, own)
-    token = token_for(place, official, steps, told["hashes"], browser.approve, hashType="dtbsr")
+    token = token_for(place, official, steps, told["hashes"], browser.approve)
     order["claimedTime"] = told["claimedTime"]
     answer = portal.call(steps, "sign_doc", "signatures/signDoc", order, token)
     return len(answer["DocumentWithSignature"])
