@@ -190,7 +190,7 @@ def register(site: Site, *, dpop: bool) -> None:
     member = {**Key.read(identity).jwk, "use": "sig", "alg": "ES256"}
     jwks.write_text(json.dumps({"keys": [member]}), encoding="utf-8")
     known = () if site.is_new else site.command.json("client", "list")
-    verb = "change" if CLIENT in {each["client_id"] for each in known} else "add"
+    verb = "update" if CLIENT in {each["client_id"] for each in known} else "add"
     grants = [
         part
         for name in ("authorization_code", "client_credentials", "refresh_token")
