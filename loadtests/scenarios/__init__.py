@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loadtests.place import Needs, Scenario
 from loadtests.scenarios import (
+    authorize_sign,
     batch,
     ceremony_otp,
     ceremony_passkey,
@@ -25,6 +26,7 @@ SCENARIOS: dict[str, Scenario] = {
         portal_decoupled,
         batch,
         seal,
+        authorize_sign,
         documents,
         sign_in,
         read_mostly,
