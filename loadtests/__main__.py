@@ -8,12 +8,12 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from loadtests import goals, history, options, output
+from loadtests.generators import GeneratorFailed
 from loadtests.programs import ProgramFailed
-from loadtests.run import GeneratorFailed, run
+from loadtests.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     judged = goals.judge(chosen, found)
     found["goals"] = [
-        {**asdict(each.goal), "measured": each.measured, "reached": each.is_reached}
+        {
+            "figure": each.goal.figure,
+            "told": each.goal.told,
+            "bound": each.goal.bound,
+            "limit": each.goal.limit,
+            "measured": each.measured,
+            "reached": each.is_reached,
+        }
         for each in judged
     ]
     found["against_before"] = history.add(chosen.history or chosen.out / "history.jsonl", found)

@@ -21,6 +21,20 @@ FOLDER = ROOT / ".venv-load"
 _LOCK = ROOT / "requirements" / "load.lock"
 
 
+COMPARED = ROOT / ".venv-compared"
+COMPARED_WITH = "certomancer-csc-dummy==0.4.2"
+
+
+def python_of_compared(say: Callable[[str], None]) -> str:
+    """The interpreter with the server that ours is compared with: its pins are its own."""
+    python = COMPARED / "bin" / "python"
+    if not python.exists():
+        say(f"making {COMPARED.name} for {COMPARED_WITH}, once")
+        _uv("venv", "--clear", "--python", sys.executable, str(COMPARED))
+        _uv("pip", "install", "--python", str(python), COMPARED_WITH)
+    return str(python)
+
+
 def python_of(engine: Engine, say: Callable[[str], None]) -> str:
     """The interpreter that runs the load generator with ``engine``."""
     if engine == "plain":

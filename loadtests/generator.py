@@ -2,7 +2,8 @@
 
     python -m loadtests.generator PLAN.json RESULT.json
 
-Started by :mod:`loadtests.run`. The plan holds secrets, so it is a file that only we may read.
+Started by :mod:`loadtests.generators`: it says when it is ready and is told when to begin. The plan
+holds secrets, so it is a file that only we may read.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from loadtests import profiles
+from loadtests.generators import READY, Times
 from loadtests.people import Official
 from loadtests.place import Place
 from loadtests.portal import Key, Portal
 from loadtests.recorder import Recorder
 from loadtests.scenarios import SCENARIOS
+from loadtests.simple_server import SCENARIO as SIMPLE
 from loadtests.turns import Arrivals, Pool
 from loadtests.worker import Desk
 
@@ -27,14 +30,18 @@ def main() -> int:
     """Do the share that the plan says."""
     plan_file, result_file = map(Path, sys.argv[1:3])
     plan: dict[str, Any] = json.loads(plan_file.read_text(encoding="utf-8"))
-    scenario = SCENARIOS[plan["scenario"]]
+    scenario = (SCENARIOS | {SIMPLE.name: SIMPLE})[plan["scenario"]]
     if plan["engine"] == "locust":
         from loadtests import locust_engine as engine  # noqa: PLC0415 - not where it is not installed
     else:
         from loadtests import plain_engine as engine  # type: ignore[no-redef]  # noqa: PLC0415 - as above
-    recorder = Recorder(plan["start"], plan["end"])
     identity = Key.read(Path(plan["identity"]))
     binding = Key.read(Path(plan["binding"])) if plan["binding"] else None
+    officials = [Official(**members) for members in plan["officials"]]
+    sys.stdout.buffer.write(READY)
+    sys.stdout.flush()
+    times = Times(**json.loads(sys.stdin.readline()))
+    recorder = Recorder(times.start, times.end)
     place = Place(
         issuer=plan["issuer"],
         consent=plan["consent"],
@@ -44,11 +51,10 @@ def main() -> int:
         hashes=plan["hashes"],
         sleep=engine.sleep,
     )
-    officials = [Official(**members) for members in plan["officials"]]
     arrivals = Arrivals(
         plan["rate"],
-        plan["warm_up_from"],
-        plan["end"],
+        times.begin,
+        times.end,
         plan["seed"],
         profiles.PROFILES.get(plan["scenario"]),
     )
@@ -60,7 +66,7 @@ def main() -> int:
         recorder,
         engine.sleep,
     )
-    time.sleep(max(0.0, plan["warm_up_from"] - time.time()))
+    time.sleep(max(0.0, times.begin - time.time()))
     engine.run(desk, plan["users"])
     result_file.write_text(json.dumps(recorder.members()), encoding="utf-8")
     return 0

@@ -4,8 +4,8 @@ What is real and what is not. A *sample* of officials is enrolled by the operato
 keys, sealed by the token. The others are copies of their rows under ids, names and serial numbers
 of their own: as long, as random in their keys and as spread in their indexes as real ones, which
 is what the database is slow or quick by. Nobody can sign with a copy: the SAM opens a sealed
-record for its own credential only. Past signatures are copies of rows that real ceremonies left, with the
-lines of the audit table that tell of them.
+record for its own credential only. Past signatures are copies of rows that real ceremonies left,
+with the lines of the audit table that tell of them.
 
 Everything is done in portions of one transaction each, counted from what is there already, so the
 same command goes on after an interruption. Triggers and foreign keys are off for these connections

@@ -71,15 +71,19 @@ def found_agency(site: Site) -> None:
 
 def enrol(site: Site, count: int, algorithm: str, needs: Needs) -> list[Official]:
     """``count`` officials with a credential of ``algorithm``; those there already are taken up."""
-    kind = needs.people
-    told = site.folder / "secrets" / f"{kind}-{algorithm}.jsonl"
+    kind, group = needs.people, f"{needs.people}{needs.scal}"
+    told = site.folder / "secrets" / f"{group}-{algorithm}.jsonl"
     there = read_secrets(told)
-    if len(there) < count:
-        names = site.folder / f"{kind}-{algorithm}.csv"
-        _write_list(names, algorithm, kind, count)
+    names = site.folder / f"{group}-{algorithm}.csv"
+    _write_list(names, f"{group}.{algorithm}", kind, count)
+    for last in (False, False, True):
+        if len(there) >= count:
+            break
+        # It goes on where it stopped, so a busy machine needs it twice.
         site.command.run(
             *("subscriber", "enrol-list", str(names), "--agency", AGENCY, "--algorithm", algorithm),
             *("--secrets-file", str(told), "--scal", needs.scal, "--json"),
+            may_fail=not last,
         )
         there = read_secrets(told)
     return [_official(each) for each in there[:count]]
@@ -157,13 +161,13 @@ def _official(told: dict[str, str]) -> Official:
     )
 
 
-def _write_list(file: Path, algorithm: str, kind: str, count: int) -> None:
+def _write_list(file: Path, prefix: str, kind: str, count: int) -> None:
     with file.open("w", encoding="utf-8", newline="") as text:
         lines = csv.writer(text)
         lines.writerow(["username", "full_name", "kind"])
         for number in range(count):
             name = f"Sở số {number}" if kind == "organisation" else _name(number)
-            lines.writerow([f"{kind}.{algorithm}.{number:07}", name, kind])
+            lines.writerow([f"{prefix}.{number:07}", name, kind])
 
 
 def _name(number: int) -> str:

@@ -100,9 +100,9 @@ class CommandLine:
 
     config: Path
 
-    def run(self, *arguments: str) -> None:
-        """Errors: ``ProgramFailed``, with what the command said."""
-        self._run(arguments)
+    def run(self, *arguments: str, may_fail: bool = False) -> None:
+        """Errors: ``ProgramFailed``, with what the command said, unless it ``may_fail``."""
+        self._run(arguments, may_fail=may_fail)
 
     def json(self, *arguments: str) -> Any:  # noqa: ANN401 - whatever the command tells in JSON
         """What the command tells with ``--json``."""
@@ -112,7 +112,7 @@ class CommandLine:
         """The same where each line is an object."""
         return [json.loads(line) for line in self._run((*arguments, "--json")).splitlines()]
 
-    def _run(self, arguments: tuple[str, ...]) -> str:
+    def _run(self, arguments: tuple[str, ...], *, may_fail: bool = False) -> str:
         done = subprocess.run(  # noqa: S603 - the service's own command line
             [sys.executable, "-m", "remote_signing.cli", "--config", str(self.config), *arguments],
             stdin=subprocess.DEVNULL,
@@ -120,7 +120,7 @@ class CommandLine:
             text=True,
             check=False,
         )
-        if done.returncode:
+        if done.returncode and not may_fail:
             line = " ".join(arguments[:3])
             raise ProgramFailed(f"remote-signing {line}: {done.returncode}\n{done.stderr[-2000:]}")
         return done.stdout

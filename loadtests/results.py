@@ -63,6 +63,7 @@ def results(seen: Observed) -> dict[str, Any]:
         "steps": _steps(recorder, done),
         "cpu_ms": _cpu(seen, done),
         "memory": _memory(seen),
+        "growth": _growth(seen),
         "raw": seen.raw,
         "ratios": _ratios(seen, done / seconds),
         "series": _series(recorder, seconds),
@@ -148,6 +149,20 @@ def _memory(seen: Observed) -> dict[str, Any]:
     }
 
 
+def _growth(seen: Observed) -> dict[str, float]:
+    """End against start, of the service as a whole."""
+
+    def total(usages: dict[str, Usage], name: str) -> float:
+        inside = (each for role, each in usages.items() if role not in _OUTSIDE)
+        return float(sum(getattr(each, name) for each in inside))
+
+    names = ("rss", "pss", "files", "processes")
+    return {
+        name: total(seen.after, name) / before if (before := total(seen.before, name)) else 0.0
+        for name in names
+    }
+
+
 def _sizes(usage: Usage) -> dict[str, int]:
     return {
         "rss": usage.rss,
@@ -170,11 +185,16 @@ def _ratios(seen: Observed, rate: float) -> dict[str, float]:
         found["hsm_busy"] = busy / (seen.seconds * workers.processes)
     algorithm = seen.options.algorithm
     signatures = seen.recorder.signatures / seen.seconds
+    call = seen.recorder.steps.get("sign_hash")
     for operation in (SINGLE, C_SIGN):
         raw = seen.raw.get(f"{operation} {algorithm}")
         if raw:
             found[f"ceremonies/{operation}"] = rate / raw
             found[f"signatures/{operation}"] = signatures / raw
+            if call is not None and call.latencies.count:
+                # What one caller gets out of signHash, one call after the other.
+                each = seen.recorder.signatures / call.latencies.count
+                found[f"call/{operation}"] = each / call.latencies.quantile(0.5) / raw
     return found
 
 

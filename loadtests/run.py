@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from loadtests import accounting, people, portal, sims, statements
+from loadtests import accounting, generators, people, portal, sims, statements
+from loadtests.accounting import Usage
 from loadtests.environment import python_of
-from loadtests.recorder import Recorder
+from loadtests.generators import Generators
 from loadtests.results import GENERATOR, Observed, results
 from loadtests.scenarios import SCENARIOS
 from loadtests.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from loadtests.accounting import Usage
     from loadtests.options import Options
     from loadtests.people import Official
 
 _STEP = 30  # seconds of a one-time code
 _FEWEST = 8
-_SECONDS_TO_BEGIN = 3.0  # a generator imports its libraries in that time
-_SECONDS_AFTER = 90.0
-
-
-class GeneratorFailed(Exception):
-    """A load generator ended without a result."""
 
 
 def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
@@ -85,93 +75,32 @@ def _measured(
     raw: dict[str, float],
     interpreter: str,
 ) -> dict[str, Any]:
-    begin = time.time() + _SECONDS_TO_BEGIN
-    start, end = begin + options.warm_up, begin + options.warm_up + options.seconds
-    generators = [
-        _start(site, options, officials[number :: options.generators], number, begin, interpreter)
-        for number in range(options.generators)
-    ]
-    roots = site.roots | {GENERATOR: 0}
-    pids = [process.pid for process, _ in generators]
-    time.sleep(max(0.0, start - time.time()))
-    counting = site.postgres is not None and options.statements and statements.begin(site.postgres)
-    before = _usage(roots, pids)
-    time.sleep(max(0.0, end - time.time()))
-    after = _usage(roots, pids)
-    counted = statements.read(site.postgres) if counting and site.postgres is not None else None
-    recorder = Recorder(start, end)
-    for process, file in generators:
-        try:
-            status = process.wait(_SECONDS_AFTER)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            status = process.wait()
-        if status:
-            raise GeneratorFailed(
-                (site.folder / "log" / "generator.log").read_text("utf-8")[-2000:]
-            )
-        recorder.merge(json.loads(file.read_text(encoding="utf-8")))
-    started_at = dt.datetime.fromtimestamp(start, dt.UTC).isoformat(timespec="seconds")
+    orders = generators.plans(site, options, officials)
+    running = Generators(site.folder, interpreter, orders)
+    try:
+        times = running.begin(options)
+        _sleep_until(times.start)
+        counting = (
+            site.postgres is not None and options.statements and statements.begin(site.postgres)
+        )
+        before = _usage(site, running)
+        _sleep_until(times.end)
+        after = _usage(site, running)
+        counted = statements.read(site.postgres) if counting and site.postgres else None
+        recorder = running.gather()
+    finally:
+        running.kill()
+    started_at = dt.datetime.fromtimestamp(times.start, dt.UTC).isoformat(timespec="seconds")
     return results(
         Observed(options, started_at, options.seconds, recorder, before, after, counted, raw)
     )
 
 
-def _usage(roots: dict[str, int], generators: list[int]) -> dict[str, Usage]:
-    named = {role: pid for role, pid in roots.items() if pid}
-    found = accounting.usage(named)
-    for pid in generators:
-        one = accounting.usage({GENERATOR: pid})
-        found[GENERATOR] = found.get(GENERATOR, accounting.Usage()) + one.get(
-            GENERATOR, accounting.Usage()
-        )
-    return found
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.time()))
 
 
-def _start(  # noqa: PLR0913, PLR0917 - a plan has as many parts
-    site: Site,
-    options: Options,
-    officials: list[Official],
-    number: int,
-    begin: float,
-    interpreter: str,
-) -> tuple[subprocess.Popen[bytes], Path]:
-    """A generator with its share of officials and of the rate; where its result will be."""
-    secrets = site.folder / "secrets"
-    share = options.generators
-    plan = {
-        "scenario": options.scenario,
-        "engine": options.engine,
-        "users": max(1, options.users // share),
-        "rate": None if options.rate is None else options.rate / share,
-        "seed": number,
-        "warm_up_from": begin,
-        "start": begin + options.warm_up,
-        "end": begin + options.warm_up + options.seconds,
-        "issuer": site.issuer,
-        "consent": site.consent,
-        "identity": str(secrets / "portal.pem"),
-        "binding": str(secrets / "proof.pem") if options.dpop else "",
-        "algorithm": options.algorithm,
-        "consent_page": options.consent_page,
-        "hashes": options.hashes,
-        "officials": [official.members() for official in officials],
-    }
-    plan_file, result = secrets / f"plan-{number}.json", site.folder / f"result-{number}.json"
-    descriptor = os.open(plan_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(plan, file)
-    result.unlink(missing_ok=True)
-    with (site.folder / "log" / "generator.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            [interpreter, "-m", "loadtests.generator", str(plan_file), str(result)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=_ROOT,
-            start_new_session=True,
-        )
-    return process, result
-
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - for cwd
+def _usage(site: Site, running: Generators) -> dict[str, Usage]:
+    found = accounting.usage(site.roots)
+    each = [accounting.usage({GENERATOR: pid}).get(GENERATOR, Usage()) for pid in running.pids]
+    return found | {GENERATOR: sum(each, Usage())}

@@ -1,4 +1,4 @@
-"""credentials/authorize with the codes sent along, then signHash: two calls, as simple servers have.
+"""credentials/authorize with the codes sent along, then signHash: two calls, as others have.
 
 SCAL1, for the comparison with such a server (:mod:`loadtests.compare`); a service token is kept.
 """
@@ -42,6 +42,6 @@ def ceremony(place: Place, official: Official, steps: Steps) -> int:
 SCENARIO = Scenario(
     "authorize_sign",
     "authorize with PIN and one-time code sent along, signHash",
-    Needs(people="simple", scal="1"),
+    Needs(scal="1"),
     ceremony,
 )
