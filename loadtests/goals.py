@@ -1,7 +1,7 @@
 """What a run must show; the exit status says whether it did.
 
-A goal is a limit on a figure of the results. Some mean something only in runs of a kind: a rate where
-that rate is asked for, growth where the run is long. ``when`` says which.
+A goal is a limit on a figure of the results. Some mean something only in runs of a kind: a rate
+where that rate is asked for, growth where the run is long. ``when`` says which.
 """
 
 from __future__ import annotations

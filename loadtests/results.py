@@ -185,7 +185,8 @@ def _ratios(seen: Observed, rate: float) -> dict[str, float]:
         found["hsm_busy"] = busy / (seen.seconds * workers.processes)
     algorithm = seen.options.algorithm
     signatures = seen.recorder.signatures / seen.seconds
-    call = seen.recorder.steps.get("sign_hash")
+    is_mixed = seen.options.scenario == "working_day"  # calls with one hash and with many
+    call = None if is_mixed else seen.recorder.steps.get("sign_hash")
     for operation in (SINGLE, C_SIGN):
         raw = seen.raw.get(f"{operation} {algorithm}")
         if raw:
