@@ -20,6 +20,7 @@ from remote_signing.cli import (
     credentials,
     database,
     hsm,
+    mass_enrolment,
     openapi,
     passkeys,
     registration,
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("capacity")(capacity.capacity)
+subscribers.app.command("enrol-list")(mass_enrolment.enrol_list)
 for group in (
     hsm,
     database,
