@@ -13,6 +13,7 @@ from consent_app.rssp import (
     Denial,
     Details,
     Document,
+    Readable,
     Signer,
     State,
 )
@@ -76,22 +77,23 @@ class Account(Answer):
     frozen: int = Field(ge=0)
 
 
-class Reviewed(Answer):
+class Reviewed(Readable):
     """A request that was looked at, as the page of a batch shows it."""
 
     id: str = Field(pattern=r"^[0-9a-z]{26}$")
     client_name: str
     description: str | None
     details: Details | None
-    documents: list[Document]
     num_signatures: int
     expires_at: AwareDatetime
     certificate: Certificate
+    passkey_from: AwareDatetime | None = None
 
 
 class Batch(Answer):
-    """What may be approved together."""
+    """What may be approved together, and the rssp's time."""
 
+    now: AwareDatetime
     subscriber: Signer
     requests: list[Reviewed]
 

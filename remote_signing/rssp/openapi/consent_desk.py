@@ -59,6 +59,10 @@ _RECORD: dict[str, Schema] = {
     "number": whole("Of the line in the audit table.", minimum=0),
     "leaf_sha256": text("Leaf hash of RFC 6962, hexadecimal.", pattern="^[0-9a-f]{64}$"),
 }
+_RESULT: dict[str, Schema] = {
+    "id": identifier(),
+    "is_approved": flag("False: it came too late."),
+}
 _SESSION: dict[str, Schema] = {
     "id": identifier(),
     "created_at": moment(),
@@ -86,6 +90,7 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "OpenSession": whole_object(_SESSION),
+    "BatchResults": whole_object({"results": listing(whole_object(_RESULT))}),
 }
 
 
@@ -168,7 +173,6 @@ def _batch() -> list[Operation]:
         "pin": EVIDENCE,
         "otp": EVIDENCE,
     }
-    outcome = whole_object({"id": identifier(), "is_approved": flag("False: it came too late.")})
     return [
         asked_for(
             "GET",
@@ -180,7 +184,7 @@ def _batch() -> list[Operation]:
             "POST",
             "/batch",
             ("Đồng ý ký nhiều việc", "Consent to several"),
-            {200: Answer("One for each.", whole_object({"results": listing(outcome)}))},
+            {200: Answer("One for each.", named("BatchResults"))},
             asked=Asked(whole_object(given, additionalProperties=False)),
             refused=(403, 404, 409, 410),
         ),
