@@ -65,7 +65,10 @@ def asked_of(evidence: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str
         return record["challenge"], challenge_of(request, record["challenge"])
     demand(evidence["format"] == TOGETHER_FORMAT, "evidence of another format")
     members, own = record["together"], challenge_of(request, evidence["challenge"])
-    demand(isinstance(members, list) and 1 < len(members) <= MOST, "not the evidence of several requests")
+    demand(
+        isinstance(members, list) and 1 < len(members) <= MOST,
+        "not the evidence of several requests",
+    )
     demand(own.hex() in members, "the request is not among those that were approved together")
     text = json.dumps(members, separators=(",", ":"))
     return evidence["challenge"], hashlib.sha256(TOGETHER_DOMAIN + text.encode()).digest()

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remote_signing.errors import HsmUnavailable
-from remote_signing.rssp import activation, activation_passkey
+from remote_signing.rssp import activation, activation_passkey, clients
 from remote_signing.rssp.activation import Channel
 from tests.integration.test_rssp_passkey_answers import verify as verify  # noqa: PLC0414 - a fixture
 from tests.integration.test_rssp_passkeys import events, failed_attempts
-from tests.support.client_desk import register
 from tests.support.passkey_world import PasskeyWorld, passkey_world
 from tests.support.passkeys import Authenticator
 from tests.support.world import PORTAL, digest, new_world
@@ -25,11 +24,21 @@ if TYPE_CHECKING:
     import httpx
 
     from tests.conftest import Databases
+    from tests.support.sqlite import SqliteFolder
 
 
 @pytest.fixture
 def place(databases: Databases, tmp_path: Path) -> Iterator[PasskeyWorld]:
     with new_world(databases) as world:
+        found = passkey_world(world, tmp_path)
+        found.register()
+        yield found
+
+
+@pytest.fixture
+def local(sqlite_folder: SqliteFolder, tmp_path: Path) -> Iterator[PasskeyWorld]:
+    """The same where the database makes no difference."""
+    with new_world(sqlite_folder) as world:
         found = passkey_world(world, tmp_path)
         found.register()
         yield found
@@ -75,13 +84,15 @@ def told(response: httpx.Response) -> list[bool]:
 def test_one_touch_approves_requests_of_several_portals_and_each_signs_its_own(
     place: PasskeyWorld,
 ) -> None:
-    other = register(place.world.database, "cong-khac")
-    ids = [*asked(place, "a", "b"), *asked(place, "c", client_id=other)]
+    new = clients.NewClient("khac", "Cổng khác", "client_secret_post", ("https://x.example/",))
+    clients.register(place.world.database, place.world.clock, new)
+    ids = [*asked(place, "a", "b"), *asked(place, "c", client_id="khac")]
     answer = touched(place, ids)
     with place.world.counted() as statements:
         response = send(place, ids, answer)
     assert (response.status_code, told(response)) == (200, [True] * 3)
-    assert len(statements) == 4, "one for all, then one for each"
+    taken = [line for line in statements if line not in {"BEGIN IMMEDIATE", "BEGIN", "COMMIT"}]
+    assert len(taken) == 4, "one for all, then one for each"
     assert {state(place, each) for each in ids} == {"AUTHORIZED"}
     given = events(place, "consent.given")
     assert {json.loads(each.detail)["factor"] for each in given} == {"passkey"}
@@ -90,22 +101,22 @@ def test_one_touch_approves_requests_of_several_portals_and_each_signs_its_own(
     assert failed_attempts(place) == 0
 
 
-def test_what_was_asked_costs_one_statement(place: PasskeyWorld) -> None:
-    ids = asked(place, "a", "b")
-    with place.world.counted() as statements:
-        assert question(place, ids).status_code == 200
+def test_what_was_asked_costs_one_statement(local: PasskeyWorld) -> None:
+    ids = asked(local, "a", "b")
+    with local.world.counted() as statements:
+        assert question(local, ids).status_code == 200
     assert len(statements) == 1
 
 
-def test_leaving_one_out_after_the_question_needs_a_new_touch(place: PasskeyWorld) -> None:
-    ids = asked(place, "a", "b", "c")
-    answer = touched(place, ids)
+def test_leaving_one_out_after_the_question_needs_a_new_touch(local: PasskeyWorld) -> None:
+    ids = asked(local, "a", "b", "c")
+    answer = touched(local, ids)
     for others in (ids[:2], ids[::-1]):
-        response = send(place, others, answer)
+        response = send(local, others, answer)
         assert (response.status_code, response.json()["code"]) == (403, "evidence_invalid")
-    assert {state(place, each) for each in ids} == {"PENDING"}
-    assert told(send(place, ids[:2], touched(place, ids[:2]))) == [True, True]
-    assert state(place, ids[2]) == "PENDING"
+    assert {state(local, each) for each in ids} == {"PENDING"}
+    assert told(send(local, ids[:2], touched(local, ids[:2]))) == [True, True]
+    assert state(local, ids[2]) == "PENDING"
 
 
 def test_of_two_tabs_with_the_same_touch_the_second_is_told_and_nothing_is_signed_twice(
@@ -121,16 +132,16 @@ def test_of_two_tabs_with_the_same_touch_the_second_is_told_and_nothing_is_signe
 
 
 def test_one_refused_elsewhere_before_the_touch_arrives_stops_all_and_asks_anew(
-    place: PasskeyWorld,
+    local: PasskeyWorld,
 ) -> None:
-    ids = asked(place, "a", "b", "c")
-    answer = touched(place, ids)
-    activation.deny(place.world.services, place.world.session, ids[1])
-    response = send(place, ids, answer)
+    ids = asked(local, "a", "b", "c")
+    answer = touched(local, ids)
+    activation.deny(local.world.services, local.world.session, ids[1])
+    response = send(local, ids, answer)
     assert (response.status_code, response.json()["code"]) == (409, "request_denied")
     rest = [ids[0], ids[2]]
-    assert {state(place, each) for each in rest} == {"PENDING"}
-    assert told(send(place, rest, touched(place, rest))) == [True, True]
+    assert {state(local, each) for each in rest} == {"PENDING"}
+    assert told(send(local, rest, touched(local, rest))) == [True, True]
 
 
 def test_one_refused_while_the_touch_is_checked_is_told_and_the_others_stand(
@@ -149,17 +160,17 @@ def test_one_refused_while_the_touch_is_checked_is_told_and_the_others_stand(
     assert [state(place, each) for each in ids] == ["DENIED", "AUTHORIZED", "AUTHORIZED"]
 
 
-def test_a_batch_is_two_to_as_many_as_the_policy_allows(place: PasskeyWorld) -> None:
-    services = place.world.services
+def test_a_batch_is_two_to_as_many_as_the_policy_allows(local: PasskeyWorld) -> None:
+    services = local.world.services
     policy = replace(services.config.policy, max_batch=3)
-    place.world.services = replace(services, config=replace(services.config, policy=policy))
-    ids = asked(place, "a", "b", "c", "d")
+    local.world.services = replace(services, config=replace(services.config, policy=policy))
+    ids = asked(local, "a", "b", "c", "d")
     for wrong in ([], ids[:1], [ids[0], ids[0]], ids):
-        response = question(place, wrong)
+        response = question(local, wrong)
         assert (response.status_code, response.json()["parameter"]) == (400, "ids")
-    assert len(place.ask("GET", "/batch").json()["requests"]) == 3
-    assert told(send(place, ids[:3], touched(place, ids[:3]))) == [True] * 3
-    response = send(place, ids[3:], place.answered("AAAA"))
+    assert len(local.ask("GET", "/batch").json()["requests"]) == 3
+    assert told(send(local, ids[:3], touched(local, ids[:3]))) == [True] * 3
+    response = send(local, ids[3:], local.answered("AAAA"))
     assert (response.status_code, response.json()["parameter"]) == (400, "ids")
 
 
@@ -183,29 +194,29 @@ def test_what_is_not_reviewed_or_not_decoupled_is_in_no_touch(place: PasskeyWorl
     assert question(place, good).json()["code"] == "request_unknown"
 
 
-def test_a_refused_touch_is_on_record_and_costs_no_attempt(place: PasskeyWorld) -> None:
-    ids = asked(place, "a", "b")
-    response = send(place, ids, touched(place, ids, origin="https://attacker.example"))
+def test_a_refused_touch_is_on_record_and_costs_no_attempt(local: PasskeyWorld) -> None:
+    ids = asked(local, "a", "b")
+    response = send(local, ids, touched(local, ids, origin="https://attacker.example"))
     assert (response.status_code, response.json()["code"]) == (403, "evidence_invalid")
-    (refused,) = events(place, "consent.passkey_refused")
+    (refused,) = events(local, "consent.passkey_refused")
     assert refused.activation_id == ids[0]
-    assert failed_attempts(place) == 0
-    place.sap.faults = [HsmUnavailable("no node")]
-    assert send(place, ids, place.answered("AAAA")).status_code == 503
-    assert told(send(place, ids, touched(place, ids))) == [True, True]
+    assert failed_attempts(local) == 0
+    local.sap.faults = [HsmUnavailable("no node")]
+    assert send(local, ids, local.answered("AAAA")).status_code == 503
+    assert told(send(local, ids, touched(local, ids))) == [True, True]
 
 
 def test_evidence_of_one_of_a_batch_proves_it_and_tells_nothing_of_the_others(
-    place: PasskeyWorld,
+    local: PasskeyWorld,
     verify: Callable[[list[str]], int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ids = asked(place, "một.pdf", "hai.pdf")
-    send(place, ids, touched(place, ids))
-    one, other = (activation_passkey.evidence(place.world.services, each) for each in ids)
-    assert one is not None
-    assert other is not None
+    ids = asked(local, "một.pdf", "hai.pdf")
+    send(local, ids, touched(local, ids))
+    one: Any
+    other: Any
+    one, other = (activation_passkey.evidence(local.world.services, each) for each in ids)
     text = json.dumps(one)
     assert digest("hai.pdf").hex() not in text
     assert ids[1] not in text
@@ -221,12 +232,12 @@ def test_evidence_of_one_of_a_batch_proves_it_and_tells_nothing_of_the_others(
     assert judged(one | {"challenge": other["challenge"]}) == 1
     assert judged(one | {"format": "remote-signing/passkey-evidence/v1"}) == 1
     assert judged(one | {"format": "x"}) == 1
-    record = json.loads(str(one["statement"]))
+    record = json.loads(one["statement"])
     for members in (record[1][0][2]["together"][:1], record[1][0][2]["together"][::-1], "ab"):
-        changed = json.loads(str(one["statement"]))
+        changed = json.loads(one["statement"])
         changed[1][0][2]["together"] = members
         assert judged(one | {"statement": json.dumps(changed)}) == 1
     false = {"hashes": [digest("hai.pdf").hex()]}
     own = {"hashes": [digest("một.pdf").hex()]}
-    forged: Any = one | {"request": one["request"] | false}  # type: ignore[operator]
-    assert judged(forged | {"challenge": one["challenge"] | own}, "hai.pdf") == 1  # type: ignore[operator]
+    forged = one | {"request": one["request"] | false}
+    assert judged(forged | {"challenge": one["challenge"] | own}, "hai.pdf") == 1
