@@ -135,6 +135,8 @@ async def refuse(request: Request, name: Name) -> Response:
             ("refuse", session, name), lambda: rssp.refuse(session, name, denial)
         )
     except (RsspRefused, RsspAway) as fault:
+        if isinstance(fault, RsspAway) and denial and "text" in denial:
+            raise  # to the page that keeps what was typed
         return visit.to(here, notice_of(fault, name))
     return visit.to(outcome.redirect_to or here)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
@@ -236,6 +237,21 @@ def test_no_page_of_the_desk_runs_a_script(visitor: Visitor) -> None:
         page = visitor.get(path)
         assert "<script" not in page.text
         assert "script-src" not in page.headers["content-security-policy"]
+
+
+def test_the_reason_that_was_typed_survives_an_outage_and_is_sent_once(visitor: Visitor) -> None:
+    page = visitor.get(HERE)
+    visitor.rssp.away = True
+    typed = {"kind": "returned", "reason": "form", "text": 'Thiếu dấu "tròn" & chữ ký'}
+    away = visitor.send(page, REFUSE, **typed)
+    assert away.status_code == 503
+    assert "Những gì bạn đã nhập vẫn còn đây" in away.text
+    kept = re.search(r'<input id="text"[^>]* value="([^"]*)"', away.text)
+    assert kept is not None
+    visitor.rssp.away = False
+    sent = visitor.send(away, REFUSE, text=unescape(kept[1]))
+    assert sent.headers["location"] == HERE
+    assert visitor.rssp.denials == [typed]
 
 
 # ---------------------------------------------------------------------------------------- batch

@@ -19,6 +19,7 @@ import consent_app
 from consent_app import language, site
 from consent_app.config import BrandConfig
 from consent_app.cookies import Notice
+from consent_app.kept import kept
 from consent_app.passkey_api import Passkeys
 from consent_app.report import Report
 from consent_app.rssp import (
@@ -204,7 +205,9 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
         yield "service_outcome.html", {"asked": service, "state": state, "signer": signer}
     yield "service.html", {"asked": service, "signer": signer}
     for kind in ("unavailable", "unknown", "forged", "malformed", "server_error", "refused"):
-        yield "error.html", {"kind": kind}
+        yield "error.html", {"kind": kind, "kept": None}
+    sent = dict.fromkeys(("text", "username", "name", "password", "pin", "otp", "kind"), "7")
+    yield "error.html", {"kind": "unavailable", "kept": kept("/", sent)}
     yield from _validation_pages()
 
 
