@@ -59,7 +59,8 @@ def test_a_stolen_session_sees_what_it_may_and_neither_signs_nor_brings_a_device
     page.goto(stage.home)
     before = stage.given()
     thief = Look().open(browser)
-    thief.add_cookies(context.cookies())  # type: ignore[arg-type] - as Playwright itself gave them
+    stolen: Any = context.cookies()
+    thief.add_cookies(stolen)
     theirs = thief.new_page()
     plug_in(theirs)  # a phone of his own, which verifies him
     theirs.goto(f"{stage.home}/requests/{name}")
