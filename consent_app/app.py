@@ -13,8 +13,16 @@ from starlette.exceptions import HTTPException
 
 from consent_app.cookies import Notice
 from consent_app.edge import Edge, Farewell
-from consent_app.faults import Fault, MethodUnknown, PageUnknown, RequestMalformed, RsspRefused
+from consent_app.faults import (
+    Fault,
+    MethodUnknown,
+    PageUnknown,
+    RequestMalformed,
+    RsspAway,
+    RsspRefused,
+)
 from consent_app.figures import Measured
+from consent_app.kept import kept
 from consent_app.routes import (
     account,
     activation,
@@ -94,8 +102,13 @@ async def _on_fault(request: Request, error: Exception) -> Response:
         if fault.code == SESSION_INVALID:
             return _to_sign_in(request)
         fault = _as_page(fault)
+    sent = getattr(request.state, "sent", {}) if isinstance(fault, RsspAway) else {}
     return Visit(request).page(
-        "error.html", status=fault.status, kind=fault.kind, here=_page_of(request)
+        "error.html",
+        status=fault.status,
+        kind=fault.kind,
+        kept=kept(request.url.path, sent),
+        here=_page_of(request),
     )
 
 

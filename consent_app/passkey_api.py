@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from consent_app.rssp import Answer, Certificate, Happening, Outcome, Signer
+from consent_app.rssp_account import Results
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consent_app.rssp import ConsentApi
+    from consent_app.rssp_account import Result
 
 _ID = r"^[0-9a-z]{26}$"
 
@@ -82,6 +84,18 @@ class PasskeyApi:
         """Consent with a passkey. Refused: ``evidence_invalid``, ``passkey_too_new`` and others."""
         path = f"requests/{name}/passkey"
         return await self._api.ask(Outcome, "POST", path, session, answer)
+
+    async def question_all(self, session: str, names: list[str]) -> Options:
+        """What passkeys are asked to approve all of ``names`` by one touch."""
+        body = {"ids": names}
+        return await self._api.ask(Options, "POST", "batch/passkey/options", session, body)
+
+    async def approve_all(
+        self, session: str, names: list[str], answer: Mapping[str, object]
+    ) -> list[Result]:
+        """Consent to all of them. Refused: as for one."""
+        body: Json = {"ids": names, "answer": answer}
+        return (await self._api.ask(Results, "POST", "batch/passkey", session, body)).results
 
     async def all(self, session: str) -> Passkeys:
         """The signer's passkeys."""

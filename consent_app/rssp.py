@@ -179,23 +179,10 @@ class _Question(Answer):
         return self.expires_at - self.now
 
 
-class SignatureRequest(_Question):
-    """What the signer is asked to sign, with what, for whom, until when."""
+class Readable(Answer):
+    """Something with documents."""
 
-    id: str
-    state: State
-    description: str | None
     documents: list[Document]
-    hash_algorithm: str | None
-    num_signatures: int
-    verification_code: str | None
-    codes: list[str] = []
-    details: Details | None = None
-    denial: Denial | None = None
-    certificate: Certificate
-    sims: list[SimOffer] = []
-    sim: SimQuestion | None = None
-    passkey_from: AwareDatetime | None = None
 
     @property
     def attached(self) -> list[tuple[int, Document]]:
@@ -206,6 +193,24 @@ class SignatureRequest(_Question):
     def hash_only(self) -> int:
         """Of how many documents only the hash is known."""
         return len(self.documents) - len(self.attached)
+
+
+class SignatureRequest(_Question, Readable):
+    """What the signer is asked to sign, with what, for whom, until when."""
+
+    id: str
+    state: State
+    description: str | None
+    hash_algorithm: str | None
+    num_signatures: int
+    verification_code: str | None
+    codes: list[str] = []
+    details: Details | None = None
+    denial: Denial | None = None
+    certificate: Certificate
+    sims: list[SimOffer] = []
+    sim: SimQuestion | None = None
+    passkey_from: AwareDatetime | None = None
 
     @property
     def has_passkey(self) -> bool:

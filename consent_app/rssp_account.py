@@ -14,6 +14,7 @@ from consent_app.rssp import (
     Details,
     Document,
     Logo,
+    Readable,
     Signer,
     State,
 )
@@ -78,7 +79,7 @@ class Account(Answer):
     frozen: int = Field(ge=0)
 
 
-class Reviewed(Answer):
+class Reviewed(Readable):
     """A request that was looked at, as the page of a batch shows it."""
 
     id: str = Field(pattern=r"^[0-9a-z]{26}$")
@@ -86,15 +87,16 @@ class Reviewed(Answer):
     client_logo: Logo = None
     description: str | None
     details: Details | None
-    documents: list[Document]
     num_signatures: int
     expires_at: AwareDatetime
     certificate: Certificate
+    passkey_from: AwareDatetime | None = None
 
 
 class Batch(Answer):
-    """What may be approved together."""
+    """What may be approved together, and the rssp's time."""
 
+    now: AwareDatetime
     subscriber: Signer
     requests: list[Reviewed]
 

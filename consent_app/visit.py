@@ -47,7 +47,9 @@ class Visit:
 
     async def form(self) -> Mapping[str, str]:
         """The fields that were sent, proved to come from our page. Errors: see ``forms.read``."""
-        return await forms.read(self.request, self.secret, self.site.origin)
+        found = await forms.read(self.request, self.secret, self.site.origin)
+        self.request.state.sent = found  # for the page that says that the rssp is away
+        return found
 
     def page(
         self,

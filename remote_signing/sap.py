@@ -101,7 +101,7 @@ def sim_evidence(factor_id: str, signature: bytes, sim: SimEvidence) -> Evidence
     return {"factor_id": factor_id, "kind": "sim", "value": b64(signature), "sim": sim}
 
 
-def _activated(ok: Mapping[str, object], token: object) -> Activated:
+def _activated(ok: Mapping[str, object], token: object, added: object = None) -> Activated:
     return Activated(
         unb64(token, "sad"),
         cast("int", ok["expires_at_ms"]),
@@ -109,6 +109,7 @@ def _activated(ok: Mapping[str, object], token: object) -> Activated:
         cast("str | None", ok["totp_factor_id"]),
         cast("int | None", ok["totp_step"]),
         unb64(ok["evidence_statement"], "evidence_statement"),
+        cast("dict[str, JsonValue] | None", added),
     )
 
 
@@ -240,11 +241,11 @@ class SapClient(PasskeyVerbs):
     def activate_all(
         self, sealed: bytes, challenges: Sequence[bytes], evidence: Sequence[Evidence]
     ) -> tuple[Activated, ...]:
-        """A SAD for each challenge, by one evidence for all; they differ in the SAD alone."""
-        tokens = [b64(value) for value in challenges]
-        given = {"sealed": b64(sealed), "challenges": tokens, "evidence": list(evidence)}
-        ok = self._call("activate_all", given)
-        return tuple(_activated(ok, value) for value in cast("list[object]", ok["sads"]))
+        """A SAD for each challenge, by one evidence for all; they differ in SAD and ``added``."""
+        asked: dict[str, object] = {"sealed": b64(sealed), "challenges": [*map(b64, challenges)]}
+        ok = self._call("activate_all", asked | {"evidence": list(evidence)})
+        sads, added = (cast("list[object]", ok[name]) for name in ("sads", "challenges"))
+        return tuple(_activated(ok, *each) for each in zip(sads, added, strict=True))
 
     def sign(self, request: SignRequest) -> Signed:
         """Signatures over ``request.hashes``, each checked by the SAM before it answers."""

@@ -6,7 +6,10 @@ Bytes are raw here; :mod:`remote_signing.sap` puts them into base64.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from remote_signing.strict_json import JsonValue
 
 
 class SimEvidence(TypedDict):
@@ -194,6 +197,8 @@ class Activated:
     ``totp_factor_id`` and ``totp_step`` name the one-time code that was used, so that the rssp
     can refuse its second use across all SAM hosts. ``evidence_statement`` is the canonical JSON
     whose SHA-256 is ``evidence_digest``; it holds no secret and may be kept and exported.
+    ``added``, of one of several that were consented to together: what the SAM added to this
+    request in its challenge, which the common statement names by its digest alone.
     """
 
     sad: bytes
@@ -202,6 +207,7 @@ class Activated:
     totp_factor_id: str | None = None
     totp_step: int | None = None
     evidence_statement: bytes = b""
+    added: dict[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)

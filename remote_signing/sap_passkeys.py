@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from remote_signing.sap_messages import Evidence, NewPasskey, PasskeyEvidence, PasskeyName
     from remote_signing.strict_json import JsonValue
 
-PASSKEY_VERBS = frozenset({"ask_passkey", "begin_passkey", "confirm_passkey"})
+PASSKEY_VERBS = frozenset({"ask_passkey", "ask_passkey_all", "begin_passkey", "confirm_passkey"})
 """Those that change nothing."""
 
 
@@ -43,6 +43,13 @@ class PasskeyVerbs(ABC):
         """What the credential's passkeys are asked to consent to ``challenge``."""
         ok = self._call("ask_passkey", {"sealed": b64(sealed), "challenge": b64(challenge)})
         return _question(ok)
+
+    def ask_passkey_all(self, sealed: bytes, challenges: Sequence[bytes]) -> PasskeyQuestion:
+        """What they are asked to consent to all of ``challenges``, in this order, at once."""
+        tokens = [b64(value) for value in challenges]
+        return _question(
+            self._call("ask_passkey_all", {"sealed": b64(sealed), "challenges": tokens})
+        )
 
     def begin_passkey(
         self, sealed: bytes, factor_id: str, purpose: Literal["bind", "drop"]

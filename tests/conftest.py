@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 from remote_signing.bootstrap import find_chromium
 from remote_signing.rssp import migrations
 from remote_signing.sam.softhsm import DevelopmentToken, make_token
+from tests.support.flows import figures
 from tests.support.postgres import PostgresServer, running_server
 from tests.support.registration import TestAuthority
 from tests.support.sam import RunningSam, copied, found_cluster
@@ -40,6 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             message = f"{item.path}: tests live in one of tests/{{{','.join(_KINDS)}}}"
             raise pytest.UsageError(message)
         item.add_marker(kind)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the browser tests have gone through, in one line."""
+    passed = terminalreporter.stats.get("passed", [])
+    line = figures(report for report in passed if "tests/e2e/" in report.nodeid)
+    if line is not None:
+        terminalreporter.write_line(line)
 
 
 class Databases(Protocol):

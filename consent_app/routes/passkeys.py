@@ -61,11 +61,12 @@ async def approve(request: Request, name: Name) -> Response:
             ("passkey", session, name, said), lambda: passkeys.approve(session, name, answer)
         )
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#passkey", _told_of(fault, name))
+        return visit.to(f"{here}#passkey", told_of(fault, name))
     return visit.to(outcome.redirect_to or here)
 
 
-def _told_of(fault: RsspRefused | RsspAway, name: str) -> Notice:
+def told_of(fault: RsspRefused | RsspAway, name: str) -> Notice:
+    """What the signer is told after ``fault``; raises it again when it is not about this."""
     kinds = {
         "evidence_invalid": "passkey_wrong",
         "passkey_too_new": "passkey_new",

@@ -65,6 +65,8 @@ async def show(request: Request, name: Name) -> Response:
         return visit.page(
             "request.html",
             asked=asked,
+            # One after another: a right code leads straight to the next request.
+            is_in_turn=visit.query().get("then") == "next",
             signer=asked.subscriber,
             form_origin=asked.redirect_origin,
             has_script=asked.has_passkey or bool(asked.attached),
@@ -112,11 +114,12 @@ async def match(request: Request, name: Name) -> Response:
     form = await visit.form()
     code = forms.one(form, "code", LONGEST_CODE)
     here = f"/requests/{name}"
+    then = f"/batch/next?after={name}" if form.get("then") == "next" else f"{here}#answer"
     try:
         await visit.site.rssp.match(required_session(visit), name, code)
     except (RsspRefused, RsspAway) as fault:
         return visit.to(here, notice_of(fault, name))
-    return visit.to(f"{here}#answer")
+    return visit.to(then)
 
 
 @router.post("/requests/{name}/refuse")
@@ -132,6 +135,8 @@ async def refuse(request: Request, name: Name) -> Response:
             ("refuse", session, name), lambda: rssp.refuse(session, name, denial)
         )
     except (RsspRefused, RsspAway) as fault:
+        if isinstance(fault, RsspAway) and denial and "text" in denial:
+            raise  # to the page that keeps what was typed
         return visit.to(here, notice_of(fault, name))
     return visit.to(outcome.redirect_to or here)
 

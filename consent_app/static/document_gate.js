@@ -2,7 +2,7 @@
 // An aid for the reader: what is signed is decided by the hashes, not by this.
 
 const gate = document.querySelector("[data-documents]");
-const APPROVING = ["/approve", "/passkey", "/sim/ask"];
+const APPROVING = ["/approve", "/passkey", "/sim/ask", "/batch"];
 
 const forms = () =>
   [...document.querySelectorAll("main form[method=post]")].filter((form) =>

@@ -87,7 +87,8 @@ const steps = {
     form.submit();
   },
   async approve(form) {
-    form.elements.answer.value = await get(await ask(form, {}));
+    const { ids } = form.elements; // of several that are approved together
+    form.elements.answer.value = await get(await ask(form, ids ? { ids: ids.value } : {}));
     form.submit();
   },
   async make(form) {

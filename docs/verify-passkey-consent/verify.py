@@ -25,7 +25,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 FORMAT = "remote-signing/passkey-evidence/v1"
+TOGETHER_FORMAT = "remote-signing/passkey-evidence-together/v1"
 DOMAIN = b"remote-signing/challenge/v1\0"
+TOGETHER_DOMAIN = b"remote-signing/together/v1"
+MOST = 50
+REQUEST = {"activation_id", "credential_id", "client_id", "hash_algorithm", "hashes", "count"}
+ADDED = {"nonce", "display_sha256", "not_before_ms", "expires_at_ms"}
 PRESENT, VERIFIED = 0x01, 0x04
 
 
@@ -41,10 +46,32 @@ def demand(holds: object, otherwise: str) -> None:
 
 def challenge_of(request: dict[str, Any], challenge: dict[str, Any]) -> bytes:
     """What the passkey was asked to sign for: the request and what the service added to it."""
+    # Neither may say what is the other's: what was checked above is what is hashed here.
+    demand(set(request) == REQUEST and set(challenge) == ADDED, "members that do not belong there")
     text = json.dumps(
         request | challenge, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
     return hashlib.sha256(DOMAIN + text.encode()).digest()
+
+
+def asked_of(evidence: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """What the service added to the request, and what the passkey was asked.
+
+    One touch may be for several requests: then the passkey was asked the digest of their
+    challenges' digests, of which this request's is one. The others' say nothing of what they cover.
+    """
+    request = evidence["request"]
+    if evidence["format"] == FORMAT:
+        return record["challenge"], challenge_of(request, record["challenge"])
+    demand(evidence["format"] == TOGETHER_FORMAT, "evidence of another format")
+    members, own = record["together"], challenge_of(request, evidence["challenge"])
+    demand(
+        isinstance(members, list) and 1 < len(members) <= MOST,
+        "not the evidence of several requests",
+    )
+    demand(own.hex() in members, "the request is not among those that were approved together")
+    text = json.dumps(members, separators=(",", ":"))
+    return evidence["challenge"], hashlib.sha256(TOGETHER_DOMAIN + text.encode()).digest()
 
 
 def check_signature(key: object, signature: bytes, signed: bytes) -> None:
@@ -63,7 +90,6 @@ def check_signature(key: object, signature: bytes, signed: bytes) -> None:
 
 def check(evidence: dict[str, Any], digest: str, key_sha256: str | None) -> list[str]:
     """What the evidence shows, line by line; ``Wrong`` when it does not show it."""
-    demand(evidence["format"] == FORMAT, "evidence of another format")
     request, statement = evidence["request"], json.loads(evidence["statement"])
     records = [factor[2] for factor in statement[1] if factor[1] == "passkey"]
     demand(len(records) == 1, "not the evidence of one passkey")
@@ -76,7 +102,8 @@ def check(evidence: dict[str, Any], digest: str, key_sha256: str | None) -> list
     found = hashlib.sha256(public_key).hexdigest()
     demand(key_sha256 in {None, found}, "a passkey of another key")
     said = json.loads(client_data)
-    asked = base64.urlsafe_b64encode(challenge_of(request, record["challenge"])).decode()
+    added, challenge = asked_of(evidence, record)
+    asked = base64.urlsafe_b64encode(challenge).decode()
     demand(said["type"] == "webauthn.get", "not the answer of a passkey")
     demand(said["challenge"] == asked.rstrip("="), "an answer to another request")
     demand(said.get("crossOrigin", False) is False, "asked inside another site's page")
@@ -86,7 +113,7 @@ def check(evidence: dict[str, Any], digest: str, key_sha256: str | None) -> list
     signed = data + hashlib.sha256(client_data).digest()
     check_signature(load_der_public_key(public_key), signature, signed)
     first, last = (
-        datetime.fromtimestamp(record["challenge"][name] / 1000, UTC).isoformat()
+        datetime.fromtimestamp(added[name] / 1000, UTC).isoformat()
         for name in ("not_before_ms", "expires_at_ms")
     )
     return [
@@ -95,8 +122,9 @@ def check(evidence: dict[str, Any], digest: str, key_sha256: str | None) -> list
         f"activation   {request['activation_id']} of credential {request['credential_id']}",
         f"client       {request['client_id']}",
         f"documents    {request['count']}",
-        f"text         SHA-256 {record['challenge']['display_sha256']}",
+        f"text         SHA-256 {added['display_sha256']}",
         f"asked        {first}, good until {last}",
+        f"together     {len(record.get('together', ['']))} request(s) by this touch",
     ]
 
 

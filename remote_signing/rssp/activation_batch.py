@@ -1,7 +1,8 @@
 """Several decoupled requests of one signer approved by one evidence. See :mod:`.activation`.
 
 Each request has been looked at by itself (its code was picked), each gets a SAD of its own from the
-SAM, and each has an outcome of its own. Only the evidence is one, over the challenges of all.
+SAM, and each has an outcome of its own. Only the evidence is one, over the challenges of all. With
+a passkey: :mod:`.activation_batch_passkey`.
 """
 
 from __future__ import annotations
@@ -37,13 +38,14 @@ from remote_signing.rssp.activation_sql import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Row
 
     from remote_signing.identifiers import Ticket
     from remote_signing.rssp.deps import Services
     from remote_signing.sap import Activated
+    from remote_signing.strict_json import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,20 @@ def approve_all(
     ``ids``: fewer than two, more than the policy allows, one twice, several credentials), else as
     :func:`.activation_consent.approve`.
     """
-    if len(set(ids)) != len(ids) or not 1 < len(ids) <= services.config.policy.max_batch:
-        raise InvalidInput(f"{len(ids)} requests", parameter="ids")
-    batch = hashlib.sha256(",".join(ids).encode()).hexdigest()
+    batch = batch_of(services, ids)
     rows = _try_all(services, session, ids, batch)
     sealed, challenges = rows[0].sealed, [row.challenge for row in rows]
     evidence = typed_evidence(rows[0].factors, pin, otp)
     ask = partial(services.sam.activate_all, sealed, challenges, evidence)
-    return _authorize_all(services, ids, verdict(services, ids[0], ask), batch)
+    detail = {"batch": batch, "factor": "pin_totp"}
+    return authorize_all(services, ids, verdict(services, ids[0], ask), detail)
+
+
+def batch_of(services: Services, ids: Sequence[str]) -> str:
+    """The name of ``ids`` as a batch, for its events; ``InvalidInput`` when they can be none."""
+    if len(set(ids)) != len(ids) or not 1 < len(ids) <= services.config.policy.max_batch:
+        raise InvalidInput(f"{len(ids)} requests", parameter="ids")
+    return hashlib.sha256(",".join(ids).encode()).hexdigest()
 
 
 def _try_all(services: Services, session: Ticket, ids: Sequence[str], batch: str) -> list[Row[Any]]:
@@ -80,35 +88,41 @@ def _try_all(services: Services, session: Ticket, ids: Sequence[str], batch: str
     parameters = by_session(services, session, ids[0]) | told
     try:
         with services.database.transaction() as connection:
-            rows = connection.execute(_TRY_ALL, parameters).all()
-            return _all_of(ids, {row.id: row for row in rows})
-    except _Missing as error:
+            # What is raised here undoes the try.
+            return all_of(ids, connection.execute(_TRY_ALL, parameters).all())
+    except Missing as error:
         raise why_not(services, by_session(services, session, error.activation_id)) from None
 
 
-def _all_of(ids: Sequence[str], found: dict[str, Row[Any]]) -> list[Row[Any]]:
-    """The rows in order; what is raised here undoes the try."""
+def all_of(ids: Sequence[str], rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """The rows in the order of ``ids``; ``Missing``, ``InvalidInput`` (several credentials)."""
+    found = {row.id: row for row in rows}
     missing = next((each for each in ids if each not in found), None)
     if missing is not None:
-        raise _Missing(missing)
+        raise Missing(missing)
     if len({row.credential_id for row in found.values()}) > 1:
         raise InvalidInput("requests of several credentials", parameter="ids")
     return [found[each] for each in ids]
 
 
-class _Missing(Exception):
-    """Ends the transaction: one of the requests cannot be answered."""
+class Missing(Exception):
+    """One of the requests cannot be answered, so none is tried."""
 
     def __init__(self, activation_id: str) -> None:
         super().__init__(activation_id)
         self.activation_id = activation_id
 
 
-def _authorize_all(
-    services: Services, ids: Sequence[str], given: Sequence[Activated], batch: str
+def authorize_all(
+    services: Services,
+    ids: Sequence[str],
+    given: Sequence[Activated],
+    detail: Mapping[str, JsonValue],
 ) -> list[Answered]:
-    """PENDING → AUTHORIZED for each that still waits; the first of them uses the code up."""
-    detail = {"batch": batch, "factor": "pin_totp"}
+    """PENDING → AUTHORIZED for each that still waits; the first of them uses the code up.
+
+    ``detail`` is told in each event, and what the SAM added to the challenge of a passkey.
+    """
     answered: list[Answered] = []
     is_used = False
     try:
@@ -116,7 +130,8 @@ def _authorize_all(
             for activation_id, activated in zip(ids, given, strict=True):
                 once = replace(activated, totp_factor_id=None, totp_step=None)
                 consent = once if is_used else activated
-                parameters = authorization(services, consent, activation_id, detail=detail)
+                own = detail if consent.added is None else {**detail, "challenge": consent.added}
+                parameters = authorization(services, consent, activation_id, detail=own)
                 is_approved = connection.execute(AUTHORIZE, parameters).one_or_none() is not None
                 is_used = is_used or is_approved
                 answered.append(Answered(activation_id, is_approved))

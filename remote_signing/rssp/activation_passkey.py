@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from remote_signing.sap_messages import PasskeyQuestion
 
 FORMAT = "remote-signing/passkey-evidence/v1"
+FORMAT_TOGETHER = "remote-signing/passkey-evidence-together/v1"
 PASSKEY = passkey.c
 
 
@@ -106,7 +107,7 @@ def approve(
         given = [answer.evidence(row.factor_id)]
         activated = services.sam.activate(row.sealed, row.challenge, given)
     except EvidenceInvalid as error:
-        _note_refusal(services, row, error)
+        note_refusal(services, row, error)
         raise
     statement = activated.evidence_statement.decode("utf-8")
     detail = {"factor": "passkey", "factor_id": row.factor_id, "evidence_statement": statement}
@@ -126,12 +127,14 @@ def evidence(services: Services, activation_id: str) -> dict[str, object] | None
     row = services.database.one(_ASKED, {"the_id": activation_id})
     found = audit.events(services.database, activation_id=activation_id)
     given = next((event for event in found if event.kind == "consent.given"), None)
-    statement = None if given is None else json.loads(given.detail).get("evidence_statement")
-    if row is None or statement is None:
+    told = {} if given is None else json.loads(given.detail)
+    if row is None or "evidence_statement" not in told:
         return None
     request = json.loads(row.request)
+    # Of one that was consented to beside others, the statement has the challenge's digest alone.
+    together = {"challenge": told["challenge"]} if "challenge" in told else {}
     return {
-        "format": FORMAT,
+        "format": FORMAT_TOGETHER if together else FORMAT,
         "request": {
             "activation_id": row.id,
             "credential_id": row.credential_id,
@@ -140,7 +143,8 @@ def evidence(services: Services, activation_id: str) -> dict[str, object] | None
             "hashes": [base64.b64decode(value).hex() for value in request["hashes"]],
             "count": row.num_signatures,
         },
-        "statement": statement,
+        **together,
+        "statement": told["evidence_statement"],
     }
 
 
@@ -155,7 +159,7 @@ def _waiting(
     return row
 
 
-def _note_refusal(services: Services, row: Row[Any], error: EvidenceInvalid) -> None:
+def note_refusal(services: Services, row: Row[Any], error: EvidenceInvalid) -> None:
     """An event; where there may be a copy of the passkey, also a notice to its owner."""
     at = services.now_ms()
     detail = {"factor_id": row.factor_id, "reason": type(error).__name__}
@@ -167,9 +171,8 @@ def _note_refusal(services: Services, row: Row[Any], error: EvidenceInvalid) -> 
             notices.record(connection, notices.COPIED, row, told, at)
 
 
-_NAMED = (
-    PASSKEY.webauthn_id == bindparam("webauthn_id", type_=LargeBinary()),
-    PASSKEY.credential_id == ACTIVATION.credential_id,
+NAMED = (PASSKEY.webauthn_id == bindparam("webauthn_id", type_=LargeBinary())) & (
+    PASSKEY.credential_id == ACTIVATION.credential_id
 )
 _WAITING = (
     select(
@@ -180,7 +183,7 @@ _WAITING = (
         PASSKEY.name,
     )
     .select_from(signature_activation)
-    .outerjoin(passkey, _NAMED[0] & _NAMED[1])
+    .outerjoin(passkey, NAMED)
     .where(ACTIVATION.id == bindparam("the_id", type_=ACTIVATION.id.type))
     .where(*MAY_ANSWER, code_is_matched(), credential_is_usable())
 )

@@ -28,8 +28,9 @@ from remote_signing.rssp.sim import cards
 from remote_signing.rssp.sim import consent as sim_consent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from remote_signing.rssp.activation import Answered
     from remote_signing.rssp.activation_model import ActivationDetails, Document
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.notices import Notice
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.service_authorization import ServiceDetails
     from remote_signing.rssp.sessions import Opened, Signer
     from remote_signing.rssp.sim.consent import SimQuestion
+    from remote_signing.strict_json import JsonValue
 
     Members: TypeAlias = "dict[str, object]"
 
@@ -202,6 +204,14 @@ def known_request(name: str) -> str:
     return name
 
 
+def known_requests(given: dict[str, JsonValue]) -> list[str]:
+    """The member ``ids``, taken out of ``given``; ``InvalidInput``, ``ActivationUnknown``."""
+    ids = given.pop("ids", None)
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise InvalidInput("ids is not a list of texts", parameter="ids")
+    return [known_request(str(each)) for each in ids]
+
+
 def time_text(now_ms: int) -> str:
     """RFC 3339, UTC."""
     return as_datetime(now_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -238,6 +248,12 @@ def request_members(found: ActivationDetails) -> Members:
         "redirect_origin": found.redirect_origin,
         "passkey_from": None if found.passkey_from_ms is None else time_text(found.passkey_from_ms),
     }
+
+
+def result_members(answered: Sequence[Answered]) -> Members:
+    """What became of each request of a batch."""
+    told = [{"id": item.activation_id, "is_approved": item.is_approved} for item in answered]
+    return {"results": told}
 
 
 def document_members(item: Document) -> Members:

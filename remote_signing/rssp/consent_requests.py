@@ -24,9 +24,11 @@ from remote_signing.rssp.consent import (
     details_members,
     for_signer,
     known_request,
+    known_requests,
     notice_members,
     read_texts,
     request_members,
+    result_members,
     time_text,
 )
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
@@ -115,16 +117,12 @@ async def approve_all(request: Request, services: ServicesDep, session: SessionD
     Errors as for one; 400 with ``parameter`` ``ids`` for a set that cannot be a batch.
     """
     given = await read_object(request, LARGEST_BODY)
-    ids = given.pop("ids", None)
-    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        raise InvalidInput("ids is not a list of texts", parameter="ids")
+    names = known_requests(given)
     texts = checked_texts(given, pin=LONGEST_EVIDENCE, otp=LONGEST_EVIDENCE)
-    names = [known_request(str(each)) for each in ids]
     answered = await run_in_threadpool(
         activation.approve_all, services, session, names, texts["pin"], texts["otp"]
     )
-    told = [{"id": item.activation_id, "is_approved": item.is_approved} for item in answered]
-    return JSONResponse({"results": told})
+    return JSONResponse(result_members(answered))
 
 
 def filters(given: QueryParams, longest: dict[str, int]) -> dict[str, str]:

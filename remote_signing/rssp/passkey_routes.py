@@ -12,6 +12,7 @@ from remote_signing.clock import as_datetime
 from remote_signing.errors import CredentialUnknown, InvalidInput, PasskeyUnknown
 from remote_signing.identifiers import is_id
 from remote_signing.rssp import (
+    activation_batch_passkey,
     activation_passkey,
     notices,
     passkey_enrolment,
@@ -22,7 +23,9 @@ from remote_signing.rssp.consent import (
     SessionDep,
     certificate_members,
     known_request,
+    known_requests,
     notice_members,
+    result_members,
 )
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
 from remote_signing.rssp.edge.body import read_object
@@ -65,6 +68,25 @@ async def approve(
         activation_passkey.approve, services, session, known_request(name), answer
     )
     return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
+
+
+@router.post("/batch/passkey/options")
+async def ask_all(request: Request, services: ServicesDep, session: SessionDep) -> Response:
+    """What they are asked about several requests at once. As for one; 400 as for a batch."""
+    names = known_requests(await _members(request, "ids"))
+    asked = await run_in_threadpool(activation_batch_passkey.question_all, services, session, names)
+    return JSONResponse(passkey_wire.question(asked))
+
+
+@router.post("/batch/passkey")
+async def approve_all(request: Request, services: ServicesDep, session: SessionDep) -> Response:
+    """Consent to several by one touch; an outcome for each. As for one; 400 as for a batch."""
+    given = await _members(request, "ids", "answer")
+    answer, names = passkey_wire.read_answer(given["answer"]), known_requests(given)
+    answered = await run_in_threadpool(
+        activation_batch_passkey.approve_all, services, session, names, answer
+    )
+    return JSONResponse(result_members(answered))
 
 
 @router.get("/passkeys")

@@ -109,7 +109,7 @@ class Activation:
         # Step 2c: the signer's own evidence, checked where the keys are.
         now_ms = self._clock.now_ms()
         credential = open_live(self._node, self._revoked, arguments)
-        bound = self._open_answerable(arguments, credential, now_ms)
+        bound = open_answerable(self._node, arguments, credential, now_ms)
         question = Question(credential, bound.digest(), now_ms, bound)
         consent, (token,) = self._consent(arguments, question, [bound])
         return {"sad": token, **consent}
@@ -123,17 +123,12 @@ class Activation:
         """
         now_ms = self._clock.now_ms()
         credential = open_live(self._node, self._revoked, arguments)
-        tokens = texts(arguments, "challenges", _LONGEST_CHALLENGE)
-        bounds = [
-            self._open_answerable({"challenge": token}, credential, now_ms) for token in tokens
-        ]
-        if not _FEWEST <= len({bound.activation_id for bound in bounds}) == len(bounds):
-            raise InvalidInput("not several activations", parameter="challenges")
-        if len(bounds) > _MOST_TOGETHER:
-            raise InvalidInput("too many at once", parameter="challenges")
-        question = Question(credential, together(bounds), now_ms)
+        bounds = open_together(self._node, arguments, credential, now_ms)
+        members = tuple(bound.digest().hex() for bound in bounds)
+        # Every member's digest covers a nonce of the SAM, so theirs does.
+        question = Question(credential, together(members), now_ms, members=members, has_nonce=True)
         consent, sads = self._consent(arguments, question, bounds)
-        return {"sads": sads, **consent}
+        return {"sads": sads, "challenges": [bound.added() for bound in bounds], **consent}
 
     def _consent(
         self, arguments: Arguments, question: Question, bounds: list[sad.Bound]
@@ -151,17 +146,6 @@ class Activation:
             "totp_step": verified.totp_step,
         }
         return answer, [b64(sad.seal_sad(self._node, each)) for each in sads]
-
-    def _open_answerable(
-        self, arguments: Arguments, credential: Credential, now_ms: int
-    ) -> sad.Bound:
-        """A challenge that this credential may be asked at all."""
-        bound = open_bound(self._node, arguments, credential, now_ms)
-        if bound.count > credential.multisign:
-            raise TooManySignatures(f"{bound.count} of {credential.multisign}")
-        if credential.scal == "2" and len(bound.hashes) != bound.count:
-            raise ChallengeInvalid("SCAL2 needs every hash before consent")
-        return bound
 
     def _sign(self, arguments: Arguments) -> Answer:
         """Only what the SAD covers reaches the key, for as long as it takes."""
@@ -196,10 +180,12 @@ class Activation:
         return {"signatures": [b64(value) for value in signatures], "node": self._node.name}
 
 
-def together(bounds: Sequence[sad.Bound]) -> bytes:
-    """What a bound factor signs for several challenges at once: SHA-256 over all their digests."""
-    digests = strict_json.canonical([bound.digest().hex() for bound in bounds])
-    return hashlib.sha256(_TOGETHER_DOMAIN + digests).digest()
+def together(members: Sequence[str]) -> bytes:
+    """What a bound factor signs for several challenges at once: SHA-256 over all their digests.
+
+    ``members``: the digests in hexadecimal, in order.
+    """
+    return hashlib.sha256(_TOGETHER_DOMAIN + strict_json.canonical(list(members))).digest()
 
 
 def open_live(node: Node, revoked: RevocationList, arguments: Arguments) -> Credential:
@@ -216,6 +202,31 @@ def open_bound(node: Node, arguments: Arguments, credential: Credential, now_ms:
     if bound.credential_id != credential.credential_id:
         raise ChallengeInvalid("made for another credential")
     return bound
+
+
+def open_answerable(
+    node: Node, arguments: Arguments, credential: Credential, now_ms: int
+) -> sad.Bound:
+    """A challenge that this credential may be asked at all."""
+    bound = open_bound(node, arguments, credential, now_ms)
+    if bound.count > credential.multisign:
+        raise TooManySignatures(f"{bound.count} of {credential.multisign}")
+    if credential.scal == "2" and len(bound.hashes) != bound.count:
+        raise ChallengeInvalid("SCAL2 needs every hash before consent")
+    return bound
+
+
+def open_together(
+    node: Node, arguments: Arguments, credential: Credential, now_ms: int
+) -> list[sad.Bound]:
+    """The ``challenges`` of several activations, each as answerable as if it were alone."""
+    tokens = texts(arguments, "challenges", _LONGEST_CHALLENGE)
+    bounds = [open_answerable(node, {"challenge": token}, credential, now_ms) for token in tokens]
+    if not _FEWEST <= len({bound.activation_id for bound in bounds}) == len(bounds):
+        raise InvalidInput("not several activations", parameter="challenges")
+    if len(bounds) > _MOST_TOGETHER:
+        raise InvalidInput("too many at once", parameter="challenges")
+    return bounds
 
 
 def _check_bound(bound: sad.Bound, credential: Credential, arguments: Arguments) -> None:

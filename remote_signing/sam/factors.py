@@ -102,6 +102,7 @@ def _pin_verifier(node: Node, credential_id: str, factor_id: str, pin: str) -> b
 class Question:
     """What evidence is about: ``digest`` in any case, ``bound`` when hashes are to be signed.
 
+    ``members``: the digests (hexadecimal) of several challenges that ``digest`` is over.
     ``has_nonce``: the digest covers a random number of the SAM, as that of ``bound`` does.
     """
 
@@ -109,6 +110,7 @@ class Question:
     digest: bytes
     now_ms: int
     bound: Bound | None = None
+    members: tuple[str, ...] = ()
     has_nonce: bool = False
 
 
@@ -239,7 +241,8 @@ class EvidenceCheck:
         answer = passkeys.read_answer(one.item["value"], given)
         factor, owner = cast("PasskeyFactor", one.factor), question.credential.credential_id
         data = self.passkeys.check(factor, answer, owner, question.digest, question.now_ms)
-        return Match(record=passkeys.record(factor, answer, data, question.bound))
+        asked = question.bound or question.members
+        return Match(record=passkeys.record(factor, answer, data, asked))
 
 
 def _check_enough(credential: Credential, presented: Sequence[Presented]) -> None:

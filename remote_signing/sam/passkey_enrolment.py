@@ -26,7 +26,7 @@ from remote_signing.errors import (
     SealBroken,
 )
 from remote_signing.identifiers import is_id
-from remote_signing.sam.activation import open_bound, open_live
+from remote_signing.sam.activation import open_bound, open_live, open_together, together
 from remote_signing.sam.arguments import text
 from remote_signing.sam.factors import Question, read_evidence
 from remote_signing.sam.passkeys import Place, name_of, read_made, user_handle
@@ -64,6 +64,7 @@ class PasskeyEnrolment:
         self._clock = clock
         self.verbs: Mapping[str, Callable[[Arguments], Answer]] = {
             "ask_passkey": self._ask,
+            "ask_passkey_all": self._ask_all,
             "begin_passkey": self._begin,
             "confirm_passkey": self._confirm,
             "bind_passkey": self._bind,
@@ -75,6 +76,12 @@ class PasskeyEnrolment:
         credential = self._live(arguments)
         bound = open_bound(self._node, arguments, credential, self._clock.now_ms())
         return self._question(credential, bound.digest())
+
+    def _ask_all(self, arguments: Arguments) -> Answer:
+        """The same for several challenges at once, which ``activate_all`` takes the answer to."""
+        credential = self._live(arguments)
+        bounds = open_together(self._node, arguments, credential, self._clock.now_ms())
+        return self._question(credential, together([bound.digest().hex() for bound in bounds]))
 
     def _begin(self, arguments: Arguments) -> Answer:
         """A token for one change, and what goes with it to the browser."""

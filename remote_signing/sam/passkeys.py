@@ -26,14 +26,16 @@ from remote_signing.errors import (
     PasskeyRefused,
     PasskeyTooNew,
 )
+from remote_signing.sam.sad import Bound
 from remote_signing.sam.sealed import PasskeyFactor
 from remote_signing.sap import b64, unb64
 from remote_signing.webauthn import WebauthnInvalid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remote_signing.sam.config import PasskeyConfig
     from remote_signing.sam.counters import PasskeyCounters
-    from remote_signing.sam.sad import Bound
     from remote_signing.strict_json import JsonValue
     from remote_signing.webauthn import Attestation, AuthenticatorData
 
@@ -206,11 +208,15 @@ def _attested(
 
 
 def record(
-    factor: PasskeyFactor, answer: PasskeyAnswer, data: AuthenticatorData, bound: Bound | None
+    factor: PasskeyFactor,
+    answer: PasskeyAnswer,
+    data: AuthenticatorData,
+    asked: Bound | Sequence[str] | None,
 ) -> dict[str, object]:
     """What the evidence's statement says: all that is needed to check it again (docs/passkeys.md).
 
-    The rest of the challenge (hashes, client, text) stands in the request that it was made for.
+    The rest of the challenge (hashes, client, text) stands in the request that it was made for. Of
+    several requests, ``asked`` has the challenges' digests, which tell nothing of what they cover.
     """
     told: dict[str, object] = {
         "rp_id": factor.rp_id,
@@ -221,13 +227,10 @@ def record(
         "counter": data.counter,
         "synced": data.is_backed_up,
     }
-    if bound is not None:
-        told["challenge"] = {
-            "nonce": bound.nonce,
-            "display_sha256": bound.display_sha256,
-            "not_before_ms": bound.not_before_ms,
-            "expires_at_ms": bound.expires_at_ms,
-        }
+    if isinstance(asked, Bound):
+        told["challenge"] = asked.added()
+    elif asked:
+        told["together"] = list(asked)
     return told
 
 

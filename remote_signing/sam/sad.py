@@ -71,6 +71,15 @@ class Bound:
         """SHA-256 that a bound factor (passkey, SIM) signs. Its nonce makes it unpredictable."""
         return hashlib.sha256(_DIGEST_DOMAIN + strict_json.canonical(asdict(self))).digest()
 
+    def added(self) -> dict[str, object]:
+        """What the SAM added to the request: with it, anybody can compute :meth:`digest`."""
+        return {
+            "nonce": self.nonce,
+            "display_sha256": self.display_sha256,
+            "not_before_ms": self.not_before_ms,
+            "expires_at_ms": self.expires_at_ms,
+        }
+
     def verification_code(self) -> str:
         """Four digits that portal and phone show side by side."""
         return f"{int.from_bytes(hashlib.sha256(self.digest()).digest()[-2:]) % 10_000:04d}"

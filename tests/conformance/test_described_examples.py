@@ -384,6 +384,12 @@ def test_examples_of_passkeys(place: PasskeyWorld) -> None:
     asked = f"/requests/{world.opened('quyết định.pdf')}/passkey"
     question = told(place, "one", "POST", f"{asked}/options", {})
     told(place, "of one document", "POST", asked, place.answered(question["challenge"]))
+    both = [came_by_itself(world, name).activation_id for name in ("quyết định.pdf", "phụ lục.pdf")]
+    for each in both:
+        world.match(each)
+    question = told(place, "two", "POST", "/batch/passkey/options", {"ids": both})
+    body = {"ids": both, "answer": place.answered(question["challenge"])}
+    told(place, "two", "POST", "/batch/passkey", body)
     begun = place.begin()
     made = place.made(begun, Authenticator())
     question = told(

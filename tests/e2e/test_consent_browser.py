@@ -26,7 +26,7 @@ from tests.support.consent_stage import (
 from tests.support.reports import report, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
@@ -245,12 +245,14 @@ def test_everything_can_be_done_with_the_keyboard(page: Page, stage: Stage) -> N
     "look", ALL_LOOKS if os.environ.get("CONSENT_LOOKS") == "all" else LOOKS, ids=str
 )
 def test_every_page_fits_is_reachable_and_has_no_barrier(
-    browser: Browser, running: Stage, look: Look
+    browser: Browser, running: Stage, look: Look, record_property: Callable[[str, object], None]
 ) -> None:
     with launched(browser, *([LARGE_TEXT] if look.large else [])) as chromium:
         page = look.open(chromium).new_page()
         said = complaints(page)
         found = {name: faults(page, look) for name in tour(page, running)}
+    record_property("screens", len(found))
+    record_property("barriers", sum(map(len, found.values())))
     assert len(found) >= 17
     assert {name: each for name, each in found.items() if each} == {}
     assert said == []

@@ -12,7 +12,13 @@ from fastapi import FastAPI
 
 from consent_app.app import create_app
 from remote_signing.errors import HsmUnavailable
-from remote_signing.rssp import activation, consent, consent_requests, passkey_routes
+from remote_signing.rssp import (
+    activation,
+    consent,
+    consent_account,
+    consent_requests,
+    passkey_routes,
+)
 from remote_signing.rssp.edge import middleware
 from tests.support.consent_visitor import Visitor, settings
 from tests.support.passkey_world import DAY, PasskeyWorld, passkey_world
@@ -36,7 +42,8 @@ def place(sqlite_folder: SqliteFolder, tmp_path: Path) -> Iterator[PasskeyWorld]
 def visitor(place: PasskeyWorld) -> Visitor:
     rssp = FastAPI()
     rssp.state.services = place.world.services
-    for router in (consent_requests.router, consent.router, passkey_routes.router):
+    parts = (consent_requests, consent_account, consent, passkey_routes)
+    for router in (part.router for part in parts):
         rssp.include_router(router)
     middleware.install(rssp)
     found = Visitor()
@@ -229,3 +236,90 @@ def test_without_a_session_the_sign_in_page_leads_back(
     for path in ("/passkeys", f"/passkeys/{place.world.credential_id}/add"):
         location = visitor.get(path).headers["location"]
         assert location == f"/sign-in?next={path.replace('/', '%2F')}"
+
+
+# Several at once
+
+
+def reviewed(place: PasskeyWorld, *documents: str) -> list[str]:
+    """Decoupled requests whose codes were picked."""
+    names = []
+    for document in documents:
+        changes: Any = {"channel": activation.Channel.DECOUPLED, "redirect_uri": None}
+        names.append(place.world.opened(document, **changes))
+        place.world.match(names[-1])
+    return names
+
+
+def touched(visitor: Visitor, place: PasskeyWorld, page: httpx.Response, ids: str) -> str:
+    """What the module puts into the form after one touch."""
+    told = asked(visitor, page, "/batch/passkey/options", ids=ids).json()
+    return json.dumps(place.answered(told["challenge"]))
+
+
+def test_one_touch_approves_what_the_page_shows_and_a_double_tap_is_one(
+    visitor: Visitor, place: PasskeyWorld
+) -> None:
+    registered(visitor, place)
+    names = reviewed(place, "a", "b", "c")
+    page = visitor.get("/batch")
+    assert "Phê duyệt 3 yêu cầu bằng khóa truy cập" in page.text
+    assert "script-src 'self'; connect-src 'self'" in page.headers["content-security-policy"]
+    answer = touched(visitor, place, page, field(page, "ids"))
+    sent = [visitor.send(page, "/batch/passkey", answer=answer) for _ in range(2)]
+    assert {each.headers["location"] for each in sent} == {"/history"}
+    assert "Đã phê duyệt 3 yêu cầu" in visitor.follow(sent[1]).text
+    assert {state(place, each) for each in names} == {"AUTHORIZED"}
+
+
+def state(place: PasskeyWorld, name: str) -> str:
+    world = place.world
+    return activation.details(world.services, name, world.subscriber_id).state.value
+
+
+def test_a_touch_is_for_the_set_that_was_shown_and_another_set_asks_again(
+    visitor: Visitor, place: PasskeyWorld
+) -> None:
+    registered(visitor, place)
+    names = reviewed(place, "a", "b", "c")
+    page = visitor.get("/batch")
+    answer = touched(visitor, place, page, field(page, "ids"))
+    less = visitor.get("/batch", params={"without": names[2]})
+    sent = visitor.send(less, "/batch/passkey", answer=answer)
+    assert sent.headers["location"] == f"/batch?without={names[2]}#passkey"
+    assert "không được chấp nhận" in visitor.follow(sent).text
+    fresh = touched(visitor, place, less, field(less, "ids"))
+    sent = visitor.send(less, "/batch/passkey", answer=fresh)
+    assert sent.headers["location"] == "/history"
+    assert [state(place, each) for each in names] == ["AUTHORIZED", "AUTHORIZED", "PENDING"]
+
+
+def test_where_one_was_answered_elsewhere_the_module_shows_how_it_stands(
+    visitor: Visitor, place: PasskeyWorld
+) -> None:
+    registered(visitor, place)
+    names = reviewed(place, "a", "b", "c")
+    page = visitor.get("/batch")
+    answer = touched(visitor, place, page, field(page, "ids"))
+    activation.deny(place.world.services, place.world.session, names[0])
+    ids = field(page, "ids")
+    assert asked(visitor, page, "/batch/passkey/options", ids=ids).status_code == 409
+    sent = visitor.send(page, "/batch/passkey", answer=answer)
+    assert sent.headers["location"] == "/batch#passkey"
+    page = visitor.follow(sent)
+    assert field(page, "ids").split(".") == sorted(names[1:])
+
+
+def test_an_outage_while_a_batch_is_approved_loses_nothing(
+    visitor: Visitor, place: PasskeyWorld
+) -> None:
+    registered(visitor, place)
+    names = reviewed(place, "a", "b")
+    page = visitor.get("/batch")
+    answer = touched(visitor, place, page, field(page, "ids"))
+    place.sap.faults = [HsmUnavailable("no node")]
+    sent = visitor.send(page, "/batch/passkey", answer=answer)
+    assert "lần thử này không bị tính" in visitor.follow(sent).text
+    answer = touched(visitor, place, page, field(page, "ids"))
+    assert visitor.send(page, "/batch/passkey", answer=answer).headers["location"] == "/history"
+    assert {state(place, each) for each in names} == {"AUTHORIZED"}

@@ -77,6 +77,12 @@ def test_evidence_on_record_proves_the_consent_to_anybody(
     other = evidence["request"] | {"hashes": [signed]}
     assert judged(evidence | {"request": other}) == 1
     assert judged(evidence | {"request": evidence["request"] | {"client_id": "x"}}) == 1
+    # What is hashed is what was looked at: the rest cannot bring hashes of its own.
+    forged = json.loads(evidence["statement"])
+    forged[1][0][2]["challenge"]["hashes"] = evidence["request"]["hashes"]
+    false = digest("khác.pdf").hex()
+    told = {"request": evidence["request"] | {"hashes": [false]}, "statement": json.dumps(forged)}
+    assert judged(evidence | told, of=false) == 1
     for part in ("client_data", "authenticator_data", "signature", "public_key", "challenge"):
         changed = json.loads(evidence["statement"])
         changed[1][0][2][part] = b64(b"x" * 40)

@@ -297,7 +297,8 @@ class FakeRssp:
             for item in self.requests.values()
             if item["state"] == "PENDING" and item.get("details") and not item["codes"]
         ]
-        return JSONResponse({"subscriber": SIGNER, "requests": reviewed})
+        now = datetime.now(UTC).isoformat()
+        return JSONResponse({"now": now, "subscriber": SIGNER, "requests": reviewed})
 
     async def _approve_all(self, request: Request) -> Response:
         if (refused := self.refused(request)) is not None:

@@ -13,6 +13,8 @@ from fastapi import FastAPI
 
 from consent_app.app import create_app
 from remote_signing.rssp import (
+    activation,
+    audit,
     consent,
     consent_account,
     consent_requests,
@@ -21,10 +23,11 @@ from remote_signing.rssp import (
     sim_routes,
 )
 from remote_signing.rssp.edge import middleware
+from remote_signing.rssp.request_details import RequestDetails
 from tests.support.consent_visitor import settings
 from tests.support.passkey_world import DAY, PasskeyWorld, passkey_world
 from tests.support.served import served
-from tests.support.world import PASSWORD, new_world
+from tests.support.world import PASSWORD, PORTAL, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,8 +69,38 @@ class PasskeyStage:
         page.click("[data-confirm] button")
         page.wait_for_selector(".notice.good")
 
+    def asked(self, document: str) -> activation.Requested:
+        """A request that came by itself; its code is still to be picked."""
+        world = self.place.world
+        channel = activation.Channel.DECOUPLED
+        # With details, as portals send them: what is shown by its document's name.
+        details = RequestDetails(document_name=document)
+        new = world.request(document, channel=channel, redirect_uri=None, details=details)
+        return activation.request_activation(world.services, new)
+
+    def reviewed(self, document: str) -> activation.Requested:
+        """One whose code was picked."""
+        found = self.asked(document)
+        self.place.world.match(found.activation_id)
+        return found
+
+    def signed(self, asked: activation.Requested, document: str) -> int:
+        """The portal fetches the SAD and signs with it; how many signatures."""
+        world = self.place.world
+        issued = activation.check_handle(world.services, asked.ticket, PORTAL)
+        assert isinstance(issued, activation.SadIssued)
+        token = world.service_token()
+        return len(world.sign(issued.ticket, document, service_token=token))
+
+    def given(self) -> int:
+        """How many consents are on record."""
+        world = self.place.world
+        found = audit.events(world.database, credential_id=world.credential_id)
+        return sum(each.kind == "consent.given" for each in found)
+
     def cool_off(self) -> None:
         self.place.world.clock.advance(DAY)
+        self.place.world.session = self.place.world.new_session()
 
 
 @contextmanager

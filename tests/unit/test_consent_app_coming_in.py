@@ -241,3 +241,24 @@ def test_another_session_is_ended_from_the_list(visitor: Visitor) -> None:
 def test_help_is_for_everybody_and_nobody_signs_for_others_yet(visitor: Visitor) -> None:
     assert "Tôi bị mất điện thoại" in Visitor().get("/help").text
     assert "Không ai ký thay bạn" in visitor.get("/delegation").text
+
+
+def test_an_outage_keeps_what_was_typed_and_no_secret(visitor: Visitor) -> None:
+    page = visitor.get("/devices/add")
+    visitor.rssp.away = True
+    made = json.dumps(MADE)
+    fields = {"made": made, "name": "Máy của tôi", "password": PASSWORD}
+    away = visitor.send(page, "/devices/add", **fields)
+    assert away.status_code == 503
+    assert 'value="Máy của tôi"' in away.text
+    assert PASSWORD not in away.text
+    assert hidden_fields(away.text, "/devices/add")["made"] == made
+    stranger = Visitor()
+    page = stranger.get("/sign-in")
+    stranger.rssp.away = True
+    away = stranger.send(page, "/sign-in", username="minhkhai", password="sai mật khẩu")
+    assert 'value="minhkhai"' in away.text
+    assert "sai mật khẩu" not in away.text
+    stranger.rssp.away = False
+    sent = stranger.send(away, "/sign-in", username="minhkhai", password=PASSWORD)
+    assert sent.headers["location"] == "/"

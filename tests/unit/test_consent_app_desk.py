@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
@@ -238,6 +239,21 @@ def test_no_page_of_the_desk_runs_a_script(visitor: Visitor) -> None:
         assert "script-src" not in page.headers["content-security-policy"]
 
 
+def test_the_reason_that_was_typed_survives_an_outage_and_is_sent_once(visitor: Visitor) -> None:
+    page = visitor.get(HERE)
+    visitor.rssp.away = True
+    typed = {"kind": "returned", "reason": "form", "text": 'Thiếu dấu "tròn" & chữ ký'}
+    away = visitor.send(page, REFUSE, **typed)
+    assert away.status_code == 503
+    assert "Những gì bạn đã nhập vẫn còn đây" in away.text
+    kept = re.search(r'<input id="text"[^>]* value="([^"]*)"', away.text)
+    assert kept is not None
+    visitor.rssp.away = False
+    sent = visitor.send(away, REFUSE, text=unescape(kept[1]))
+    assert sent.headers["location"] == HERE
+    assert visitor.rssp.denials == [typed]
+
+
 # ---------------------------------------------------------------------------------------- batch
 
 
@@ -294,6 +310,56 @@ def test_a_double_tap_on_a_batch_asks_once(reviewed: Visitor) -> None:
     answers = reviewed.together(*(reviewed.sent(page, "/batch", **fields) for _ in range(2)))
     assert {answer.headers["location"] for answer in answers} == {"/history"}
     assert reviewed.rssp.count("POST", "/batch") == 1
+
+
+def test_what_was_left_out_stays_left_out_after_a_wrong_code(reviewed: Visitor) -> None:
+    third = f"{REQUEST[:-1]}z"
+    reviewed.rssp.add_request(third, **(CAME_BY_ITSELF | {"codes": []}))
+    page = reviewed.get("/batch", params={"without": REQUEST})
+    sent = reviewed.send(page, "/batch", pin=PIN, otp="111111")
+    assert sent.headers["location"] == f"/batch?without={REQUEST}#answer"
+    assert f'value="{OTHER_REQUEST}.{third}"' in reviewed.follow(sent).text
+
+
+def test_documents_of_a_batch_are_read_before_it_is_approved(reviewed: Visitor) -> None:
+    reviewed.rssp.attach("Điều 1.".encode())
+    page = reviewed.get("/batch")
+    assert f'data-document="{HERE}/documents/0"' in page.text
+    assert "document_gate.js" in page.text
+    assert "Tôi đã đọc đến hết" in page.text, "where there are no scripts"
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_requests_are_looked_at_one_after_another_and_then_approved_together(
+    visitor: Visitor,
+) -> None:
+    visitor.rssp.add_request(OTHER_REQUEST, **CAME_BY_ITSELF)
+    assert 'href="/batch/next"' in visitor.get("/").text
+    first = visitor.get("/batch/next").headers["location"]
+    seen = []
+    while first.startswith("/requests/"):
+        page = visitor.get(first)
+        name = first.removeprefix("/requests/").partition("?")[0]
+        assert f'href="/batch/next?after={name}"' in page.text
+        seen.append(name)
+        sent = visitor.send(page, f"/requests/{name}/match", code=CODE)
+        first = visitor.follow(sent).headers["location"]
+    assert (sorted(seen), first) == (sorted({REQUEST, OTHER_REQUEST}), "/batch")
+
+
+def test_one_can_be_left_for_later_and_the_last_leads_back_to_the_list(visitor: Visitor) -> None:
+    visitor.rssp.add_request(OTHER_REQUEST, **CAME_BY_ITSELF)
+    order = [visitor.get("/batch/next").headers["location"][10:36]]
+    order.append(visitor.get(f"/batch/next?after={order[0]}").headers["location"][10:36])
+    assert sorted(order) == sorted({REQUEST, OTHER_REQUEST})
+    assert visitor.get(f"/batch/next?after={order[1]}").headers["location"] == "/"
+    assert visitor.get("/batch/next?after=x").headers["location"][10:36] == order[0]
+
+
+def test_a_wrong_code_in_turn_refuses_and_says_so(visitor: Visitor) -> None:
+    page = visitor.get(f"{HERE}?then=next")
+    sent = visitor.send(page, MATCH, code="0357")
+    assert sent.headers["location"] == HERE
 
 
 def test_certificates_are_not_mixed_in_a_batch(reviewed: Visitor) -> None:

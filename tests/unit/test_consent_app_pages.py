@@ -581,6 +581,7 @@ def test_an_unforeseen_error_is_a_page_with_a_reference(
     monkeypatch.setattr(visitor.app.state.site.rssp, "waiting", fail)
     answer = visitor.get("/", headers={"X-Request-Id": "from-the-proxy"})
     assert answer.status_code == 500
+    assert "<h1>Đã xảy ra lỗi</h1>" in answer.text
     assert "from-the-proxy" in answer.text
     assert "secret cause" not in answer.text
 

@@ -19,6 +19,7 @@ import consent_app
 from consent_app import language, site
 from consent_app.config import BrandConfig
 from consent_app.cookies import Notice
+from consent_app.kept import kept
 from consent_app.passkey_api import Passkeys
 from consent_app.report import Report
 from consent_app.rssp import (
@@ -204,7 +205,9 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
         yield "service_outcome.html", {"asked": service, "state": state, "signer": signer}
     yield "service.html", {"asked": service, "signer": signer}
     for kind in ("unavailable", "unknown", "forged", "malformed", "server_error", "refused"):
-        yield "error.html", {"kind": kind}
+        yield "error.html", {"kind": kind, "kept": None}
+    sent = dict.fromkeys(("text", "username", "name", "password", "pin", "otp", "kind"), "7")
+    yield "error.html", {"kind": "unavailable", "kept": kept("/", sent)}
     yield from _validation_pages()
 
 
@@ -265,13 +268,14 @@ def _desk_pages(
     signer = full.subscriber
     for count, others in ((0, 0), (3, 0), (3, 1)):
         chosen = {"chosen": asked[:count], "others": others, "left_out": ["7"]}
-        yield "batch.html", {**chosen, "signer": signer}
+        for has_passkey in (False, True):
+            yield "batch.html", {**chosen, "has_passkey": has_passkey, "signer": signer}
     none = full.model_copy(update={"requests": []})
     for lines in (full, none, none.model_copy(update={"waiting": 0})):
         yield "waiting.html", {"waiting": lines, "signer": signer, "wanted": {"q": "7"}}
         yield "waiting.html", {"waiting": lines, "signer": signer, "wanted": {}}
     for each in asked:
-        yield "request.html", {"asked": each, "signer": signer}
+        yield "request.html", {"asked": each, "signer": signer, "is_in_turn": True}
         for state in ("DENIED", "EXPIRED"):
             yield "outcome.html", {"asked": each, "state": state, "signer": signer}
 
@@ -531,6 +535,7 @@ def rendered(template: str, values: dict[str, object]) -> str:
         "request_id": "7",
         "here": "/",
         "form_token": lambda _path: "7",
+        "is_in_turn": False,
         **values,
     }
     return marked_templates().get_template(template).render(given)

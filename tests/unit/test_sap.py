@@ -110,9 +110,12 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
     used = {"totp_factor_id": "t", "totp_step": 4, "evidence_statement": "Aw=="}
     peer.ok(sad="AQ==", expires_at_ms=7, evidence_digest="Ag==", **used)
     assert client.activate(b"s", b"c", []).totp_step == 4
-    peer.ok(sads=["AQ==", "Ag=="], expires_at_ms=7, evidence_digest="Ag==", **used)
-    given = client.activate_all(b"s", [b"c", b"d"], [])
-    assert [(one.sad, one.totp_step) for one in given] == [(b"\1", 4), (b"\2", 4)]
+    both = {"sads": ["AQ==", "Ag=="], "challenges": [{"nonce": "00"}, {"nonce": "11"}]}
+    peer.ok(**both, expires_at_ms=7, evidence_digest="Ag==", **used)
+    assert [(one.sad, one.added) for one in client.activate_all(b"s", [b"c", b"d"], [])] == [
+        (b"\1", {"nonce": "00"}),
+        (b"\2", {"nonce": "11"}),
+    ]
     shown = {"mode": "text", "message": "m", "verification_code": "0042", "certificate": "Aw=="}
     peer.ok(structure="AQ==", digest="Ag==", **shown)
     presented = client.present(b"s", b"c", "f", display_text="text", labels=("l",))

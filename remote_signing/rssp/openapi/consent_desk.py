@@ -61,6 +61,10 @@ _RECORD: dict[str, Schema] = {
     "number": whole("Of the line in the audit table.", minimum=0),
     "leaf_sha256": text("Leaf hash of RFC 6962, hexadecimal.", pattern="^[0-9a-f]{64}$"),
 }
+_RESULT: dict[str, Schema] = {
+    "id": identifier(),
+    "is_approved": flag("False: it came too late."),
+}
 _SESSION: dict[str, Schema] = {
     "id": identifier(),
     "created_at": moment(),
@@ -88,6 +92,7 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "OpenSession": whole_object(_SESSION),
+    "BatchResults": whole_object({"results": listing(whole_object(_RESULT))}),
 }
 
 
@@ -170,7 +175,6 @@ def _batch() -> list[Operation]:
         "pin": EVIDENCE,
         "otp": EVIDENCE,
     }
-    outcome = whole_object({"id": identifier(), "is_approved": flag("False: it came too late.")})
     return [
         asked_for(
             "GET",
@@ -182,7 +186,7 @@ def _batch() -> list[Operation]:
             "POST",
             "/batch",
             ("Đồng ý ký nhiều việc", "Consent to several"),
-            {200: Answer("One for each.", whole_object({"results": listing(outcome)}))},
+            {200: Answer("One for each.", named("BatchResults"))},
             asked=Asked(whole_object(given, additionalProperties=False)),
             refused=(403, 404, 409, 410),
         ),

@@ -101,7 +101,7 @@ _CHANGE = {200: Answer("What the browser needs.", named("PasskeyChange"))}
 
 def operations() -> list[Operation]:
     """Consent, then what there is and how it changes."""
-    return [*_consent(), _listed(), *_added(), *_dropped(), _seen()]
+    return [*_consent(), *_together(), _listed(), *_added(), *_dropped(), _seen()]
 
 
 def _given(**known: Schema) -> Asked:
@@ -125,6 +125,30 @@ def _consent() -> list[Operation]:
             ENDED,
             asked=Asked(named("PasskeyAnswer")),
             refused=(403, 404, 409, 410),
+        ),
+    ]
+
+
+def _together() -> list[Operation]:
+    ids = listing(identifier(), "All of one credential.", minItems=1)
+    refused = (403, 404, 409, 410)
+    return [
+        asked_for(
+            "POST",
+            "/batch/passkey/options",
+            ("Hỏi khoá truy cập về nhiều việc", "What they are asked about several"),
+            _QUESTION,
+            asked=_given(ids=ids),
+            refused=refused,
+            about="The challenge is over exactly these, in this order.",
+        ),
+        asked_for(
+            "POST",
+            "/batch/passkey",
+            ("Đồng ý nhiều việc bằng khoá truy cập", "Consent to several with a passkey"),
+            {200: Answer("One for each.", named("BatchResults"))},
+            asked=_given(ids=ids, answer=named("PasskeyAnswer")),
+            refused=refused,
         ),
     ]
 
