@@ -16,6 +16,7 @@ from pathlib import Path  # noqa: TC003 - the tables are read by what the hints 
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from remote_signing.rssp.config_push import PushConfig  # noqa: TC001 - as Path above
 from remote_signing.rssp.config_tables import ConfigInvalid, table
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ class RsspConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     webhooks: WebhookConfig | None = None
     attachments: AttachmentsConfig | None = None
+    push: PushConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)

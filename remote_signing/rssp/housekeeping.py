@@ -9,7 +9,12 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from remote_signing.rssp import activation, sign_in_challenges, webhook_deliveries
+from remote_signing.rssp import (
+    activation,
+    push_deliveries,
+    sign_in_challenges,
+    webhook_deliveries,
+)
 from remote_signing.rssp.attachments import register as attachments
 from remote_signing.rssp.sim import consent as sim_consent
 
@@ -69,6 +74,7 @@ class Housekeeping:
             activation.prune(self._services)
             + webhook_deliveries.prune(self._services)
             + sign_in_challenges.prune(self._services)
+            + push_deliveries.prune(self._services)
         )
 
     def _tend(self, name: str, work: Callable[[Services], object]) -> None:

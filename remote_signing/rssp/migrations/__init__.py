@@ -48,6 +48,7 @@ _PRUNES = (
     "webhook_secret",
     "attachment",
     "attachment_use",
+    "push_subscription",
 )
 
 
