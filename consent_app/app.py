@@ -21,6 +21,7 @@ from consent_app.routes import (
     documents,
     holdings,
     passkeys,
+    phone,
     requests,
     services,
     sign_in,
@@ -44,15 +45,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
+_LISTS = ("/", "/history")
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
     *("/approve", "/refuse", "/match", "/freeze", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
     *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end"),
+    *("/push/end", "/push/all", "/push"),
 )
 _ROUTERS = (
     *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
     *(passkeys.router, sims.router, documents.router, validation.router),
-    *(requests.router, services.router, site.router),
+    *(requests.router, services.router, phone.router, site.router),
 )
 
 
@@ -85,7 +88,11 @@ async def _on_fault(request: Request, error: Exception) -> Response:
             return _to_sign_in(request)
         fault = _as_page(fault)
     return Visit(request).page(
-        "error.html", status=fault.status, kind=fault.kind, here=_page_of(request)
+        "error.html",
+        status=fault.status,
+        kind=fault.kind,
+        here=_page_of(request),
+        again=_again(request),
     )
 
 
@@ -114,6 +121,12 @@ def _page_of(request: Request) -> str:
     for ending in _FORM_ENDINGS:
         path = path.removesuffix(ending)
     return sign_in.next_address(path)
+
+
+def _again(request: Request) -> str:
+    """The same, with what a list was narrowed by: a fault must not lose what was typed."""
+    page, query = _page_of(request), request.url.query
+    return f"{page}?{query}" if page in _LISTS and page == request.url.path and query else page
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

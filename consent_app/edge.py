@@ -85,7 +85,9 @@ class Edge:
 
 def _server_error(scope: Scope) -> Response:
     try:
-        return Visit(Request(scope)).page("error.html", status=500, kind="server_error", here="/")
+        return Visit(Request(scope)).page(
+            "error.html", status=500, kind="server_error", here="/", again="/"
+        )
     except Exception:  # noqa: BLE001 - the last resort when even the templates fail
         _log.exception("the error page failed")
         return PlainTextResponse(f"500 {request_id.current.get()}", 500)

@@ -52,7 +52,14 @@ async def show_list(request: Request) -> Response:
     visit = Visit(request)
     wanted = chosen(visit, ("portal", "urgency", "q", "after"))
     waiting = await visit.site.rssp.waiting(required_session(visit), **wanted)
-    return visit.page("waiting.html", waiting=waiting, signer=waiting.subscriber, wanted=wanted)
+    return visit.page(
+        "waiting.html",
+        has_script=True,
+        is_kept=not wanted,
+        waiting=waiting,
+        signer=waiting.subscriber,
+        wanted=wanted,
+    )
 
 
 @router.get("/requests/{name}")
@@ -67,11 +74,12 @@ async def show(request: Request, name: Name) -> Response:
             asked=asked,
             signer=asked.subscriber,
             form_origin=asked.redirect_origin,
-            has_script=asked.has_passkey or bool(asked.attached),
+            has_script=True,
         )
     return visit.page(
         "outcome.html",
         status=_GONE if asked.shown_state == "EXPIRED" else 200,
+        has_script=True,
         asked=asked,
         state=asked.shown_state,
         signer=asked.subscriber,
@@ -132,8 +140,15 @@ async def refuse(request: Request, name: Name) -> Response:
             ("refuse", session, name), lambda: rssp.refuse(session, name, denial)
         )
     except (RsspRefused, RsspAway) as fault:
+        if isinstance(fault, RsspAway) and fault.is_settled:
+            return _refuse_again(visit, here, denial or {}, fault.status)
         return visit.to(here, notice_of(fault, name))
     return visit.to(outcome.redirect_to or here)
+
+
+def _refuse_again(visit: Visit, here: str, denial: Mapping[str, str], status: int) -> Response:
+    """What was typed, to be sent once more: the request's own page cannot be shown now either."""
+    return visit.page("refuse_again.html", status=status, here=here, has_script=True, denial=denial)
 
 
 def notice_of(fault: RsspRefused | RsspAway, name: str) -> Notice:
