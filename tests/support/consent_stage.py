@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +40,11 @@ from tests.support.served import served
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastapi import FastAPI
     from playwright.sync_api import Browser, BrowserContext, Page
     from starlette.requests import Request
+
+    from consent_app.config import LiveConfig
 
 DECISION = Path(__file__).parents[2] / "remote_signing" / "demo" / "decision.pdf"
 LARGE_TEXT = "--blink-settings=defaultFontSize=32"  # 200 % of the browser's normal size
@@ -54,6 +57,7 @@ class Stage:
     portal: str
     home: str
     rssp: FakeRssp
+    app: FastAPI
 
     def reset(self) -> None:
         self.rssp.requests.clear()
@@ -61,6 +65,9 @@ class Stage:
         self.rssp.past.clear()
         fresh = FakeComingIn()
         self.rssp.coming_in.credentials, self.rssp.coming_in.entries = fresh.credentials, []
+        self.rssp.phone.public_key, self.rssp.phone.refuses = None, False
+        self.rssp.phone.endpoints.clear()
+        self.rssp.session_is_valid = True
         self.rssp.frozen = 0
         self.rssp.after = None
         self.rssp.files.clear()
@@ -104,15 +111,22 @@ def _portal() -> Starlette:
 
 
 @contextmanager
-def running_stage() -> Iterator[Stage]:
-    """Everything in threads of this process."""
+def running_stage(live: LiveConfig | None = None) -> Iterator[Stage]:
+    """Everything in threads of this process; ``live``: how the page follows its list."""
     rssp = FakeRssp()
+    apps: list[FastAPI] = []
+
+    def home_of(address: str) -> FastAPI:
+        known = settings(address, back_end)
+        apps.append(create_app(replace(known, live=live or known.live)))
+        return apps[0]
+
     with (
         served(lambda _: _portal()) as portal,
         served(lambda _: rssp.app()) as back_end,
-        served(lambda address: create_app(settings(address, back_end))) as home,
+        served(home_of) as home,
     ):
-        stage = Stage(portal, home, rssp)
+        stage = Stage(portal, home, rssp, apps[0])
         stage.reset()
         yield stage
 

@@ -1,4 +1,4 @@
-"""Makes the app's icons from the mark: ``python docs/app-icons/make.py``, with the tests' Chromium.
+"""Makes the app's icons from the mark: ``python -m tests.support.app_icons``, by Chromium.
 
 A maskable icon is cut to whatever shape a launcher likes, so its mark stays within the inner 80 %;
 a monochrome one is a silhouette that the system paints.
