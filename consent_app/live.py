@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from consent_app.faults import RsspAway, RsspRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from consent_app.config import LiveConfig
     from consent_app.phone_api import Count
@@ -68,7 +68,7 @@ class Live:
         """Whether no further stream has room."""
         return self._count >= self._config.streams or self._drain.started
 
-    async def events(self, session: str, mark: str) -> AsyncIterator[str]:
+    async def events(self, session: str, mark: str) -> AsyncGenerator[str]:
         """What the page of ``session`` is told that knows ``mark``, until one of them ends it."""
         stream = Stream(session, mark)
         name = hashlib.sha256(session.encode()).digest()
@@ -86,7 +86,7 @@ class Live:
             if not mine:
                 self._open.pop(name, None)
 
-    async def _follow(self, stream: Stream) -> AsyncIterator[str]:
+    async def _follow(self, stream: Stream) -> AsyncGenerator[str]:
         ends = time.monotonic() + self._config.lifetime
         due, beat, pause = 0.0, 0.0, self._config.period
         while time.monotonic() < ends and not (stream.is_ended or self._drain.started):

@@ -286,6 +286,16 @@ def test_a_form_of_another_site_goes_past_the_worker_and_does_nothing(
     assert stage.rssp.denials == []
 
 
+def test_the_worker_does_not_loosen_where_an_answer_may_lead(page: Page, stage: Stage) -> None:
+    stage.rssp.add_request(redirect_origin="https://somewhere.else.example")
+    read_all(page, stage)
+    page.goto(stage.home + HERE)
+    said = complaints(page)
+    answer(page)
+    wait(page, lambda: any("form-action" in line for line in said))
+    assert page.url.startswith(stage.home)
+
+
 def test_the_list_the_title_and_the_badge_follow_what_waits(page: Page, stage: Stage) -> None:
     said = complaints(page)
     sign_in(page, stage)

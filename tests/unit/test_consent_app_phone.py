@@ -295,7 +295,7 @@ def test_a_further_stream_of_a_session_ends_the_oldest_and_others_stay() -> None
         assert [line async for line in mine[0]] == []
         assert len(streams) == 3
         for stream in (*mine, other):
-            await stream.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
+            await stream.aclose()
         assert len(streams) == 0
 
     run(work())
