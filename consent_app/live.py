@@ -70,13 +70,16 @@ class Live:
 
     async def events(self, session: str, mark: str) -> AsyncGenerator[str]:
         """What the page of ``session`` is told that knows ``mark``, until one of them ends it."""
+        if self.is_full:  # others came between the question and the answer
+            return
         stream = Stream(session, mark)
         name = hashlib.sha256(session.encode()).digest()
         mine = self._open.setdefault(name, deque())
         mine.append(stream)
         self._count += 1
-        if len(mine) > self._config.of_session:
-            mine[0].is_ended = True  # the oldest: that of a page which is gone, most likely
+        # The oldest make room: those of pages which are gone, most likely.
+        for old in list(mine)[: -self._config.of_session]:
+            old.is_ended = True
         try:
             async for told in self._follow(stream):
                 yield told

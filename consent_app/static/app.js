@@ -14,6 +14,11 @@ navigator.serviceWorker
   .catch(() => navigator.serviceWorker.register(address)) // a browser without module workers
   .catch(() => {});
 
+// A page that was on its way while the worker started is not its own yet.
+navigator.serviceWorker?.ready.then(({ active }) => {
+  if (navigator.serviceWorker.controller === null) active.postMessage("claim");
+});
+
 // ---- connection: what answers a request is off, and nothing is kept to be sent later
 
 function connected(isConnected) {

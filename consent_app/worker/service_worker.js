@@ -46,6 +46,10 @@ async function takeOver() {
   await self.clients.claim();
 }
 
+self.addEventListener("message", (event) => {
+  if (event.data === "claim") event.waitUntil(self.clients.claim());
+});
+
 // ---- what is remembered
 
 async function state() {

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from consent_app.app import create_app
+from consent_app.installed import OFFLINE
 from remote_signing.bootstrap import find_chromium
 from remote_signing.clock import SystemClock
 from remote_signing.identifiers import Ticket, new_id
@@ -34,6 +35,7 @@ from tests.support.consent_api import (
 )
 from tests.support.consent_visitor import settings
 from tests.support.fake_coming_in import ACTIVATION_CODE, ENTRY, FakeComingIn
+from tests.support.fake_phone import PUBLIC_KEY
 from tests.support.reports import report, signature
 from tests.support.served import served
 
@@ -184,6 +186,7 @@ def tour(page: Page, stage: Stage) -> Iterator[str]:
     yield from _ends(page, stage)
     yield from _account(page, stage)
     yield from _holdings(page, stage)
+    yield from _phone(page, stage)
 
 
 def _coming_in(page: Page, stage: Stage) -> Iterator[str]:
@@ -230,6 +233,35 @@ def _holdings(page: Page, stage: Stage) -> Iterator[str]:
     coming_in.credentials = []
     page.goto(f"{stage.home}/certificates")
     yield "certificates-none"
+
+
+def _phone(page: Page, stage: Stage) -> Iterator[str]:
+    """What only somebody sees who switched it on, or has no connection."""
+    rssp = stage.rssp
+    rssp.phone.public_key, rssp.phone.endpoints = PUBLIC_KEY, ["https://push.example/1"]
+    page.goto(f"{stage.home}/devices")
+    yield "devices-push"
+    page.click("form[action='/devices/push/all'] button")
+    yield "push-ended"
+    language = page.get_attribute("html", "lang")
+    for kind in OFFLINE:
+        page.goto(f"{stage.home}/offline/{language}/{kind}")
+        yield kind
+    page.goto(f"{stage.home}/history")
+    page.evaluate("document.documentElement.dataset.oldCopy = ''")
+    page.evaluate("document.querySelector('[data-no-connection]').hidden = false")
+    yield "old-copy"
+    rssp.add_request()
+    page.goto(stage.home + "/")
+    page.evaluate("document.querySelectorAll('[hidden]').forEach((each) => each.hidden = false)")
+    yield "list-told"
+    page.goto(f"{stage.home}/requests/{REQUEST}")
+    page.click(".refuse summary")
+    page.fill("#text", "Thiếu phụ lục")
+    rssp.away = True
+    page.click("button.danger")
+    yield "refuse-again"
+    rssp.away = False
 
 
 def _desk(page: Page, stage: Stage) -> Iterator[str]:
