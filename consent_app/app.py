@@ -31,6 +31,7 @@ from consent_app.routes import (
     holdings,
     logos,
     passkeys,
+    phone,
     requests,
     services,
     sign_in,
@@ -55,15 +56,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
+_LISTS = ("/", "/history")
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
     *("/approve", "/refuse", "/match", "/freeze", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
     *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end"),
+    *("/push/end", "/push/all", "/push"),
 )
 _ROUTERS = (
     *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
     *(passkeys.router, sims.router, documents.router, logos.router, validation.router),
-    *(requests.router, services.router, site.router),
+    *(requests.router, services.router, phone.router, site.router),
 )
 
 
@@ -109,6 +112,7 @@ async def _on_fault(request: Request, error: Exception) -> Response:
         kind=fault.kind,
         kept=kept(request.url.path, sent),
         here=_page_of(request),
+        again=_again(request),
     )
 
 
@@ -137,6 +141,12 @@ def _page_of(request: Request) -> str:
     for ending in _FORM_ENDINGS:
         path = path.removesuffix(ending)
     return sign_in.next_address(path)
+
+
+def _again(request: Request) -> str:
+    """The same, with what a list was narrowed by: a fault must not lose what was typed."""
+    page, query = _page_of(request), request.url.query
+    return f"{page}?{query}" if page in _LISTS and page == request.url.path and query else page
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

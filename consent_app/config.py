@@ -77,6 +77,17 @@ class BrandConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveConfig:
+    """Pages that are told when their list has changed. Of one process; times in seconds."""
+
+    streams: int = 1000
+    of_session: int = 3  # the oldest makes room
+    period: float = 5.0  # between two questions to the rssp for one page
+    heartbeat: float = 15.0
+    lifetime: float = 600.0  # of a stream; then the page opens another one
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentConfig:
     """The whole file. A table of TOML is a member here."""
 
@@ -85,12 +96,16 @@ class ConsentConfig:
     brand: BrandConfig
     listen: ListenConfig = field(default_factory=ListenConfig)
     management: ManagementConfig | None = None
+    live: LiveConfig = field(default_factory=LiveConfig)
 
     def __post_init__(self) -> None:
         for name, url in (("public.url", self.public.url), ("rssp.url", self.rssp.url)):
             _check_url(name, url)
         if urlsplit(self.public.url).path:
             raise ConfigInvalid(f"public.url: {self.public.url!r} has a path")
+        live = self.live
+        if live.streams < 0 or min(live.of_session, live.period, live.heartbeat) <= 0:
+            raise ConfigInvalid("live: of_session, period and heartbeat are above zero")
 
 
 def load(path: Path) -> ConsentConfig:
@@ -118,6 +133,7 @@ def read(members: Mapping[str, Any], folder: Path) -> ConsentConfig:
             if "management" in members
             else None
         ),
+        live=_table(LiveConfig, members, folder, "live"),
     )
 
 

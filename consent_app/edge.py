@@ -110,7 +110,7 @@ class Farewell:
 def _server_error(scope: Scope) -> Response:
     try:
         return Visit(Request(scope)).page(
-            "error.html", status=500, kind="server_error", kept=None, here="/"
+            "error.html", status=500, kind="server_error", kept=None, here="/", again="/"
         )
     except Exception:  # noqa: BLE001 - the last resort when even the templates fail
         _log.exception("the error page failed")

@@ -36,8 +36,9 @@ class Answer(BaseModel):
 
 
 class Signer(Answer):
-    """Who is signed in. ``full_name`` is family name first."""
+    """Who is signed in. ``full_name`` is family name first; ``person`` tells officials apart."""
 
+    person: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,22}$")
     full_name: str
     position: str | None = None
     agency: str | None = None
@@ -109,6 +110,7 @@ class Waiting(Answer):
     notices: list[Happening] = []
     total: int = Field(ge=0)
     waiting: int = Field(ge=0)
+    mark: str = Field(default="", pattern=r"^[0-9a-z.]{0,31}$")
     after: str | None = None
     portals: list[Portal] = []
 

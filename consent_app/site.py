@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from consent_app import language, wording
+from consent_app import installed, language, wording
 from consent_app.cookies import Cookies
 from consent_app.documents_api import DocumentsApi
 from consent_app.forms import origin_of
+from consent_app.live import Live
 from consent_app.passkey_api import PasskeyApi
+from consent_app.phone_api import PhoneApi
 from consent_app.repeats import Repeats
 from consent_app.rssp import open_client
 from consent_app.rssp_account import AccountApi
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
     ".js": "text/javascript",
     ".mjs": "text/javascript",
 }
@@ -65,18 +68,25 @@ class Site:
     passkeys: PasskeyApi
     documents: DocumentsApi
     coming_in: SignInApi
+    phone: PhoneApi
+    live: Live
+    worker: str  # the service worker's text
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
     origin: str
+    drain: Drain
     repeats: Repeats = field(default_factory=Repeats)
-    drain: Drain = field(default_factory=Drain)
 
 
 def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
     """The site that ``config`` describes. Connects to nothing yet."""
     static, http = load_static(), open_client(config.rssp, transport)
     rssp = AccountApi(http)
+    phone, drain = PhoneApi(rssp), Drain()
+    environments = {
+        name: environment(language.catalogue(name), static) for name in language.LANGUAGES
+    }
     return Site(
         config=config,
         rssp=rssp,
@@ -84,12 +94,14 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
         passkeys=PasskeyApi(rssp),
         documents=DocumentsApi(rssp),
         coming_in=SignInApi(rssp),
-        environments={
-            name: environment(language.catalogue(name), static) for name in language.LANGUAGES
-        },
+        phone=phone,
+        live=Live(config.live, drain, phone.look),
+        worker=installed.worker(environments, static),
+        environments=environments,
         static=static,
         cookies=Cookies(config.public.is_secure),
         origin=origin_of(config.public.url),
+        drain=drain,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, RedirectResponse
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from consent_app.cookies import Notice
+    from consent_app.rssp import Signer
 
 _SEE_OTHER = 303
 
@@ -51,7 +53,7 @@ class Visit:
         self.request.state.sent = found  # for the page that says that the rssp is away
         return found
 
-    def page(
+    def page(  # noqa: PLR0913 - as many facts
         self,
         template: str,
         *,
@@ -59,9 +61,12 @@ class Visit:
         form_origin: str | None = None,
         here: str | None = None,
         has_script: bool = False,
+        is_kept: bool = False,
         **values: object,
     ) -> Response:
         """A page. ``has_script``: it may run our script and ask us.
+
+        ``is_kept``: it may be read without a connection later, by this signer and for some hours.
 
         ``form_origin``: the portal to which a form's answer may lead the browser.
 
@@ -78,6 +83,9 @@ class Visit:
                 notice=notice,
                 request_id=request_id.current.get(),
                 here=quote(here or self.request.url.path, safe="/"),
+                has_script=has_script,
+                is_signed_out=self.session is None,
+                kept_at=datetime.now(UTC) if is_kept else None,
                 form_token=lambda path: cookies.form_token(secret, path),
                 **values,
             )
@@ -87,10 +95,23 @@ class Visit:
             form_origin, has_script=has_script
         )
         response.headers["Content-Language"] = self.language
+        self._tell_worker(response, values.get("signer"), is_kept=is_kept)
         self._keep(response, secret)
         if notice is not None:
             self.site.cookies.drop(response, "notice")
         return response
+
+    def _tell_worker(self, response: Response, signer: object, *, is_kept: bool) -> None:
+        """Whose page it is: the service worker keeps pages of one person at a time.
+
+        ``-`` is nobody: what it has kept, it removes.
+        """
+        if self.session is None:
+            response.headers["X-Offline-Person"] = "-"
+        elif signer is not None:
+            response.headers["X-Offline-Person"] = cast("Signer", signer).person or "-"
+        if is_kept:
+            response.headers["X-Offline-Copy"] = "yes"
 
     def to(self, address: str, notice: Notice | None = None) -> Response:
         """Go to ``address`` (ours, or a portal's), and tell ``notice`` there if it is ours."""
@@ -133,9 +154,10 @@ def content_policy(
     """
     target = _source(form_origin or "")
     script = "script-src 'self'; connect-src 'self'; " if has_script else ""
-    script += "worker-src 'self'; " if has_worker else ""
+    # Our own service worker is one of our files, too.
+    script += "worker-src 'self'; " if has_script or has_worker else ""
     return (
-        f"default-src 'none'; {script}style-src 'self'; img-src 'self'; "
+        f"default-src 'none'; {script}style-src 'self'; img-src 'self'; manifest-src 'self'; "
         f"form-action 'self'{target}; frame-ancestors 'none'; base-uri 'none'"
     )
 

@@ -7,7 +7,7 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the retu
 
 from consent_app.cookies import Notice
 from consent_app.routes.requests import Name, chosen
-from consent_app.routes.session import required_session
+from consent_app.routes.session import required_session, signed_out
 from consent_app.visit import Visit
 
 router = APIRouter()
@@ -19,7 +19,14 @@ async def history(request: Request) -> Response:
     visit = Visit(request)
     wanted = chosen(visit, ("q", "after"))
     found = await visit.site.rssp.history(required_session(visit), **wanted)
-    return visit.page("history.html", history=found, signer=found.subscriber, wanted=wanted)
+    return visit.page(
+        "history.html",
+        has_script=True,
+        is_kept=not wanted,
+        history=found,
+        signer=found.subscriber,
+        wanted=wanted,
+    )
 
 
 @router.get("/history/{name}")
@@ -27,7 +34,9 @@ async def receipt(request: Request, name: Name) -> Response:
     """What was signed, when, by which factor, for which portal, and where that is on record."""
     visit = Visit(request)
     found = await visit.site.rssp.receipt(required_session(visit), name)
-    return visit.page("receipt.html", receipt=found, signer=found.subscriber)
+    return visit.page(
+        "receipt.html", has_script=True, is_kept=True, receipt=found, signer=found.subscriber
+    )
 
 
 @router.get("/account")
@@ -70,7 +79,4 @@ async def sign_out_everywhere(request: Request) -> Response:
     visit = Visit(request)
     await visit.form()
     await visit.site.rssp.sign_out_everywhere(required_session(visit))
-    visit.session = None
-    response = visit.to("/sign-in", Notice("signed_out"))
-    visit.site.cookies.drop(response, "session")
-    return response
+    return signed_out(visit)

@@ -52,7 +52,10 @@ async def devices(request: Request) -> Response:
     """What signs in, and what approves with each certificate."""
     visit = Visit(request)
     found = await _found(visit)
-    return visit.page("devices.html", found=found, signer=found.subscriber)
+    push = await visit.site.phone.push(required_session(visit))
+    return visit.page(
+        "devices.html", has_script=True, found=found, signer=found.subscriber, push=push
+    )
 
 
 @router.get(_ADD)
@@ -131,7 +134,7 @@ async def delegation(request: Request) -> Response:
 @router.get("/help")
 async def help_page(request: Request) -> Response:
     """Questions and answers, also for who cannot sign in."""
-    return Visit(request).page("help.html")
+    return Visit(request).page("help.html", has_script=True)
 
 
 async def _add_page(visit: Visit) -> Response:

@@ -52,7 +52,14 @@ async def show_list(request: Request) -> Response:
     visit = Visit(request)
     wanted = chosen(visit, ("portal", "urgency", "q", "after"))
     waiting = await visit.site.rssp.waiting(required_session(visit), **wanted)
-    return visit.page("waiting.html", waiting=waiting, signer=waiting.subscriber, wanted=wanted)
+    return visit.page(
+        "waiting.html",
+        has_script=True,
+        is_kept=not wanted,
+        waiting=waiting,
+        signer=waiting.subscriber,
+        wanted=wanted,
+    )
 
 
 @router.get("/requests/{name}")
@@ -69,11 +76,12 @@ async def show(request: Request, name: Name) -> Response:
             is_in_turn=visit.query().get("then") == "next",
             signer=asked.subscriber,
             form_origin=asked.redirect_origin,
-            has_script=asked.has_passkey or bool(asked.attached),
+            has_script=True,
         )
     return visit.page(
         "outcome.html",
         status=_GONE if asked.shown_state == "EXPIRED" else 200,
+        has_script=True,
         asked=asked,
         state=asked.shown_state,
         signer=asked.subscriber,

@@ -1,12 +1,15 @@
-"""The session that a page needs."""
+"""The session that a page needs, and its end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consent_app.cookies import Notice
 from consent_app.faults import RsspRefused
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+
     from consent_app.visit import Visit
 
 SESSION_INVALID = "session_invalid"
@@ -18,3 +21,15 @@ def required_session(visit: Visit) -> str:
     if visit.session is None:
         raise RsspRefused(_UNAUTHORIZED, SESSION_INVALID)
     return visit.session
+
+
+def signed_out(visit: Visit) -> Response:
+    """On to the sign-in form; nothing of the session stays in the browser.
+
+    Its service worker removes what it has kept; where that one fails, the header does it.
+    """
+    visit.session = None
+    response = visit.to("/sign-in", Notice("signed_out"))
+    visit.site.cookies.drop(response, "session")
+    response.headers["Clear-Site-Data"] = '"storage"'
+    return response

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
 
 from consent_app import forms
-from consent_app.cookies import Notice
 from consent_app.faults import RsspRefused
 from consent_app.module import LONGEST_SAID, for_module, json_object
+from consent_app.routes.session import signed_out
 from consent_app.visit import Visit
 
 if TYPE_CHECKING:
@@ -93,10 +93,7 @@ async def sign_out(request: Request) -> Response:
     if visit.session is not None:
         with suppress(RsspRefused):  # it was over already
             await visit.site.rssp.sign_out(visit.session)
-    visit.session = None
-    response = visit.to("/sign-in", Notice("signed_out"))
-    visit.site.cookies.drop(response, "session")
-    return response
+    return signed_out(visit)
 
 
 def next_address(wanted: str | None) -> str:

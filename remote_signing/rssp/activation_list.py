@@ -43,13 +43,15 @@ class Wanted:
 class PendingPage:
     """``total`` counts what is wanted, ``waiting`` everything that waits, on all pages.
 
-    ``clients`` are those with something in the whole list: id and name.
+    ``mark`` changes when what waits does. ``clients`` are those with something in the whole list:
+    id and name.
     """
 
     requests: tuple[ActivationSummary, ...]
     total: int
     waiting: int
     after: str | None
+    mark: str
     clients: tuple[tuple[str, str], ...] = ()
 
 
@@ -70,9 +72,18 @@ def pending(services: Services, subscriber_id: str, wanted: Wanted | None = None
         requests=tuple(map(_summary, page)),
         total=len(chosen),
         waiting=len(rows),
+        mark=mark_of(len(rows), max((row.id for row in rows), default="")),
         after=None if is_last else f"{page[-1].expires_at}.{page[-1].id}",
         clients=tuple(sorted({(row.client_id, row.name) for row in rows}, key=lambda c: c[1])),
     )
+
+
+def mark_of(waiting: int, newest: str) -> str:
+    """What tells two moments of a list apart: how many wait, and the youngest of them.
+
+    Ids rise with time, so what came in the place of something else is the youngest.
+    """
+    return f"{waiting}.{newest}"
 
 
 def _is_wanted(row: Row[Any], wanted: Wanted) -> bool:
@@ -112,9 +123,16 @@ def _summary(row: Row[Any]) -> ActivationSummary:
     )
 
 
-_MOST_WAITING = 500
+MOST_WAITING = 500
 """Rows that a list looks at: what ends later comes up when these have been answered."""
 _owner = bindparam("the_owner", type_=ACTIVATION.subscriber_id.type)
+WAITS = (
+    # Word for word as the index has it: SQLite uses a partial index for nothing else.
+    ACTIVATION.state == literal_column("'PENDING'"),
+    ACTIVATION.expires_at > now,
+    or_(ACTIVATION.channel == Channel.DECOUPLED.value, ACTIVATION.request_used_at.is_not(None)),
+)
+"""What waits; the caller says for whom."""
 _PENDING = (
     select(
         *(ACTIVATION.id, ACTIVATION.client_id, ACTIVATION.request, ACTIVATION.num_signatures),
@@ -124,16 +142,7 @@ _PENDING = (
         code_is_matched().label("is_matched"),
     )
     .join_from(signature_activation, oauth_client, oauth_client.c.id == ACTIVATION.client_id)
-    .where(
-        # Word for word as the index has it: SQLite uses a partial index for nothing else.
-        ACTIVATION.state == literal_column("'PENDING'"),
-        ACTIVATION.subscriber_id == _owner,
-        ACTIVATION.expires_at > now,
-        or_(
-            ACTIVATION.channel == Channel.DECOUPLED.value,
-            ACTIVATION.request_used_at.is_not(None),
-        ),
-    )
+    .where(ACTIVATION.subscriber_id == _owner, *WAITS)
     .order_by(ACTIVATION.expires_at, ACTIVATION.id)
-    .limit(_MOST_WAITING)
+    .limit(MOST_WAITING)
 )

@@ -27,6 +27,7 @@ from remote_signing.rssp import (
     logs,
     migrations,
     passkey_routes,
+    phone_routes,
     pki,
     sign_in_routes,
     sim_routes,
@@ -45,6 +46,7 @@ from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.management import watched
 from remote_signing.rssp.oauth import routes as oauth
 from remote_signing.rssp.openapi import routes as openapi
+from remote_signing.rssp.push_worker import PushWorker
 from remote_signing.rssp.signing_worker import SigningWorker
 from remote_signing.rssp.validation.desk import ValidationDesk
 from remote_signing.rssp.webhook_worker import WebhookWorker
@@ -80,7 +82,7 @@ def create_app(
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
     # `sessions/current` comes before `sessions/{name}`.
-    desk = (consent_requests, consent_account, consent, sign_in_routes)
+    desk = (consent_requests, consent_account, consent, sign_in_routes, phone_routes)
     documents = (attach, consent_attachments)
     factors = (passkey_routes, sim_routes, logo_routes)
     others = (pki, validate, health, openapi)
@@ -143,13 +145,14 @@ def _run(listen: ListenConfig) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     await asyncio.to_thread(migrations.check, services.database)
-    webhooks = WebhookWorker(services)
+    webhooks, pushes = WebhookWorker(services), PushWorker(services)
     housekeeping = Housekeeping(services)
     housekeeping.start()
     make = functools.partial(polling.make, desk=app.state.desk)
     signing = SigningWorker(services, make)
     signing.start()
     webhooks.start()
+    pushes.start()
     _give_notice(services)
     figures: Figures | None = app.state.figures
     counting = nullcontext() if figures is None else figures.sampled(services.database)
@@ -160,6 +163,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         services.drain.started = True
         await asyncio.to_thread(signing.stop)
         await asyncio.to_thread(webhooks.stop)
+        await asyncio.to_thread(pushes.stop)
         await asyncio.to_thread(housekeeping.stop)
         await asyncio.to_thread(app.state.desk.close)
         await asyncio.to_thread(app.state.validation.close)

@@ -14,6 +14,7 @@ import ipaddress
 import json
 import logging
 import socket
+import ssl
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from remote_signing.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from urllib.parse import SplitResult
 
     from remote_signing.rssp.config import AsynchronousConfig
@@ -66,19 +68,40 @@ def post(
 
     Takes ten seconds at most, however slowly the receiver answers, besides looking up its name.
     """
+    told = exchange(config, uri, body, {"Content-Type": "application/json", **headers})
+    if isinstance(told, str):
+        return told
+    return None if told in _SUCCESS else f"HTTP {told}"
+
+
+def exchange(
+    config: AsynchronousConfig,
+    uri: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    ca: Path | None = None,
+) -> int | str:
+    """POST ``body`` to ``uri``; the status of the answer, or why there is none. Takes as long.
+
+    ``ca``: PEM with the authorities that may speak for the receiver; None: those of the system.
+    """
     try:
         parts, address = _resolve(config, uri)
-        status = asyncio.run(_exchange(parts, address, body, headers))
+        verify = True if ca is None else ssl.create_default_context(cafile=ca)
+        return asyncio.run(_exchange(parts, address, body, headers, verify))
     except (InvalidInput, httpx.HTTPError, OSError) as error:
         # TimeoutError is an OSError.
         cause = f"{type(error).__name__}: {error}"
         _log.info("callback failed", extra={"cause": cause})
         return cause
-    return None if status in _SUCCESS else f"HTTP {status}"
 
 
 async def _exchange(
-    parts: SplitResult, address: Address, body: bytes, headers: Mapping[str, str]
+    parts: SplitResult,
+    address: Address,
+    body: bytes,
+    headers: Mapping[str, str],
+    verify: ssl.SSLContext | bool,  # noqa: FBT001 - as httpx takes it
 ) -> int:
     literal = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - the version of IP that needs brackets
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -86,12 +109,14 @@ async def _exchange(
     # A limit for each read would let a receiver that sends a byte now and then hold us for ever.
     async with (
         asyncio.timeout(_SECONDS_IN_ALL),
-        httpx.AsyncClient(trust_env=False, timeout=_SECONDS, follow_redirects=False) as client,
+        httpx.AsyncClient(
+            trust_env=False, timeout=_SECONDS, follow_redirects=False, verify=verify
+        ) as client,
         client.stream(
             "POST",
             url,
             content=body,
-            headers={"Content-Type": "application/json", **headers, "Host": parts.netloc},
+            headers={**headers, "Host": parts.netloc},
             # The certificate is checked against the name that the client gave.
             extensions={"sni_hostname": parts.hostname},
         ) as response,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from remote_signing.rssp.config_management import ManagementConfig  # noqa: TC001 - as above
+from remote_signing.rssp.config_push import PushConfig  # noqa: TC001 - as Path above
 from remote_signing.rssp.config_tables import ConfigInvalid, table
 
 if TYPE_CHECKING:
@@ -266,6 +267,7 @@ class RsspConfig:
     webhooks: WebhookConfig | None = None
     attachments: AttachmentsConfig | None = None
     management: ManagementConfig | None = None
+    push: PushConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)

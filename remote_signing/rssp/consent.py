@@ -219,6 +219,7 @@ def time_text(now_ms: int) -> str:
 
 def _signer(signer: Signer) -> Members:
     return {
+        "person": signer.person,
         "full_name": signer.full_name,
         "position": signer.position,
         "agency": signer.agency,

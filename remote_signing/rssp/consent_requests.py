@@ -179,6 +179,7 @@ def _page(page: PendingPage) -> Members:
         "total": page.total,
         "waiting": page.waiting,
         "after": page.after,
+        "mark": page.mark,
         "portals": [{"id": client_id, "name": name} for client_id, name in page.clients],
     }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from remote_signing.rssp import (
     activation,
     audit_partitions,
+    push_deliveries,
     sign_in_challenges,
     webhook_deliveries,
 )
@@ -76,6 +77,7 @@ class Housekeeping:
             activation.prune(self._services)
             + webhook_deliveries.prune(self._services)
             + sign_in_challenges.prune(self._services)
+            + push_deliveries.prune(self._services)
         )
 
     def _tend(self, name: str, work: Callable[[Services], object]) -> None:

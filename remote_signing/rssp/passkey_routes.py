@@ -99,6 +99,7 @@ async def show(services: ServicesDep, session: SessionDep) -> Response:
         return {
             "now": _time(services.now_ms()),
             "subscriber": {
+                "person": signer.person,
                 "full_name": signer.full_name,
                 "position": signer.position,
                 "agency": signer.agency,

@@ -7,15 +7,17 @@ signing out, and with the subscriber's suspension.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, LargeBinary, bindparam, exists, insert, select, update
+from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, exists, insert, select, update
 
 from remote_signing.errors import SessionInvalid, SignInRefused
 from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import audit, subscribers
-from remote_signing.rssp.models import agency, login_session, subscriber
+from remote_signing.rssp.models import agency, login_session, push_subscription, subscriber
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Label
@@ -30,7 +32,9 @@ LONGEST_PASSWORD = 256
 MOST_SESSIONS = 8
 """Of one signer at a time: a new one ends the oldest."""
 
-_ROW = login_session.c
+_PERSON = "remote-signing/person/v1"
+_PERSON_LENGTH = 22
+_ROW, _PUSH = login_session.c, push_subscription.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,12 @@ class Signer:
     full_name: str
     position: str | None
     agency: str
+
+    @property
+    def person(self) -> str:
+        """The same for this official in every session, and good for nothing but comparing."""
+        digest = hashlib.sha256(f"{_PERSON}|{self.subscriber_id}".encode()).digest()
+        return base64.urlsafe_b64encode(digest)[:_PERSON_LENGTH].decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +102,22 @@ def use(services: Services, ticket: Ticket) -> Signer:
 
     Errors: ``SessionInvalid``.
     """
-    row = services.database.one(_USE, _parameters(services, ticket))
+    row = services.database.one(_USE, parameters(services, ticket))
     if row is None:
         raise SessionInvalid("session is unknown or over, or its signer suspended")
     return Signer(row.subscriber_id, row.full_name, row.position, row.agency_name)
 
 
 def sign_out(services: Services, ticket: Ticket) -> bool:
-    """End the session; False when it was over already. Two statements, one transaction."""
-    parameters = _parameters(services, ticket)
+    """End the session; False when it was over already. Three statements, one transaction.
+
+    Its browser is not told any more that something waits, also when it was over by itself.
+    """
+    its = parameters(services, ticket)
     now = services.now_ms()
     with services.database.transaction() as connection:
-        ended = connection.execute(_END, parameters).one_or_none()
+        connection.execute(_UNPUSH_THIS, its)
+        ended = connection.execute(_END, its).one_or_none()
         if ended is None:
             return False
         audit.record(connection, _event("session.ended", ticket.row_id, ended.subscriber_id), now)
@@ -122,10 +136,10 @@ class OpenSession:
 
 def opened(services: Services, ticket: Ticket, subscriber_id: str) -> list[OpenSession]:
     """The signer's sessions, the one used last first. One statement."""
-    parameters = _parameters(services, ticket) | {"the_owner": subscriber_id}
+    its = parameters(services, ticket) | {"the_owner": subscriber_id}
     return [
         OpenSession(row.id, row.created_at, row.last_used_at, row.id == ticket.row_id)
-        for row in services.database.all(_OPENED, parameters)
+        for row in services.database.all(_OPENED, its)
     ]
 
 
@@ -151,7 +165,7 @@ def end_one(services: Services, ticket: Ticket, session_id: str) -> bool:
 def sign_out_everywhere(services: Services, ticket: Ticket) -> int:
     """End every session of this one's signer, this one too; how many.
 
-    One statement for all sessions and one for each that ended, one transaction. Errors:
+    Two statements for all sessions and one for each that ended, one transaction. Errors:
     ``SessionInvalid``.
     """
     signer = use(services, ticket)
@@ -168,13 +182,15 @@ def end_others(
 
 def _end(services: Services, connection: Connection, subscriber_id: str, kept: str) -> int:
     now = services.now_ms()
-    parameters = {
+    its = {
         "the_owner": subscriber_id,
         "now": now,
         "idle_since": now - services.config.lifetimes.session_idle * 1000,
         "the_kept": kept,
     }
-    rows = connection.execute(_END_ALL, parameters).all()
+    # Also browsers whose sessions were over by themselves: those no trigger sees.
+    connection.execute(_UNPUSH_ALL, its)
+    rows = connection.execute(_END_ALL, its).all()
     for row in rows:
         audit.record(connection, _event("session.ended", row.id, subscriber_id), now)
     return len(rows)
@@ -185,7 +201,8 @@ def _event(kind: str, session_id: str, subscriber_id: str, **more: str) -> audit
     return audit.Event(kind, "signer", subscriber_id=subscriber_id, detail=detail)
 
 
-def _parameters(services: Services, ticket: Ticket) -> dict[str, object]:
+def parameters(services: Services, ticket: Ticket) -> dict[str, object]:
+    """What a statement that looks for a live session needs."""
     now = services.now_ms()
     return {
         "the_session": ticket.row_id,
@@ -212,6 +229,12 @@ def _his(column: ColumnElement[Any]) -> Label[Any]:
     return select(column).where(_HIS).correlate(login_session).scalar_subquery().label(column.name)
 
 
+LIVE = (
+    select(_ROW.subscriber_id)
+    .join_from(login_session, subscriber, _HIS)
+    .where(*_IS_LIVE, subscriber.c.state == "active")
+)
+"""The signer of a live session, with :func:`parameters`; looking at it does not use it."""
 _HIS_AGENCY_ID = select(subscriber.c.agency_id).where(_HIS).correlate(login_session)
 _HIS_AGENCY = select(agency.c.name).where(agency.c.id == _HIS_AGENCY_ID.scalar_subquery())
 _USE: ReturningUpdate[Any] = (
@@ -262,3 +285,11 @@ _END_OLDEST = (
     .values(revoked_at=_NOW)
 )
 _END = update(login_session).where(*_IS_LIVE).values(revoked_at=_NOW).returning(_ROW.subscriber_id)
+_UNPUSH_THIS = delete(push_subscription).where(
+    _PUSH.session_id == bindparam("the_session", type_=_ROW.id.type),
+    exists(select(_ROW.id).where(*_IS_LIVE[:2])),
+)
+_UNPUSH_ALL = delete(push_subscription).where(
+    _PUSH.subscriber_id == bindparam("the_owner", type_=_ROW.subscriber_id.type),
+    _PUSH.session_id != bindparam("the_kept", type_=_ROW.id.type),
+)

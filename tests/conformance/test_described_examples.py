@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from remote_signing.errors import HsmUnavailable, RemoteSigningError
-from remote_signing.rssp import activation, clients, service_authorization
+from remote_signing.rssp import activation, clients, service_authorization, vapid
+from remote_signing.rssp.config_push import PushConfig
 from remote_signing.rssp.consent import time_text
 from remote_signing.rssp.csc.v2 import polling
 from remote_signing.rssp.openapi.document import document
@@ -368,6 +369,25 @@ def test_examples_of_the_signers_account(place: PasskeyWorld) -> None:
     told(place, "one", "GET", "/sessions")
     told(place, "all keys", "POST", "/freeze", {})
     told(place, "all sessions", "DELETE", "/sessions")
+
+
+def test_examples_of_the_phone(place: PasskeyWorld, tmp_path: Path) -> None:
+    world = place.world
+    came_by_itself(world, "quyết định.pdf")
+    told(place, "one request", "GET", "/waiting")
+    vapid.make_key(tmp_path / "vapid.pem")
+    push = PushConfig(
+        key_file=tmp_path / "vapid.pem",
+        contact="mailto:admin@example.gov.vn",
+        hosts=("fcm.googleapis.com",),
+    )
+    world.services = replace(world.services, config=replace(world.services.config, push=push))
+    browser = {"endpoint": "https://fcm.googleapis.com/fcm/send/abc"}
+    told(place, "a browser", "POST", "/push", browser)
+    told(place, "the same again", "POST", "/push", browser)
+    told(place, "one browser", "GET", "/push")
+    told(place, "this browser", "POST", "/push/end", browser)
+    told(place, "every browser", "DELETE", "/push")
 
 
 def test_examples_of_passkeys(place: PasskeyWorld) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,6 +74,7 @@ def asked_service(world: World) -> str:
 def test_a_waiting_request_is_listed_for_its_signer(world: World) -> None:
     name = world.opened("quyết định.pdf", "phụ lục.pdf")
     answer = ask(world, "GET", "/requests").json()
+    assert re.fullmatch("[A-Za-z0-9_-]{22}", answer["subscriber"].pop("person"))
     assert answer["subscriber"] == {
         "full_name": "Nguyễn Văn An",
         "position": "Chánh Văn phòng",

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from starlette.responses import JSONResponse, Response
 
 from tests.support.fake_coming_in import FakeComingIn
+from tests.support.fake_phone import FakePhone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -59,6 +60,7 @@ CAME_BY_ITSELF: dict[str, Any] = {
 }
 PORTAL = "https://motcua.example.gov.vn"
 SIGNER = {
+    "person": "Zm9yLWNvbXBhcmluZy1vbm",
     "full_name": "Nguyễn Thị Minh Khai",
     "position": "Phó Giám đốc",
     "agency": "Sở Nội vụ thành phố Hà Nội",
@@ -103,6 +105,7 @@ class FakeRssp:
     denials: list[Any] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     coming_in: FakeComingIn = field(default_factory=FakeComingIn)
+    phone: FakePhone = field(default_factory=FakePhone)
 
     def add_request(self, name: str = REQUEST, count: int = 2, **changes: Any) -> None:
         now = datetime.now(UTC)
@@ -163,6 +166,7 @@ class FakeRssp:
             ("POST", "/consent/v1/batch", self._approve_all),
             ("DELETE", "/consent/v1/sessions/{name}", self._end_session),
             *self.coming_in.routes(self),
+            *self.phone.routes(self),
             ("GET", "/consent/v1/requests/{name}/sim", self._sim),
             ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
             ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
@@ -211,6 +215,7 @@ class FakeRssp:
         now = datetime.now(UTC).isoformat()
         found = [item for item in waiting if self._is_wanted(item, request.query_params)]
         counts = {"total": len(found), "waiting": len(waiting), "after": self.after}
+        counts["mark"] = self.phone.mark()[1]
         portals = [{"id": "motcua", "name": "Cổng một cửa Sở Nội vụ"}] if waiting else []
         members = {"now": now, "subscriber": SIGNER, "requests": found, "portals": portals}
         return JSONResponse(members | counts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from consent_app.app import create_app
+from consent_app.installed import OFFLINE
 from remote_signing.bootstrap import find_chromium
 from remote_signing.clock import SystemClock
 from remote_signing.identifiers import Ticket, new_id
@@ -34,14 +35,18 @@ from tests.support.consent_api import (
 )
 from tests.support.consent_visitor import settings
 from tests.support.fake_coming_in import ACTIVATION_CODE, ENTRY, FakeComingIn
+from tests.support.fake_phone import PUBLIC_KEY
 from tests.support.reports import report, signature
 from tests.support.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fastapi import FastAPI
     from playwright.sync_api import Browser, BrowserContext, Page
     from starlette.requests import Request
+
+    from consent_app.config import LiveConfig
 
 DECISION = Path(__file__).parents[2] / "remote_signing" / "demo" / "decision.pdf"
 LARGE_TEXT = "--blink-settings=defaultFontSize=32"  # 200 % of the browser's normal size
@@ -54,6 +59,7 @@ class Stage:
     portal: str
     home: str
     rssp: FakeRssp
+    app: FastAPI
 
     def reset(self) -> None:
         self.rssp.requests.clear()
@@ -61,6 +67,9 @@ class Stage:
         self.rssp.past.clear()
         fresh = FakeComingIn()
         self.rssp.coming_in.credentials, self.rssp.coming_in.entries = fresh.credentials, []
+        self.rssp.phone.public_key, self.rssp.phone.refuses = None, False
+        self.rssp.phone.endpoints.clear()
+        self.rssp.session_is_valid = True
         self.rssp.frozen = 0
         self.rssp.after = None
         self.rssp.files.clear()
@@ -104,15 +113,22 @@ def _portal() -> Starlette:
 
 
 @contextmanager
-def running_stage() -> Iterator[Stage]:
-    """Everything in threads of this process."""
+def running_stage(live: LiveConfig | None = None) -> Iterator[Stage]:
+    """Everything in threads of this process; ``live``: how the page follows its list."""
     rssp = FakeRssp()
+    apps: list[FastAPI] = []
+
+    def home_of(address: str) -> FastAPI:
+        known = settings(address, back_end)
+        apps.append(create_app(replace(known, live=live or known.live)))
+        return apps[0]
+
     with (
         served(lambda _: _portal()) as portal,
         served(lambda _: rssp.app()) as back_end,
-        served(lambda address: create_app(settings(address, back_end))) as home,
+        served(home_of) as home,
     ):
-        stage = Stage(portal, home, rssp)
+        stage = Stage(portal, home, rssp, apps[0])
         stage.reset()
         yield stage
 
@@ -170,6 +186,7 @@ def tour(page: Page, stage: Stage) -> Iterator[str]:
     yield from _ends(page, stage)
     yield from _account(page, stage)
     yield from _holdings(page, stage)
+    yield from _phone(page, stage)
 
 
 def _coming_in(page: Page, stage: Stage) -> Iterator[str]:
@@ -216,6 +233,35 @@ def _holdings(page: Page, stage: Stage) -> Iterator[str]:
     coming_in.credentials = []
     page.goto(f"{stage.home}/certificates")
     yield "certificates-none"
+
+
+def _phone(page: Page, stage: Stage) -> Iterator[str]:
+    """What only somebody sees who switched it on, or has no connection."""
+    rssp = stage.rssp
+    rssp.phone.public_key, rssp.phone.endpoints = PUBLIC_KEY, ["https://push.example/1"]
+    page.goto(f"{stage.home}/devices")
+    yield "devices-push"
+    page.click("form[action='/devices/push/all'] button")
+    yield "push-ended"
+    language = page.get_attribute("html", "lang")
+    for kind in OFFLINE:
+        page.goto(f"{stage.home}/offline/{language}/{kind}")
+        yield kind
+    page.goto(f"{stage.home}/history")
+    page.evaluate("document.documentElement.dataset.oldCopy = ''")
+    page.evaluate("document.querySelector('[data-no-connection]').hidden = false")
+    yield "old-copy"
+    rssp.add_request()
+    page.goto(stage.home + "/")
+    page.evaluate("document.querySelectorAll('[hidden]').forEach((each) => each.hidden = false)")
+    yield "list-told"
+    page.goto(f"{stage.home}/requests/{REQUEST}")
+    page.click(".refuse summary")
+    page.fill("#text", "Thiếu phụ lục")
+    rssp.away = True
+    page.click("button.danger")
+    yield "refuse-again"
+    rssp.away = False
 
 
 def _desk(page: Page, stage: Stage) -> Iterator[str]:

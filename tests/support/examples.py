@@ -43,6 +43,7 @@ _KINDS = [
     for kind in (
         rf"(urn:ietf:params:oauth:request_uri:)?([sr]\.)?{_ID}\.[A-Za-z0-9_-]{{43}}",
         rf"{_ID}( AND {_ID})*",
+        rf"\d+\.{_ID}",  # the mark of a list
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
         r"\d{14}Z",
         r"\d{3,8}",

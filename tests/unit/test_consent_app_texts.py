@@ -16,11 +16,12 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import consent_app
-from consent_app import language, site
+from consent_app import installed, language, site
 from consent_app.config import BrandConfig
 from consent_app.cookies import Notice
 from consent_app.kept import kept
 from consent_app.passkey_api import Passkeys
+from consent_app.phone_api import Push
 from consent_app.report import Report
 from consent_app.rssp import (
     Attached,
@@ -60,7 +61,7 @@ NOTICES = (
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
     *("entry_added", "entry_removed", "entry_password", "session_ended"),
     *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
-    *("batch", "batch_partly"),
+    *("batch", "batch_partly", "push_ended"),
 )
 PASSKEY_NOTICES = (
     *("passkey_wrong", "passkey_new", "passkey_copied", "passkey_added", "passkey_removed"),
@@ -208,6 +209,8 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
         yield "error.html", {"kind": kind, "kept": None}
     sent = dict.fromkeys(("text", "username", "name", "password", "pin", "otp", "kind"), "7")
     yield "error.html", {"kind": "unavailable", "kept": kept("/", sent)}
+    for kind in installed.OFFLINE:
+        yield "offline.html", {"kind": kind}
     yield from _validation_pages()
 
 
@@ -394,8 +397,11 @@ def _holding_pages(asked: SignatureRequest) -> Iterator[tuple[str, dict[str, obj
     full, signer = _holdings(asked), asked.subscriber
     none = full.model_copy(update={"credentials": [], "sign_in_passkeys": [], "events": []})
     for found in (full, none):
-        for page in ("certificates.html", "devices.html", "welcome.html"):
+        for page in ("certificates.html", "welcome.html"):
             yield page, {"found": found, "signer": signer}
+        for browsers in (0, 2):
+            push = Push(subscriber=signer, public_key="7" * 87, browsers=browsers)
+            yield "devices.html", {"found": found, "signer": signer, "push": push}
     yield "device_add.html", {"signer": signer}
     yield "device_remove.html", {"signer": signer, "passkey": full.sign_in_passkeys[0]}
     yield "delegation.html", {"signer": signer}
@@ -534,6 +540,10 @@ def rendered(template: str, values: dict[str, object]) -> str:
         "notice": None,
         "request_id": "7",
         "here": "/",
+        "again": "/",
+        "has_script": True,
+        "is_signed_out": False,
+        "kept_at": datetime(2026, 1, 1, tzinfo=UTC),
         "form_token": lambda _path: "7",
         "is_in_turn": False,
         **values,

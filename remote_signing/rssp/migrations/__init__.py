@@ -53,6 +53,7 @@ _PRUNES = (
     "attachment",
     "attachment_use",
     "client_logo",
+    "push_subscription",
 )
 
 

@@ -28,6 +28,9 @@ from remote_signing.rssp.models.passkeys import (
     passkey,
     signer_notice,
 )
+from remote_signing.rssp.models.push import (
+    push_subscription,
+)
 from remote_signing.rssp.models.records import (
     audit_event,
     replay,
@@ -76,6 +79,7 @@ __all__ = [
     "metadata",
     "oauth_client",
     "passkey",
+    "push_subscription",
     "refresh_token",
     "replay",
     "service_authorization",

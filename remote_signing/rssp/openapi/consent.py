@@ -152,7 +152,14 @@ _QUESTION: dict[str, Schema] = {
     "cause": or_null(text("In words.")),
 }
 SCHEMAS: dict[str, Schema] = {
-    "Signer": whole_object({"full_name": text(), "position": or_null(text()), "agency": text()}),
+    "Signer": whole_object(
+        {
+            "person": text("The same in every session, to tell officials apart."),
+            "full_name": text(),
+            "position": or_null(text()),
+            "agency": text(),
+        }
+    ),
     "RequestDetails": whole_object(DETAILS, "What the portal said beside the hashes."),
     "Denial": whole_object(_DENIAL, "How the signer said no."),
     "Notice": whole_object(_NOTICE, "What the signer has to hear of."),

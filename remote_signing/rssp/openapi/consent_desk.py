@@ -125,6 +125,7 @@ def _waiting() -> Operation:
         "total": whole("That the filters let through.", minimum=0),
         "waiting": whole("In all.", minimum=0),
         "after": _AFTER,
+        "mark": text("Changes when what waits does, as that of `/waiting`."),
         "portals": listing(whole_object({"id": text(), "name": text()})),
         "notices": listing(named("Notice")),
     }

@@ -25,6 +25,7 @@ from remote_signing.rssp.openapi import (
     examples,
     health,
     oauth,
+    phone,
     pki,
     problems,
     sign_doc,
@@ -84,6 +85,7 @@ def operations() -> list[Operation]:
         *consent_desk.operations(),
         *consent_passkeys.operations(),
         *sign_in.operations(),
+        *phone.operations(),
         *health.operations(),
     ]
 

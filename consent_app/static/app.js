@@ -1,0 +1,99 @@
+// The page as an app on the phone: service worker, what is off without a connection, typed text
+// that a fault must not lose, the count on the icon, the offer to install. Without it all works.
+
+const page = document.documentElement;
+const isOldCopy = page.dataset.oldCopy !== undefined;
+const DAY = 86_400_000; // milliseconds
+const ASK_AGAIN = 90 * DAY; // who does not want to install it now is left alone so long
+
+// ---- service worker
+
+const address = "/service-worker.js";
+navigator.serviceWorker
+  ?.register(address, { type: "module" })
+  .catch(() => navigator.serviceWorker.register(address)) // a browser without module workers
+  .catch(() => {});
+
+// A page that was on its way while the worker started is not its own yet.
+navigator.serviceWorker?.ready.then(({ active }) => {
+  if (navigator.serviceWorker.controller === null) active.postMessage("claim");
+});
+
+// ---- connection: what answers a request is off, and nothing is kept to be sent later
+
+function connected(isConnected) {
+  const told = document.querySelector("[data-no-connection]");
+  if (told !== null) told.hidden = isConnected || isOldCopy; // an old copy says so itself
+  for (const button of document.querySelectorAll("form[method=post]:not([action='/sign-out']) button")) {
+    if (!isConnected && !button.disabled) button.dataset.off = "";
+    if (button.dataset.off !== undefined) button.disabled = !isConnected;
+    if (isConnected) delete button.dataset.off;
+  }
+}
+addEventListener("offline", () => connected(false));
+addEventListener("online", () => (isOldCopy ? location.reload() : connected(true)));
+if (isOldCopy || !navigator.onLine) connected(false);
+
+// ---- typed text that is no secret, until the request is answered or the visitor signs out
+
+const draft = (name) => `draft ${location.pathname} ${name}`;
+
+for (const field of document.querySelectorAll("[data-keep]")) {
+  const kept = sessionStorage.getItem(draft(field.name));
+  if (kept !== null && field.value === "") {
+    field.value = kept;
+    field.closest("details")?.setAttribute("open", "");
+  }
+  field.addEventListener("input", () => {
+    if (field.value === "") sessionStorage.removeItem(draft(field.name));
+    else sessionStorage.setItem(draft(field.name), field.value);
+  });
+}
+if (document.querySelector("[data-answered]") !== null) {
+  for (const name of Object.keys(sessionStorage)) {
+    if (name.startsWith(draft(""))) sessionStorage.removeItem(name);
+  }
+}
+
+// ---- the count on the icon
+
+export function badge(count) {
+  (count > 0 ? navigator.setAppBadge?.(count) : navigator.clearAppBadge?.())?.catch(() => {});
+}
+const counted = document.querySelector("[data-waiting]");
+if (counted !== null && !isOldCopy) badge(Number(counted.dataset.waiting));
+
+if (page.dataset.signedOut !== undefined) {
+  sessionStorage.clear();
+  badge(0);
+}
+
+// ---- the offer to install
+
+const offer = document.querySelector("[data-install]");
+
+function offerToInstall() {
+  const later = Number(localStorage.getItem("install later") ?? 0);
+  if (offer.dataset.install === "quiet" && Date.now() - later < ASK_AGAIN) return false;
+  offer.hidden = false;
+  return true;
+}
+if (offer !== null) {
+  addEventListener("beforeinstallprompt", (event) => {
+    event.preventDefault(); // no bar of the browser's: a button, for who wants it
+    if (!offerToInstall()) return;
+    const place = offer.querySelector("[data-install-button]");
+    place.hidden = false;
+    place.firstElementChild.onclick = async () => {
+      place.hidden = true;
+      await event.prompt();
+    };
+  });
+  addEventListener("appinstalled", () => (offer.hidden = true));
+  // Safari on iPhone and iPad alone knows "standalone", and has no prompt.
+  if (navigator.standalone === false && offerToInstall()) offer.querySelector("[data-install-ios]").hidden = false;
+  offer.querySelector("[data-install-later]")?.addEventListener("click", () => {
+    localStorage.setItem("install later", Date.now());
+    offer.hidden = true;
+  });
+}

@@ -1,0 +1,417 @@
+"""The page as an app on the phone: what is installed, what may be kept, the live list, push."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from consent_app import site
+from consent_app.config import ConfigInvalid, LiveConfig
+from consent_app.faults import RsspAway, RsspRefused
+from consent_app.installed import SHELL
+from consent_app.live import AWAY, HEARTBEAT, OVER, Live
+from consent_app.phone_api import Count
+from consent_app.site import Drain
+from tests.support.consent_api import OTHER_REQUEST, OTP, PIN, REQUEST, SIGNER
+from tests.support.consent_visitor import Visitor, settings
+from tests.support.fake_phone import PUBLIC_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+HERE = f"/requests/{REQUEST}"
+ENDPOINT = "https://fcm.googleapis.com/fcm/send/abc"
+
+
+@pytest.fixture
+def visitor() -> Visitor:
+    """Signed in; a request waits."""
+    found = Visitor().signed_in()
+    found.rssp.add_request()
+    return found
+
+
+# ------------------------------------------------------------------------------------ installing
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("vi", "Dịch vụ ký số từ xa"), ("en", "Remote Signing Service")]
+)
+def test_the_manifest_is_complete_in_both_languages(language: str, name: str) -> None:
+    visitor = Visitor(language=language)
+    page = visitor.get("/sign-in")
+    assert f'<link rel="manifest" href="/app/{language}.webmanifest">' in page.text
+    assert "manifest-src 'self'" in page.headers["content-security-policy"]
+    answer = visitor.get(f"/app/{language}.webmanifest")
+    assert answer.headers["content-type"] == "application/manifest+json"
+    told = answer.json()
+    assert (told["name"], told["lang"], told["scope"], told["start_url"]) == (
+        *(name, language),
+        *("/", "/"),
+    )
+    purposes = {icon["purpose"] for icon in told["icons"]}
+    assert purposes == {"any", "maskable", "monochrome"}
+    for icon in told["icons"]:
+        picture = visitor.get(icon["src"])
+        assert (picture.status_code, picture.headers["content-type"]) == (200, icon["type"])
+        assert "immutable" in picture.headers["cache-control"]
+    for shortcut in told["shortcuts"]:
+        assert shortcut["url"] in {"/history", "/account"}
+    assert visitor.get("/app/fr.webmanifest").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "middle_of_edge"),
+    [
+        ("icon-180.png", 180, True),
+        ("icon-192.png", 192, True),
+        ("icon-512.png", 512, True),
+        ("icon-maskable.png", 512, True),
+        ("icon-badge.png", 96, False),
+    ],
+)
+def test_an_icon_has_its_size_and_a_ground_where_it_needs_one(
+    name: str, size: int, *, middle_of_edge: bool, tmp_path: Any
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(site.load_static()[name].content)
+    picture = Image.open(file).convert("RGBA")
+    assert picture.size == (size, size)
+    assert (picture.getpixel((size // 2, 1)) == (0x8F, 0x14, 0x17, 255)) == middle_of_edge
+    corner = picture.getpixel((0, 0))
+    assert isinstance(corner, tuple)
+    assert (corner[3] == 255) == (name in {"icon-180.png", "icon-maskable.png"})
+
+
+def test_the_worker_is_for_the_whole_site_and_may_ask_us_alone() -> None:
+    answer = Visitor().get("/service-worker.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["cache-control"] == "no-cache"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "connect-src 'self'" in policy
+    setup = json.loads(answer.text.partition("\n")[0].removeprefix("const SETUP = ")[:-1])
+    static = site.load_static()
+    assert setup["shell"] == [f"/static/{name}?v={static[name].version}" for name in SHELL]
+    assert setup["words"]["vi"]["title"] == "Có yêu cầu đang chờ"
+    assert setup["words"]["en"]["count"].count("#") == 1
+    assert "importScripts" not in answer.text
+
+
+def test_the_worker_changes_with_any_file_that_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = site.open_site(settings()).worker
+    static = site.load_static()
+    static["app.js"] = site.StaticFile(b"changed", "text/javascript", "0" * 12)
+    monkeypatch.setattr(site, "load_static", lambda: static)
+    after = site.open_site(settings()).worker
+    assert site.open_site(settings()).worker == after
+    versions = {re.search('"version": "([0-9a-f]{16})"', text)[1] for text in (before, after)}  # type: ignore[index]  # it is there
+    assert len(versions) == 2
+
+
+def test_the_workers_own_pages_are_nobodys_and_run_nothing_new(visitor: Visitor) -> None:
+    stranger = Visitor()
+    for language, words in (("vi", "Chưa gửi được"), ("en", "Not sent")):
+        page = stranger.get(f"/offline/{language}/unsent")
+        assert words in page.text
+        assert "<form" not in page.text
+        assert page.headers["content-language"] == language
+    assert visitor.get("/offline/fr/unsent").status_code == 404
+    assert visitor.get("/offline/vi/other").status_code == 404
+
+
+# ----------------------------------------------------------------------------------- what is kept
+
+
+def test_list_history_and_receipts_may_be_kept_and_nothing_else(visitor: Visitor) -> None:
+    visitor.rssp.add_past()
+    kept = ("/", "/history", f"/history/{REQUEST}")
+    never = (
+        *(HERE, "/batch", "/account", "/devices", "/certificates", "/passkeys", "/help"),
+        *("/activate", "/sign-in", "/validate", "/welcome", "/?q=x", "/history?q=x", "/nowhere"),
+    )
+    for path in kept:
+        page = visitor.get(path)
+        assert page.headers["x-offline-copy"] == "yes"
+        assert page.headers["x-offline-person"] == SIGNER["person"]
+        assert "Bản lưu cũ lúc" in page.text
+        assert 'type="password"' not in page.text
+    for path in never:
+        assert "x-offline-copy" not in visitor.get(path).headers, path
+
+
+def test_a_page_without_a_session_says_that_it_is_nobodys() -> None:
+    stranger = Visitor()
+    for path in ("/sign-in", "/help", "/activate"):
+        assert stranger.get(path).headers["x-offline-person"] == "-"
+
+
+def test_a_page_that_names_nobody_changes_nothing_that_is_kept(visitor: Visitor) -> None:
+    visitor.rssp.away = True
+    page = visitor.get("/")
+    assert page.status_code == 503
+    assert "x-offline-person" not in page.headers
+
+
+@pytest.mark.parametrize("action", ["/sign-out", "/account/sign-out"])
+def test_signing_out_empties_the_browsers_storage(visitor: Visitor, action: str) -> None:
+    page = visitor.get("/account")
+    answer = visitor.send(page, action)
+    assert answer.headers["clear-site-data"] == '"storage"'
+    assert visitor.follow(answer).headers["x-offline-person"] == "-"
+
+
+# ------------------------------------------------------------------------------- what was typed
+
+
+def test_a_refusal_that_could_not_be_sent_keeps_what_was_typed(visitor: Visitor) -> None:
+    page = visitor.get(HERE)
+    visitor.rssp.away = True
+    text = 'Thiếu "phụ lục" số 2'
+    answer = visitor.send(page, f"{HERE}/refuse", kind="returned", reason="form", text=text)
+    assert answer.status_code == 503
+    assert "Thiếu &#34;phụ lục&#34; số 2" in answer.text
+    assert '<option value="form" selected>' in answer.text
+    visitor.rssp.away = False
+    again = visitor.send(answer, f"{HERE}/refuse", kind="returned", reason="form", text=text)
+    assert again.status_code == 303
+    assert visitor.rssp.denials[-1]["text"] == text
+
+
+def test_a_search_that_could_not_be_made_is_in_the_link_that_tries_again(visitor: Visitor) -> None:
+    visitor.rssp.away = True
+    page = visitor.get("/", params={"q": 'bổ "nhiệm"', "urgency": "urgent"})
+    assert page.status_code == 503
+    assert 'href="/?q=b%E1%BB%95+%22nhi%E1%BB%87m%22&amp;urgency=urgent"' in page.text
+    assert 'class="main" href="/history"' in visitor.get("/history").text
+    assert "?x" not in visitor.get(f"{HERE}?x=1").text
+
+
+def test_no_secret_is_kept_when_an_approval_could_not_be_sent(visitor: Visitor) -> None:
+    page = visitor.get(HERE)
+    visitor.rssp.away = True
+    answer = visitor.send(page, f"{HERE}/approve", pin=PIN, otp=OTP)
+    told = visitor.follow(answer)
+    assert PIN not in told.text
+    assert OTP not in told.text
+    assert "data-keep" not in re.findall('<input id="pin"[^>]*>', page.text)[0]
+    assert "data-keep" not in re.findall('<input id="otp"[^>]*>', page.text)[0]
+
+
+# ------------------------------------------------------------------------------------- live list
+
+
+class Rssp:
+    """Says what waits, or fails as told."""
+
+    def __init__(self) -> None:
+        self.says: Count | Exception = Count(waiting=1, mark="1.a")
+        self.asked = 0
+
+    async def look(self, _session: str) -> Count:
+        self.asked += 1
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+
+def live(rssp: Rssp, drain: Drain | None = None, **changes: Any) -> Live:
+    config = LiveConfig(**{"period": 0.001, "heartbeat": 60.0, "lifetime": 60.0} | changes)
+    return Live(config, drain or Drain(), rssp.look, tick=0.001)
+
+
+async def told(stream: AsyncIterator[str], count: int) -> list[str]:
+    return [await anext(stream) for _ in range(count)]
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await work
+
+    asyncio.run(bounded())
+
+
+def test_a_stream_tells_a_change_once_and_beats_meanwhile() -> None:
+    rssp = Rssp()
+    streams = live(rssp, heartbeat=0.001)
+
+    async def work() -> None:
+        async with aclosing(streams.events("s", "")) as stream:
+            first = await anext(stream)
+            assert first == 'id: 1.a\nevent: waiting\ndata: {"waiting": 1}\n\n'
+            assert await told(stream, 3) == [HEARTBEAT] * 3
+            rssp.says = Count(waiting=2, mark="2.b")
+            while (line := await anext(stream)) == HEARTBEAT:
+                pass
+            assert line.startswith("id: 2.b\n")
+        async with aclosing(streams.events("s", "2.b")) as stream:
+            assert await anext(stream) == HEARTBEAT  # the page knows it already
+        assert len(streams) == 0
+
+    run(work())
+
+
+def test_a_stream_ends_with_its_session() -> None:
+    rssp = Rssp()
+    rssp.says = RsspRefused(401, "session_invalid")
+    streams = live(rssp)
+
+    async def work() -> None:
+        assert [line async for line in streams.events("s", "")] == [OVER]
+
+    run(work())
+    assert len(streams) == 0
+
+
+def test_a_stream_asks_an_rssp_that_is_away_less_and_less() -> None:
+    rssp = Rssp()
+    rssp.says = RsspAway("away", is_settled=True)
+    streams = live(rssp, period=0.02, lifetime=0.5)
+
+    async def work() -> None:
+        lines = [line async for line in streams.events("s", "")]
+        assert lines[0] == AWAY
+        assert 2 <= rssp.asked <= 6  # after 0.04, 0.08, 0.16 and 0.32 s, not 25 times
+
+    run(work())
+
+
+def test_a_further_stream_of_a_session_ends_the_oldest_and_others_stay() -> None:
+    streams = live(Rssp(), of_session=2)
+
+    async def work() -> None:
+        mine = [streams.events("s", "") for _ in range(4)]
+        other = streams.events("t", "")
+        for stream in (*mine, other):
+            await anext(stream)
+        for old in mine[:2]:  # however fast they came
+            assert [line async for line in old] == []
+        assert len(streams) == 3
+        for stream in (*mine, other):
+            await stream.aclose()
+        assert len(streams) == 0
+
+    run(work())
+
+
+def test_streams_end_after_their_time_and_when_the_process_drains() -> None:
+    drain = Drain()
+    streams = live(Rssp(), lifetime=0.02)
+    draining = live(Rssp(), drain)
+
+    async def work() -> None:
+        assert len([line async for line in streams.events("s", "")]) == 1
+        lines = []
+        async for line in draining.events("s", ""):
+            lines.append(line)
+            drain.started = True
+        assert len(lines) == 1
+        assert draining.is_full
+
+    run(work())
+
+
+def test_a_full_process_takes_no_further_stream_and_a_stranger_has_none(visitor: Visitor) -> None:
+    assert Visitor().get("/events").status_code == 204
+    visitor.app.state.site.live._config = LiveConfig(streams=0)  # noqa: SLF001 - no room
+    answer = visitor.get("/events")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+
+
+def test_streams_that_come_all_at_once_are_no_more_than_there_is_room_for() -> None:
+    streams = live(Rssp(), streams=2)
+
+    async def work() -> None:
+        first, second, third = (streams.events(name, "") for name in "abc")
+        await anext(first)
+        await anext(second)
+        assert [line async for line in third] == []
+        await first.aclose()
+        await second.aclose()
+        assert len(streams) == 0
+
+    run(work())
+
+
+def test_a_stream_over_http_is_one_that_browsers_read(visitor: Visitor) -> None:
+    visitor.app.state.site.live._config = LiveConfig(lifetime=0.01)  # noqa: SLF001 - soon over
+    answer = visitor.get("/events?mark=nonsense%0Aevent:x")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.text.startswith(f"id: 1.{REQUEST}\nevent: waiting\n")
+
+
+def test_the_list_has_the_mark_that_its_stream_would_tell(visitor: Visitor) -> None:
+    visitor.rssp.add_request(OTHER_REQUEST)
+    page = visitor.get("/").text
+    assert f'data-mark="2.{OTHER_REQUEST}" data-waiting="2"' in page
+
+
+def test_the_worker_is_told_the_count_while_the_session_lives(visitor: Visitor) -> None:
+    assert visitor.get("/events/count").json() == {"waiting": 1}
+    visitor.rssp.session_is_valid = False
+    answer = visitor.get("/events/count")
+    assert (answer.status_code, answer.json()) == (401, {})
+    assert Visitor().get("/events/count").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "members", [{"streams": -1}, {"of_session": 0}, {"period": 0.0}, {"heartbeat": -1.0}]
+)
+def test_a_configuration_without_room_or_time_is_refused(members: dict[str, Any]) -> None:
+    with pytest.raises(ConfigInvalid, match="live"):
+        settings_with(members)
+
+
+def settings_with(members: dict[str, Any]) -> None:
+    from dataclasses import replace  # noqa: PLC0415 - of this alone
+
+    replace(settings(), live=LiveConfig(**members))
+
+
+# ------------------------------------------------------------------------------------------ push
+
+
+def test_without_push_the_devices_page_offers_none(visitor: Visitor) -> None:
+    page = visitor.get("/devices").text
+    assert 'id="push"' not in page
+
+
+def test_a_browser_is_switched_on_and_off_and_all_at_once(visitor: Visitor) -> None:
+    visitor.rssp.phone.public_key = PUBLIC_KEY
+    page = visitor.get("/devices")
+    assert f'data-push="{PUBLIC_KEY}"' in page.text
+    assert 'action="/devices/push/all"' not in page.text
+    assert push(visitor, page, "/devices/push", "data-token").status_code == 200
+    assert visitor.rssp.phone.endpoints == [ENDPOINT]
+    assert push(visitor, page, "/devices/push/end", "data-end-token").status_code == 200
+    push(visitor, page, "/devices/push", "data-token")
+    page = visitor.get("/devices")
+    assert "1 thiết bị đang nhận thông báo" in page.text
+    answer = visitor.send(page, "/devices/push/all")
+    assert "Không còn thiết bị nào" in visitor.follow(answer).text
+    assert visitor.rssp.phone.endpoints == []
+
+
+def test_an_address_that_the_rssp_does_not_take_is_told_to_the_module(visitor: Visitor) -> None:
+    visitor.rssp.phone.public_key = PUBLIC_KEY
+    visitor.rssp.phone.refuses = True
+    page = visitor.get("/devices")
+    assert push(visitor, page, "/devices/push", "data-token").status_code == 403
+    assert push(visitor, page, "/devices/push", "data-end-token").status_code == 403
+    visitor.rssp.session_is_valid = False
+    assert push(visitor, page, "/devices/push", "data-token").status_code == 303
+
+
+def push(visitor: Visitor, page: httpx.Response, path: str, token: str) -> httpx.Response:
+    value = re.findall(rf'{token}="([^"]+)"', page.text)[-1]
+    form = f'<form action="{path}"><input type="hidden" name="form_token" value="{value}"></form>'
+    return visitor.send(httpx.Response(200, text=form), path, endpoint=ENDPOINT)
