@@ -23,6 +23,7 @@ from consent_app.routes import (
     passkeys,
     requests,
     services,
+    settings,
     sign_in,
     sims,
     site,
@@ -52,7 +53,7 @@ _FORM_ENDINGS = (
 _ROUTERS = (
     *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
     *(passkeys.router, sims.router, documents.router, validation.router),
-    *(requests.router, services.router, site.router),
+    *(requests.router, services.router, settings.router, site.router),
 )
 
 

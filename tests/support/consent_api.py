@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from starlette.responses import JSONResponse, Response
 
 from tests.support.fake_coming_in import FakeComingIn
+from tests.support.fake_passkeys import FakePasskeys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -90,6 +91,7 @@ class FakeRssp:
     denials: list[Any] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     coming_in: FakeComingIn = field(default_factory=FakeComingIn)
+    passkeys: FakePasskeys = field(default_factory=FakePasskeys)
 
     def add_request(self, name: str = REQUEST, count: int = 2, **changes: Any) -> None:
         now = datetime.now(UTC)
@@ -149,6 +151,7 @@ class FakeRssp:
             ("POST", "/consent/v1/batch", self._approve_all),
             ("DELETE", "/consent/v1/sessions/{name}", self._end_session),
             *self.coming_in.routes(self),
+            *self.passkeys.routes(self),
             ("GET", "/consent/v1/requests/{name}/sim", self._sim),
             ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
             ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
@@ -196,6 +199,7 @@ class FakeRssp:
         now = datetime.now(UTC).isoformat()
         found = [item for item in waiting if self._is_wanted(item, request.query_params)]
         counts = {"total": len(found), "waiting": len(waiting), "after": self.after}
+        counts |= {"notices": self.passkeys.notices}
         portals = [{"id": "motcua", "name": "Cổng một cửa Sở Nội vụ"}] if waiting else []
         members = {"now": now, "subscriber": SIGNER, "requests": found, "portals": portals}
         return JSONResponse(members | counts)

@@ -208,20 +208,20 @@ def test_history_is_searched_and_goes_on(visitor: Visitor) -> None:
 
 
 def test_everything_is_frozen_in_one_step(visitor: Visitor) -> None:
-    page = visitor.get("/account")
+    page = visitor.get("/lost-phone")
     answer = visitor.send(page, "/account/freeze")
     assert "2 chứng thư số đang bị khóa khẩn cấp" in visitor.follow(answer).text
-    assert visitor.get("/account/freeze").headers["location"] == "/account"
+    assert visitor.get("/account/freeze").headers["location"] == "/security"
 
 
 def test_signing_out_everywhere_leaves_no_session(visitor: Visitor) -> None:
-    answer = visitor.send(visitor.get("/account"), "/account/sign-out")
+    answer = visitor.send(visitor.get("/security"), "/account/sign-out")
     assert answer.headers["location"] == "/sign-in"
     assert "__Host-consent-session" not in visitor.cookies
     assert not visitor.rssp.session_is_valid
 
 
-@pytest.mark.parametrize("path", ["/history", "/account", f"/history/{REQUEST}"])
+@pytest.mark.parametrize("path", ["/history", "/security", "/lost-phone", f"/history/{REQUEST}"])
 def test_a_stranger_signs_in_first_and_comes_back(path: str) -> None:
     visitor = Visitor()
     visitor.rssp.add_past()
@@ -232,7 +232,7 @@ def test_a_stranger_signs_in_first_and_comes_back(path: str) -> None:
 
 def test_no_page_of_the_desk_runs_a_script(visitor: Visitor) -> None:
     visitor.rssp.add_past()
-    for path in ("/", HERE, "/history", f"/history/{REQUEST}", "/account"):
+    for path in ("/", HERE, "/history", f"/history/{REQUEST}", "/security"):
         page = visitor.get(path)
         assert "<script" not in page.text
         assert "script-src" not in page.headers["content-security-policy"]
