@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import itertools
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class StaticFile:
     """A file under ``/static``, small enough to stay in memory."""
 
     content: bytes
+    packed: bytes  # the same in gzip's form, made once at start
     media_type: str
     version: str  # of the content; part of the address, so that it can be cached for ever
 
@@ -107,7 +109,8 @@ def load_static() -> dict[str, StaticFile]:
         if media_type is not None:
             content = entry.read_bytes()
             version = hashlib.sha256(content).hexdigest()[:12]
-            found[entry.name] = StaticFile(content, media_type, version)
+            packed = gzip.compress(content, mtime=0)
+            found[entry.name] = StaticFile(content, packed, media_type, version)
     return found
 
 

@@ -129,6 +129,7 @@ class FakeComingIn:
             "subscriber": SIGNER,
             "credentials": self.credentials,
             "sign_in_passkeys": self.entries,
+            "password": {"is_own": True, "since": now},
             "events": [{"kind": kind, "at": now} for kind in kinds],
         }
 

@@ -526,7 +526,7 @@ def test_every_page_forbids_scripts_frames_and_caches(visitor: Visitor) -> None:
         policy = headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self'; ")
         assert "frame-ancestors 'none'" in policy
-        assert headers["cache-control"] == "no-store"
+        assert headers["cache-control"] == "no-store, no-transform"
         assert headers["referrer-policy"] == "same-origin"
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["strict-transport-security"]
