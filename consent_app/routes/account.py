@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
 
 from consent_app.cookies import Notice
+from consent_app.faults import RsspRefused
 from consent_app.routes.requests import Name, chosen
 from consent_app.routes.session import required_session
 from consent_app.visit import Visit
@@ -16,11 +17,14 @@ from consent_app.visit import Visit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from consent_app.passkey_api import Passkeys
     from consent_app.rssp_sign_in import Happened
+    from consent_app.site import Site
 
 router = APIRouter()
 
 _SECURITY = "/security"
+_NOT_FOUND = 404
 _AMISS = frozenset({"frozen", "locked", "suspended", "revoked", "expired"})
 
 
@@ -47,7 +51,7 @@ async def security(request: Request) -> Response:
     visit = Visit(request)
     session, site = required_session(visit), visit.site
     found, held, passkeys = await asyncio.gather(
-        site.rssp.account(session), site.coming_in.holdings(session), site.passkeys.all(session)
+        site.rssp.account(session), site.coming_in.holdings(session), _passkeys(site, session)
     )
     kinds = [event.kind for event in held.events]
     return visit.page(
@@ -57,7 +61,7 @@ async def security(request: Request) -> Response:
         passkeys=passkeys,
         signer=found.subscriber,
         is_calm=not found.frozen
-        and not passkeys.notices
+        and not (passkeys and passkeys.notices)
         and all(each.state not in _AMISS for each in held.credentials),
         wrong=kinds.count("session.refused"),
         last_in=_before_this(held.events),
@@ -107,6 +111,16 @@ async def sign_out_everywhere(request: Request) -> Response:
     response = visit.to("/sign-in", Notice("signed_out"))
     visit.site.cookies.drop(response, "session")
     return response
+
+
+async def _passkeys(site: Site, session: str) -> Passkeys | None:
+    """Those that approve; None from a service that takes no passkeys."""
+    try:
+        return await site.passkeys.all(session)
+    except RsspRefused as refusal:
+        if refusal.status != _NOT_FOUND:
+            raise
+        return None
 
 
 def _before_this(events: Sequence[Happened]) -> Happened | None:

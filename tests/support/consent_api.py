@@ -199,9 +199,9 @@ class FakeRssp:
         now = datetime.now(UTC).isoformat()
         found = [item for item in waiting if self._is_wanted(item, request.query_params)]
         counts = {"total": len(found), "waiting": len(waiting), "after": self.after}
-        counts |= {"notices": self.passkeys.notices}
         portals = [{"id": "motcua", "name": "Cổng một cửa Sở Nội vụ"}] if waiting else []
         members = {"now": now, "subscriber": SIGNER, "requests": found, "portals": portals}
+        members["notices"] = self.passkeys.notices
         return JSONResponse(members | counts)
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.support.consent_api import CAME_BY_ITSELF, OTHER_REQUEST, REQUEST, SERVICE
-from tests.support.fake_coming_in import HELD, held
+from tests.support.fake_coming_in import CERTIFICATE, HELD, held
 from tests.support.fake_passkeys import PASSKEY
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def security(page: Page, stage: Stage) -> Iterator[str]:
     page.goto(f"{stage.home}/passkeys/{PASSKEY}/remove")
     yield "passkey-remove"
     passkeys.tell("passkey_copied", "Máy tính bảng")
-    stage.rssp.coming_in.credentials = [held(), held(state="locked", description="Ký quyết định")]
+    another = {"id": PASSKEY, "certificate": {**CERTIFICATE, "serial": "77" * 16}}
+    locked = held(state="locked", description="Ký quyết định", **another)
+    stage.rssp.coming_in.credentials = [held(), locked]
     page.goto(f"{stage.home}/security")
     yield "security-alarm"
     passkeys.there, passkeys.notices = [], []

@@ -28,6 +28,7 @@ class FakePasskeys:
 
     there: list[dict[str, Any]] = field(default_factory=list)
     notices: list[dict[str, Any]] = field(default_factory=list)
+    is_absent: bool = False  # a service that takes none
     rssp: FakeRssp = field(init=False)
 
     def add(self, name: str = "Điện thoại mới của cơ quan") -> None:
@@ -55,6 +56,8 @@ class FakePasskeys:
 
         if (refused := self.rssp.refused(request)) is not None:
             return refused
+        if self.is_absent:
+            return JSONResponse({"code": "not_found"}, 404)
         holding = {"id": HELD, "description": None, "certificate": CERTIFICATE}
         members = {
             "now": datetime.now(UTC).isoformat(),
