@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import itertools
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, cast
@@ -100,9 +101,10 @@ def site_of(request: Request) -> Site:
     return cast("Site", request.app.state.site)
 
 
-def load_static() -> dict[str, StaticFile]:
-    """Everything in ``static/`` and of pdf.js by name."""
-    found = {}
+@cache
+def load_static() -> Mapping[str, StaticFile]:
+    """Everything in ``static/`` and of pdf.js by name, read and compressed once in a process."""
+    found: dict[str, StaticFile] = {}
     folders = (files("consent_app") / name for name in ("static", "vendor/pdfjs"))
     for entry in itertools.chain.from_iterable(folder.iterdir() for folder in folders):
         media_type = _MEDIA_TYPES.get(PurePath(entry.name).suffix)

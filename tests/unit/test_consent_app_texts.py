@@ -356,6 +356,7 @@ def _security_pages(
     last = Happened(kind="session.opened", at=asked.now)
     more: dict[str, object] = {"is_calm": False, "wrong": wrong, "last_in": last}
     yield "security.html", values | more | {"held": held, "passkeys": passkeys}
+    yield "security.html", values | more | {"held": held, "passkeys": None}
     emptied: dict[str, Any] = {"credentials": [], "sign_in_passkeys": [], "events": []}
     nothing = held.model_copy(update=emptied)
     calm: dict[str, object] = {"is_calm": True, "wrong": 0, "last_in": None}
