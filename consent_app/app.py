@@ -34,6 +34,7 @@ from consent_app.routes import (
     phone,
     requests,
     services,
+    settings,
     sign_in,
     sims,
     site,
@@ -66,7 +67,7 @@ _FORM_ENDINGS = (
 _ROUTERS = (
     *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
     *(passkeys.router, sims.router, documents.router, logos.router, validation.router),
-    *(requests.router, services.router, phone.router, site.router),
+    *(requests.router, services.router, phone.router, settings.router, site.router),
 )
 
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HEADERS = {
-    "Cache-Control": "no-store",
+    # no-transform: nothing on the way may compress a page, which holds secrets beside what others
+    # wrote (docs/decisions/0026).
+    "Cache-Control": "no-store, no-transform",
     "Content-Security-Policy": content_policy(),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

@@ -68,7 +68,7 @@ def manifest(
         ],
         "shortcuts": [
             {"name": words["history"], "url": "/history"},
-            {"name": words["lost"], "url": "/account"},
+            {"name": words["lost"], "url": "/lost-phone"},
         ],
     }
 

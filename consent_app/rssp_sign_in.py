@@ -46,12 +46,20 @@ class Happened(Answer):
     at: AwareDatetime
 
 
+class Password(Answer):
+    """How old the password is. ``is_own``: its owner chose it; else the operator set it."""
+
+    is_own: bool
+    since: AwareDatetime
+
+
 class Holdings(Answer):
-    """All of an account but its sessions."""
+    """All of an account but its sessions. ``password`` is None when its age is not on record."""
 
     subscriber: Signer
     credentials: list[Held]
     sign_in_passkeys: list[SignInPasskey]
+    password: Password | None = None
     events: list[Happened]
 
 

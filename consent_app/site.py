@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import itertools
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, cast
@@ -47,6 +49,7 @@ class StaticFile:
     """A file under ``/static``, small enough to stay in memory."""
 
     content: bytes
+    packed: bytes  # the same in gzip's form, made once at start
     media_type: str
     version: str  # of the content; part of the address, so that it can be cached for ever
 
@@ -110,16 +113,18 @@ def site_of(request: Request) -> Site:
     return cast("Site", request.app.state.site)
 
 
-def load_static() -> dict[str, StaticFile]:
-    """Everything in ``static/`` and of pdf.js by name."""
-    found = {}
+@cache
+def load_static() -> Mapping[str, StaticFile]:
+    """Everything in ``static/`` and of pdf.js by name, read and compressed once in a process."""
+    found: dict[str, StaticFile] = {}
     folders = (files("consent_app") / name for name in ("static", "vendor/pdfjs"))
     for entry in itertools.chain.from_iterable(folder.iterdir() for folder in folders):
         media_type = _MEDIA_TYPES.get(PurePath(entry.name).suffix)
         if media_type is not None:
             content = entry.read_bytes()
             version = hashlib.sha256(content).hexdigest()[:12]
-            found[entry.name] = StaticFile(content, media_type, version)
+            packed = gzip.compress(content, mtime=0)
+            found[entry.name] = StaticFile(content, packed, media_type, version)
     return found
 
 

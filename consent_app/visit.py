@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from consent_app import cookies, forms, language, request_id
+from consent_app import appearance, cookies, forms, language, request_id
 from consent_app.site import site_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Visit:
         self.session = jar.read(request, "session")
         self.visitor = jar.read(request, "visitor")
         self.notice: Notice | None = None  # for the page that answers this very request
+        self.look = appearance.from_cookie(jar.read(request, "look"))
         self.language = language.choose(
             jar.read(request, "language"), request.headers.get("accept-language")
         )
@@ -80,6 +81,8 @@ class Visit:
             .render(
                 brand=self.site.config.brand,
                 language=self.language,
+                look=self.look,
+                has_session=self.session is not None,
                 notice=notice,
                 request_id=request_id.current.get(),
                 here=quote(here or self.request.url.path, safe="/"),

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
 
 from consent_app.cookies import Notice
+from consent_app.faults import RsspRefused
 from consent_app.routes.requests import Name, chosen
 from consent_app.routes.session import required_session, signed_out
 from consent_app.visit import Visit
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consent_app.passkey_api import Passkeys
+    from consent_app.rssp_sign_in import Happened
+    from consent_app.site import Site
+
 router = APIRouter()
+
+_SECURITY = "/security"
+_NOT_FOUND = 404
+_AMISS = frozenset({"frozen", "locked", "suspended", "revoked", "expired"})
 
 
 @router.get("/history")
@@ -39,20 +54,42 @@ async def receipt(request: Request, name: Name) -> Response:
     )
 
 
-@router.get("/account")
-async def account(request: Request) -> Response:
-    """Sessions, and the way to stop everything."""
+@router.get("/security")
+async def security(request: Request) -> Response:
+    """All that an official can check about the account, and where to go for each."""
     visit = Visit(request)
-    session = required_session(visit)
-    found = await visit.site.rssp.account(session)
-    held = await visit.site.coming_in.holdings(session)
-    return visit.page("account.html", account=found, held=held, signer=found.subscriber)
+    session, site = required_session(visit), visit.site
+    found, held, passkeys = await asyncio.gather(
+        site.rssp.account(session), site.coming_in.holdings(session), _passkeys(site, session)
+    )
+    kinds = [event.kind for event in held.events]
+    return visit.page(
+        "security.html",
+        account=found,
+        held=held,
+        passkeys=passkeys,
+        signer=found.subscriber,
+        is_calm=not found.frozen
+        and not (passkeys and passkeys.notices)
+        and all(each.state not in _AMISS for each in held.credentials),
+        wrong=kinds.count("session.refused"),
+        last_in=_before_this(held.events),
+    )
 
 
+@router.get("/lost-phone")
+async def lost_phone(request: Request) -> Response:
+    """The way to stop everything, alone on its page: a slip of the finger is costly."""
+    visit = Visit(request)
+    found = await visit.site.rssp.account(required_session(visit))
+    return visit.page("lost_phone.html", account=found, signer=found.subscriber)
+
+
+@router.get("/account")
 @router.get("/account/{_answer}")
-async def go_back(request: Request, _answer: str) -> Response:
-    """A reload or a bookmark of a form's address leads to the account."""
-    return Visit(request).to("/account")
+async def go_back(request: Request, _answer: str = "") -> Response:
+    """A reload or a bookmark of a form's address leads to the page of security."""
+    return Visit(request).to(_SECURITY)
 
 
 @router.post("/account/freeze")
@@ -61,7 +98,7 @@ async def freeze(request: Request) -> Response:
     visit = Visit(request)
     await visit.form()
     await visit.site.rssp.freeze(required_session(visit))
-    return visit.to("/account", Notice("frozen"))
+    return visit.to("/lost-phone", Notice("frozen"))
 
 
 @router.post("/account/sessions/{name}/end")
@@ -70,7 +107,7 @@ async def end_session(request: Request, name: Name) -> Response:
     visit = Visit(request)
     await visit.form()
     await visit.site.coming_in.end_session(required_session(visit), name)
-    return visit.to("/account", Notice("session_ended"))
+    return visit.to(_SECURITY, Notice("session_ended"))
 
 
 @router.post("/account/sign-out")
@@ -80,3 +117,19 @@ async def sign_out_everywhere(request: Request) -> Response:
     await visit.form()
     await visit.site.rssp.sign_out_everywhere(required_session(visit))
     return signed_out(visit)
+
+
+async def _passkeys(site: Site, session: str) -> Passkeys | None:
+    """Those that approve; None from a service that takes no passkeys."""
+    try:
+        return await site.passkeys.all(session)
+    except RsspRefused as refusal:
+        if refusal.status != _NOT_FOUND:
+            raise
+        return None
+
+
+def _before_this(events: Sequence[Happened]) -> Happened | None:
+    """When somebody signed in before the session that is open now: the youngest is this one."""
+    opened = [event for event in events if event.kind == "session.opened"]
+    return opened[1] if len(opened) > 1 else None

@@ -24,7 +24,7 @@ _LONGEST_NAME = 100
 _LONGEST_PASSWORD = 256
 _UNAUTHORIZED = 401
 _OURS = re.compile(
-    r"/|/account|/batch|/history|/(?:requests|services|history)/[0-9a-z]{26}"
+    r"/|/account|/security|/lost-phone|/settings|/batch|/history|/(?:requests|services|history)/[0-9a-z]{26}"
     r"|/requests/[0-9a-z]{26}/documents/[0-9]{1,3}"
     r"|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
     r"|/welcome|/certificates|/delegation|/help|/activate"

@@ -13,7 +13,7 @@ from consent_app.visit import Visit
 
 router = APIRouter()
 
-_OPEN = {"/sign-in", "/validate"}  # pages without a session
+_OPEN = {"/sign-in", "/validate", "/settings"}  # pages without a session
 _FOR_EVER = "public, max-age=31536000, immutable"
 _A_WHILE = "public, max-age=300"
 _UNAVAILABLE = 503
@@ -37,12 +37,26 @@ async def static(request: Request, name: str) -> Response:
     found = site_of(request).static.get(name)
     if found is None:
         raise PageUnknown("no such file")
+    is_packed = _takes_gzip(request.headers.get("accept-encoding", ""))
     is_exact = request.scope["query_string"] == f"v={found.version}".encode()
     headers = {
         "Cache-Control": _FOR_EVER if is_exact else _A_WHILE,
         "Cross-Origin-Resource-Policy": "cross-origin",  # the mark is the service's logo at portals
+        "Vary": "Accept-Encoding",
     }
-    return Response(found.content, media_type=found.media_type, headers=headers)
+    if is_packed:
+        headers["Content-Encoding"] = "gzip"
+    content = found.packed if is_packed else found.content
+    return Response(content, media_type=found.media_type, headers=headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether a value of ``Accept-Encoding`` (RFC 9110 cl. 12.5.3) names gzip, and not as q=0."""
+    for item in accepted.lower().split(","):
+        coding, _, weight = item.replace(" ", "").partition(";")
+        if coding == "gzip":
+            return weight.removeprefix("q=").strip("0.") != "" or not weight
+    return False
 
 
 @router.get("/healthz")

@@ -26,6 +26,16 @@ SHOWN: Final = (
     *("credential.certified", "credential.factors_added", "credential.factor_dropped"),
     *("credential.frozen", "credential.unfrozen", "credential.unlocked"),
 )
+_OWN = "account.activated"
+_PASSWORDS = (_OWN, "subscriber.password_set", "subscriber.registered")
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordAge:
+    """Since when (Unix milliseconds), and whether its owner chose it or the operator set it."""
+
+    is_own: bool
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,19 @@ def last_events(database: Database, subscriber_id: str) -> list[Row[Any]]:
         .limit(_MOST_EVENTS)
     )
     return list(database.all(query))
+
+
+def password_age(database: Database, subscriber_id: str) -> PasswordAge | None:
+    """From the record; None when that is older than the audit table. One statement."""
+    row = audit_event.c
+    query = (
+        select(row.kind, row.at)
+        .where(row.subscriber_id == subscriber_id, row.kind.in_(_PASSWORDS))
+        .order_by(row.number.desc())
+        .limit(1)
+    )
+    found = database.one(query)
+    return None if found is None else PasswordAge(found.kind == _OWN, found.at)
 
 
 def _state(view: CredentialView, now_ms: int) -> str:

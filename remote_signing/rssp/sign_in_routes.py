@@ -80,7 +80,10 @@ async def show(services: ServicesDep, session: SessionDep) -> Response:
 
     def work(signer: Signer) -> Members:
         owner = signer.subscriber_id
+        password = account_view.password_age(services.database, owner)
         return {
+            "password": password
+            and {"is_own": password.is_own, "since": time_text(password.since_ms)},
             "credentials": [_holding(each) for each in account_view.holdings(services, owner)],
             "sign_in_passkeys": [
                 {

@@ -39,6 +39,7 @@ WITH_AND_WITHOUT_SCRIPTS = [Look(scripts=True), Look(scripts=False)]
 # Boxes of everything that is tapped. A link inside a sentence is as high as its line.
 TARGETS = """
 () => [...document.querySelectorAll('a:not(.skip), button, input:not([type=hidden]), summary')]
+  .map(e => e.matches("[type=radio], [type=checkbox]") ? e.closest("label") : e)
   .filter(e => e.checkVisibility())
   .map(e => ({what: e.outerHTML.slice(0, 80), box: e.getBoundingClientRect()}))
   .map(({what, box}) => ({what, width: box.width, height: box.height}))
@@ -212,6 +213,21 @@ def test_the_language_is_switched_and_stays(any_page: Page, stage: Stage) -> Non
     assert any_page.inner_text("h1") == "Waiting requests"
 
 
+def test_settings_hold_from_the_next_page_on(any_page: Page, stage: Stage) -> None:
+    any_page.goto(f"{stage.home}/settings")
+    any_page.check("[name=simple]")
+    any_page.check("[name=theme][value=dark]")
+    any_page.check("[name=text_size][value='150']")
+    any_page.click("main form button.main")
+    any_page.wait_for_selector(".notice.good")
+    sign_in(any_page, stage, HERE)
+    look = "page => [getComputedStyle(page).fontSize, getComputedStyle(page).colorScheme]"
+    assert any_page.locator("html").evaluate(look) == ["27px", "dark"]
+    assert not any_page.is_visible("text=5F3A 9C1E")
+    any_page.click("summary:has-text('Số kỹ thuật')")
+    assert any_page.is_visible("text=5F3A 9C1E")
+
+
 def test_everything_can_be_done_with_the_keyboard(page: Page, stage: Stage) -> None:
     page.goto(stage.home + HERE)
     page.wait_for_selector("[data-start]:not([hidden])")
@@ -249,8 +265,10 @@ def test_every_page_fits_is_reachable_and_has_no_barrier(
 ) -> None:
     with launched(browser, *([LARGE_TEXT] if look.large else [])) as chromium:
         page = look.open(chromium).new_page()
+        look.keep(page, running)
         said = complaints(page)
-        found = {name: faults(page, look) for name in tour(page, running)}
+        pages = tour(page, running, is_whole=look.kept != "" or SEEN is ALL_LOOKS)
+        found = {name: faults(page, look) for name in pages}
     record_property("screens", len(found))
     record_property("barriers", sum(map(len, found.values())))
     assert len(found) >= 17

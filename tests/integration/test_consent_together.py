@@ -104,9 +104,9 @@ def test_history_sessions_and_freezing_are_whole_pages(world: World, visitor: Vi
     assert "Cổng dịch vụ công" in page.text
     name = page.text.partition('href="/history/')[2][:26]
     assert "Mã PIN ký số và mã xác thực một lần" in visitor.get(f"/history/{name}").text
-    page = visitor.follow(visitor.send(visitor.get("/account"), "/account/freeze"))
+    page = visitor.follow(visitor.send(visitor.get("/lost-phone"), "/account/freeze"))
     assert "1 chứng thư số đang bị khóa khẩn cấp" in page.text
-    answer = visitor.send(page, "/account/sign-out")
+    answer = visitor.send(visitor.get("/security"), "/account/sign-out")
     assert "Đã đăng xuất" in visitor.follow(answer).text
 
 

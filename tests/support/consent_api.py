@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from starlette.responses import JSONResponse, Response
 
 from tests.support.fake_coming_in import FakeComingIn
+from tests.support.fake_passkeys import FakePasskeys
 from tests.support.fake_phone import FakePhone
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class FakeRssp:
     ended: list[str] = field(default_factory=list)
     coming_in: FakeComingIn = field(default_factory=FakeComingIn)
     phone: FakePhone = field(default_factory=FakePhone)
+    passkeys: FakePasskeys = field(default_factory=FakePasskeys)
 
     def add_request(self, name: str = REQUEST, count: int = 2, **changes: Any) -> None:
         now = datetime.now(UTC)
@@ -167,6 +169,7 @@ class FakeRssp:
             ("DELETE", "/consent/v1/sessions/{name}", self._end_session),
             *self.coming_in.routes(self),
             *self.phone.routes(self),
+            *self.passkeys.routes(self),
             ("GET", "/consent/v1/requests/{name}/sim", self._sim),
             ("POST", "/consent/v1/requests/{name}/sim", self._ask_sim),
             ("POST", "/consent/v1/requests/{name}/sim/cancel", self._cancel_sim),
@@ -218,6 +221,7 @@ class FakeRssp:
         counts["mark"] = self.phone.mark()[1]
         portals = [{"id": "motcua", "name": "Cổng một cửa Sở Nội vụ"}] if waiting else []
         members = {"now": now, "subscriber": SIGNER, "requests": found, "portals": portals}
+        members["notices"] = self.passkeys.notices
         return JSONResponse(members | counts)
 
     @staticmethod

@@ -22,6 +22,7 @@ from consent_app.installed import OFFLINE
 from remote_signing.bootstrap import find_chromium
 from remote_signing.clock import SystemClock
 from remote_signing.identifiers import Ticket, new_id
+from tests.support import consent_more
 from tests.support.consent_api import (
     CAME_BY_ITSELF,
     CODE,
@@ -70,6 +71,7 @@ class Stage:
         self.rssp.phone.public_key, self.rssp.phone.refuses = None, False
         self.rssp.phone.endpoints.clear()
         self.rssp.session_is_valid = True
+        self.rssp.passkeys.there, self.rssp.passkeys.notices = [], []
         self.rssp.frozen = 0
         self.rssp.after = None
         self.rssp.files.clear()
@@ -89,10 +91,18 @@ class Look:
     scheme: str = "light"
     scripts: bool = True
     large: bool = False
+    kept: str = ""  # what the page of settings has kept in its cookie
 
     def __str__(self) -> str:
         parts = [str(self.width), self.language, self.scheme, "200" if self.large else "100"]
+        parts += [self.kept] if self.kept else []
         return "-".join([*parts, "js" if self.scripts else "nojs"])
+
+    def keep(self, page: Page, stage: Stage) -> None:
+        """Let the browser hold what was chosen on the page of settings."""
+        if self.kept:
+            cookie: Any = {"name": "consent-look", "value": self.kept, "url": stage.home}
+            page.context.add_cookies([cookie])
 
     def open(self, browser: Browser) -> BrowserContext:
         options: dict[str, Any] = {
@@ -159,13 +169,14 @@ def answer(page: Page, pin: str = PIN, otp: str = OTP) -> None:
     page.click("form[action$='/approve'] button")
 
 
-def tour(page: Page, stage: Stage) -> Iterator[str]:
-    """Through every page; its name each time one is shown."""
+def tour(page: Page, stage: Stage, *, is_whole: bool = False) -> Iterator[str]:
+    """Through every page; its name each time one is shown. ``is_whole``: rarer states too."""
     stage.reset()
     rssp = stage.rssp
     page.goto(stage.home + "/")
     yield "sign-in"
     yield from _coming_in(page, stage)
+    yield from consent_more.settings(page, stage) if is_whole else ()
     page.goto(stage.home + "/")
     page.fill("#username", "minhkhai")
     page.fill("#password", "sai")
@@ -185,6 +196,7 @@ def tour(page: Page, stage: Stage) -> Iterator[str]:
     yield from _checking(page, stage)
     yield from _ends(page, stage)
     yield from _account(page, stage)
+    yield from consent_more.rarer(page, stage) if is_whole else ()
     yield from _holdings(page, stage)
     yield from _phone(page, stage)
 
@@ -272,8 +284,7 @@ def _desk(page: Page, stage: Stage) -> Iterator[str]:
     page.goto(stage.home + "/")
     page.click(".finder summary")
     yield "list-filter"
-    page.fill("#q", "nowhere")
-    page.click("form[role='search'] button")
+    page.goto(f"{stage.home}/?q=nowhere")
     yield "list-nothing-found"
     rssp.after = None
     page.goto(f"{stage.home}/requests/{REQUEST}")
@@ -306,8 +317,7 @@ def _account(page: Page, stage: Stage) -> Iterator[str]:
     yield "receipt"
     page.goto(f"{stage.home}/history/{OTHER_REQUEST}")
     yield "receipt-returned"
-    page.goto(f"{stage.home}/account")
-    yield "account"
+    yield from consent_more.security(page, stage)
     page.click("form[action='/account/freeze'] button")
     yield "frozen"
 
@@ -422,29 +432,34 @@ def _ends(page: Page, stage: Stage) -> Iterator[str]:
 LOOKS = (
     Look(),
     Look(width=320, language="en", scheme="dark"),
-    Look(width=320, large=True),
+    Look(width=320, kept="dark.200.1"),
 )
 """What each run of the tests sees: both widths, languages and schemes, and text of 200 %."""
 ALL_LOOKS = (
     *LOOKS,
     Look(language="en", scheme="dark"),
-    Look(width=320, scheme="dark"),
+    Look(scheme="dark"),
+    Look(width=320, large=True),
+    Look(kept="light.100.1"),
+    Look(width=320, language="en", scheme="dark", kept="light.200.0"),
     Look(width=320, language="en", large=True),
     Look(width=1280),
 )
 
 
 def take_pictures(folder: Path) -> None:
-    """A picture of every page in every look."""
+    """A picture of every page in every look; CONSENT_LOOKS picks some by their start."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright, running_stage() as stage:
-        for look in ALL_LOOKS:
+        wanted = os.environ.get("CONSENT_LOOKS", "")
+        for look in (each for each in ALL_LOOKS if str(each).startswith(wanted)):
             flags = [LARGE_TEXT] if look.large else []
             browser = playwright.chromium.launch(
                 executable_path=find_chromium(), args=[*sandbox(), *flags]
             )
             page = look.open(browser).new_page()
-            for name in tour(page, stage):
+            look.keep(page, stage)
+            for name in tour(page, stage, is_whole=True):
                 page.screenshot(path=folder / f"{look}-{name}.png", full_page=True)
             browser.close()
 

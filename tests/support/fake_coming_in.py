@@ -55,6 +55,7 @@ class FakeComingIn:
     entries: list[dict[str, Any]] = field(default_factory=list)
     added: list[Any] = field(default_factory=list)
     is_full: bool = False
+    kinds: tuple[str, ...] = ("session.opened", "session.refused", "sign_in_passkey.added")
     rssp: FakeRssp = field(init=False)
 
     def add_entry(self) -> None:
@@ -124,12 +125,12 @@ class FakeComingIn:
         from tests.support.consent_api import SIGNER  # noqa: PLC0415 - that module imports this one
 
         now = datetime.now(UTC).isoformat()
-        kinds = ("session.opened", "session.refused", "sign_in_passkey.added")
         return {
             "subscriber": SIGNER,
             "credentials": self.credentials,
             "sign_in_passkeys": self.entries,
-            "events": [{"kind": kind, "at": now} for kind in kinds],
+            "password": {"is_own": True, "since": now},
+            "events": [{"kind": kind, "at": now} for kind in self.kinds],
         }
 
 

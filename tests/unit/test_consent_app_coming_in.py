@@ -229,13 +229,13 @@ def test_a_passkey_for_signing_in_is_removed_with_the_password(visitor: Visitor)
 
 
 def test_another_session_is_ended_from_the_list(visitor: Visitor) -> None:
-    page = visitor.get("/account")
+    page = visitor.get("/security")
     here = f"/account/sessions/{1:026}/end"
     assert f"/account/sessions/{0:026}/end" not in page.text, "this one is signed out of"
     assert hidden_fields(page.text, here)
-    assert visitor.send(page, here).headers["location"] == "/account"
+    assert visitor.send(page, here).headers["location"] == "/security"
     assert visitor.rssp.ended == [f"{1:026}"]
-    assert "Phiên đó đã kết thúc" in visitor.get("/account").text
+    assert "Phiên đó đã kết thúc" in visitor.get("/security").text
 
 
 def test_help_is_for_everybody_and_nobody_signs_for_others_yet(visitor: Visitor) -> None:

@@ -209,20 +209,20 @@ def test_history_is_searched_and_goes_on(visitor: Visitor) -> None:
 
 
 def test_everything_is_frozen_in_one_step(visitor: Visitor) -> None:
-    page = visitor.get("/account")
+    page = visitor.get("/lost-phone")
     answer = visitor.send(page, "/account/freeze")
     assert "2 chứng thư số đang bị khóa khẩn cấp" in visitor.follow(answer).text
-    assert visitor.get("/account/freeze").headers["location"] == "/account"
+    assert visitor.get("/account/freeze").headers["location"] == "/security"
 
 
 def test_signing_out_everywhere_leaves_no_session(visitor: Visitor) -> None:
-    answer = visitor.send(visitor.get("/account"), "/account/sign-out")
+    answer = visitor.send(visitor.get("/security"), "/account/sign-out")
     assert answer.headers["location"] == "/sign-in"
     assert "__Host-consent-session" not in visitor.cookies
     assert not visitor.rssp.session_is_valid
 
 
-@pytest.mark.parametrize("path", ["/history", "/account", f"/history/{REQUEST}"])
+@pytest.mark.parametrize("path", ["/history", "/security", "/lost-phone", f"/history/{REQUEST}"])
 def test_a_stranger_signs_in_first_and_comes_back(path: str) -> None:
     visitor = Visitor()
     visitor.rssp.add_past()
@@ -242,7 +242,7 @@ def test_pages_of_the_desk_run_our_own_files_and_nothing_written_into_them(
         assert scripts
         assert all(re.fullmatch(ours, each) for each in scripts)
         assert "script-src 'self';" in page.headers["content-security-policy"]
-    assert "script-src" not in visitor.get("/account").headers["content-security-policy"]
+    assert "script-src" not in visitor.get("/security").headers["content-security-policy"]
 
 
 def test_the_reason_that_was_typed_survives_an_outage_and_is_sent_once(visitor: Visitor) -> None:

@@ -529,7 +529,7 @@ def test_every_page_forbids_foreign_scripts_frames_and_caches(visitor: Visitor) 
         assert "unsafe" not in policy
         assert not re.search(r"https?:", policy.replace(PORTAL, ""))
         assert "frame-ancestors 'none'" in policy
-        assert headers["cache-control"] == "no-store"
+        assert headers["cache-control"] == "no-store, no-transform"
         assert headers["referrer-policy"] == "same-origin"
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["strict-transport-security"]

@@ -63,7 +63,7 @@ def test_the_manifest_is_complete_in_both_languages(language: str, name: str) ->
         assert (picture.status_code, picture.headers["content-type"]) == (200, icon["type"])
         assert "immutable" in picture.headers["cache-control"]
     for shortcut in told["shortcuts"]:
-        assert shortcut["url"] in {"/history", "/account"}
+        assert shortcut["url"] in {"/history", "/lost-phone"}
     assert visitor.get("/app/fr.webmanifest").status_code == 404
 
 
@@ -107,8 +107,8 @@ def test_the_worker_is_for_the_whole_site_and_may_ask_us_alone() -> None:
 
 def test_the_worker_changes_with_any_file_that_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
     before = site.open_site(settings()).worker
-    static = site.load_static()
-    static["app.js"] = site.StaticFile(b"changed", "text/javascript", "0" * 12)
+    changed = site.StaticFile(b"changed", b"", "text/javascript", "0" * 12)
+    static = {**site.load_static(), "app.js": changed}
     monkeypatch.setattr(site, "load_static", lambda: static)
     after = site.open_site(settings()).worker
     assert site.open_site(settings()).worker == after
@@ -134,7 +134,17 @@ def test_list_history_and_receipts_may_be_kept_and_nothing_else(visitor: Visitor
     visitor.rssp.add_past()
     kept = ("/", "/history", f"/history/{REQUEST}")
     never = (
-        *(HERE, "/batch", "/account", "/devices", "/certificates", "/passkeys", "/help"),
+        *(
+            HERE,
+            "/batch",
+            "/security",
+            "/settings",
+            "/lost-phone",
+            "/devices",
+            "/certificates",
+            "/passkeys",
+            "/help",
+        ),
         *("/activate", "/sign-in", "/validate", "/welcome", "/?q=x", "/history?q=x", "/nowhere"),
     )
     for path in kept:
@@ -162,27 +172,13 @@ def test_a_page_that_names_nobody_changes_nothing_that_is_kept(visitor: Visitor)
 
 @pytest.mark.parametrize("action", ["/sign-out", "/account/sign-out"])
 def test_signing_out_empties_the_browsers_storage(visitor: Visitor, action: str) -> None:
-    page = visitor.get("/account")
+    page = visitor.get("/security")
     answer = visitor.send(page, action)
     assert answer.headers["clear-site-data"] == '"storage"'
     assert visitor.follow(answer).headers["x-offline-person"] == "-"
 
 
 # ------------------------------------------------------------------------------- what was typed
-
-
-def test_a_refusal_that_could_not_be_sent_keeps_what_was_typed(visitor: Visitor) -> None:
-    page = visitor.get(HERE)
-    visitor.rssp.away = True
-    text = 'Thiếu "phụ lục" số 2'
-    answer = visitor.send(page, f"{HERE}/refuse", kind="returned", reason="form", text=text)
-    assert answer.status_code == 503
-    assert "Thiếu &#34;phụ lục&#34; số 2" in answer.text
-    assert '<option value="form" selected>' in answer.text
-    visitor.rssp.away = False
-    again = visitor.send(answer, f"{HERE}/refuse", kind="returned", reason="form", text=text)
-    assert again.status_code == 303
-    assert visitor.rssp.denials[-1]["text"] == text
 
 
 def test_a_search_that_could_not_be_made_is_in_the_link_that_tries_again(visitor: Visitor) -> None:
@@ -345,7 +341,7 @@ def test_a_stream_over_http_is_one_that_browsers_read(visitor: Visitor) -> None:
     visitor.app.state.site.live._config = LiveConfig(lifetime=0.01)  # noqa: SLF001 - soon over
     answer = visitor.get("/events?mark=nonsense%0Aevent:x")
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cache-control"] == "no-store, no-transform"
     assert answer.text.startswith(f"id: 1.{REQUEST}\nevent: waiting\n")
 
 

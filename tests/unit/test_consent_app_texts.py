@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from gettext import GNUTranslations
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import consent_app
-from consent_app import installed, language, site
+from consent_app import appearance, installed, language, site
+from consent_app.appearance import Appearance
 from consent_app.config import BrandConfig
 from consent_app.cookies import Notice
 from consent_app.kept import kept
@@ -36,7 +38,7 @@ from consent_app.rssp import (
     Waiting,
 )
 from consent_app.rssp_account import Account, History, OpenSession, PastRequest, Receipt, Record
-from consent_app.rssp_sign_in import Happened, Held, Holdings, SignInPasskey
+from consent_app.rssp_sign_in import Happened, Held, Holdings, Password, SignInPasskey
 from remote_signing.rssp import account_view
 from tests.support import reports
 from tests.support.consent_api import FakeRssp
@@ -59,7 +61,7 @@ UNTRANSLATED = re.compile(
 NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
-    *("entry_added", "entry_removed", "entry_password", "session_ended"),
+    *("entry_added", "entry_removed", "entry_password", "session_ended", "settings_kept"),
     *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
     *("batch", "batch_partly", "push_ended"),
 )
@@ -212,6 +214,13 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     for kind in installed.OFFLINE:
         yield "offline.html", {"kind": kind}
     yield from _validation_pages()
+    yield from _settings_pages()
+
+
+def _settings_pages() -> Iterator[tuple[str, dict[str, object]]]:
+    for look in (Appearance(), Appearance("dark", 200, is_simple=True)):
+        sizes = {"themes": appearance.THEMES, "text_sizes": appearance.TEXT_SIZES}
+        yield "settings.html", {"look": look, **sizes}
 
 
 def _validation_pages() -> Iterator[tuple[str, dict[str, object]]]:
@@ -347,7 +356,26 @@ def _account_pages(asked: SignatureRequest) -> Iterator[tuple[str, dict[str, obj
         shown = Account(subscriber=signer, sessions=opened, frozen=frozen)
         for notice in (None, Notice("frozen")):
             values: dict[str, object] = {"account": shown, "signer": signer, "notice": notice}
-            yield "account.html", values | {"held": _holdings(asked)}
+            yield "lost_phone.html", values
+            yield from _security_pages(values, asked, frozen)
+
+
+def _security_pages(
+    values: dict[str, object], asked: SignatureRequest, wrong: int
+) -> Iterator[tuple[str, dict[str, object]]]:
+    held, passkeys = _holdings(asked), passkeys_found(asked, asked.now)
+    last = Happened(kind="session.opened", at=asked.now)
+    more: dict[str, object] = {"is_calm": False, "wrong": wrong, "last_in": last}
+    yield "security.html", values | more | {"held": held, "passkeys": passkeys}
+    yield "security.html", values | more | {"held": held, "passkeys": None}
+    emptied: dict[str, Any] = {"credentials": [], "sign_in_passkeys": [], "events": []}
+    nothing = held.model_copy(update=emptied)
+    calm: dict[str, object] = {"is_calm": True, "wrong": 0, "last_in": None}
+    news = {"passkeys": passkeys.model_copy(update={"credentials": [], "notices": []})}
+    for is_own in (None, False, True):
+        password = is_own is not None and Password(is_own=is_own, since=asked.now)
+        age = {"held": nothing.model_copy(update={"password": password or None})}
+        yield "security.html", values | calm | news | age
 
 
 def _holdings(asked: SignatureRequest) -> Holdings:
@@ -546,6 +574,8 @@ def rendered(template: str, values: dict[str, object]) -> str:
         "kept_at": datetime(2026, 1, 1, tzinfo=UTC),
         "form_token": lambda _path: "7",
         "is_in_turn": False,
+        "look": Appearance(),
+        "has_session": True,
         **values,
     }
     return marked_templates().get_template(template).render(given)
@@ -556,6 +586,7 @@ def marked_templates() -> Environment:
     return site.environment(Marked(), site.load_static())
 
 
+SIMPLER = {"waiting.html", "request.html", "security.html", "batch.html"}  # in simple mode
 TEMPLATES = sorted(path.name for path in (FOLDER / "templates").glob("*.html"))
 
 
@@ -563,8 +594,11 @@ TEMPLATES = sorted(path.name for path in (FOLDER / "templates").glob("*.html"))
 def test_no_text_is_left_untranslated(template: str) -> None:
     states = [values for name, values in pages() if name == template]
     assert states or template == "frame.html"
-    for values in states:
-        assert unmarked(rendered(template, values)) == []
+    looks = [Appearance()]
+    if template in SIMPLER:
+        looks.append(Appearance(is_simple=True))
+    for values, look in product(states, looks):
+        assert unmarked(rendered(template, {"look": look} | values)) == []
 
 
 def test_the_check_finds_a_text_that_was_forgotten() -> None:

@@ -56,6 +56,10 @@ SCHEMAS: dict[str, Schema] = {
             "last_used_at": or_null(moment()),
         }
     ),
+    "PasswordAge": whole_object(
+        {"is_own": flag("Its owner chose it; else the operator set it."), "since": moment()},
+        "Since when the password holds.",
+    ),
     "AccountEvent": whole_object({"kind": choice(SHOWN), "at": moment()}),
 }
 
@@ -108,6 +112,7 @@ def _coming_in() -> list[Operation]:
 def _account() -> list[Operation]:
     account: dict[str, Schema] = {
         **ALWAYS,
+        "password": or_null(named("PasswordAge")),
         "credentials": listing(named("Holding"), "Oldest first."),
         "sign_in_passkeys": listing(named("SignInPasskey"), "Oldest first."),
         "events": listing(named("AccountEvent"), "Youngest first."),
