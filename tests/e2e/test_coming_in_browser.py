@@ -81,5 +81,5 @@ def test_a_user_who_is_not_verified_stays_outside_and_the_password_remains(
     page.click("[data-passkey=signIn] [data-start]")
     page.wait_for_selector("[data-told=cancelled]:not([hidden])")
     assert faults(page, Look()) == []
-    stage.sign_in(page, "/account")
+    stage.sign_in(page, "/security")
     assert page.inner_text("h1") == "Bảo mật"
