@@ -291,6 +291,13 @@ def _desk(page: Page, stage: Stage) -> Iterator[str]:
     yield "pick"
     page.click(".refuse summary")
     yield "return"
+    page.fill("#text", "Thiếu phụ lục 2")
+    rssp.away = True
+    page.click("button[value=returned]")
+    page.wait_for_selector("#text[value]")
+    yield "return-away"
+    rssp.away = False
+    page.goto(f"{stage.home}/requests/{REQUEST}")
     page.click(f"form:has(input[value='{CODE}']) button")
     yield "picked"
     rssp.add_request(OTHER_REQUEST, **(CAME_BY_ITSELF | {"codes": []}))
