@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from consent_app.phone_api import Count
     from consent_app.site import Drain
 
+_SESSION_INVALID = "session_invalid"
 OVER = "event: over\ndata:\n\n"
 """The session has ended: the page shows the sign-in form."""
 AWAY = "event: away\ndata:\n\n"
@@ -110,8 +111,10 @@ class Live:
         """What is to be told, None when nothing has changed; and whether the rssp is away."""
         try:
             found = await self._look(stream.session)
-        except RsspRefused:
-            return OVER, False
+        except RsspRefused as refusal:
+            # Anything but the end of the session is no reason to show the sign-in form.
+            is_over = refusal.code == _SESSION_INVALID
+            return (OVER, False) if is_over else (AWAY, True)
         except RsspAway:
             return AWAY, True
         if found.mark == stream.mark:

@@ -19,6 +19,7 @@ from remote_signing.rssp import (
     consent_account,
     consent_requests,
     passkey_routes,
+    phone_routes,
     sign_in_routes,
     sim_routes,
 )
@@ -108,7 +109,8 @@ def passkey_stage(databases: Databases, folder: Path) -> Iterator[PasskeyStage]:
     """Everything in threads of this process."""
     rssp = FastAPI()
     first = (sign_in_routes.router, consent_requests.router, consent_account.router)
-    for router in (*first, consent.router, passkey_routes.router, sim_routes.router):
+    others = (passkey_routes.router, phone_routes.router, sim_routes.router)
+    for router in (*first, consent.router, *others):
         rssp.include_router(router)
     middleware.install(rssp)
 

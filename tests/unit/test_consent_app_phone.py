@@ -267,9 +267,14 @@ def test_a_stream_ends_with_its_session() -> None:
     assert len(streams) == 0
 
 
-def test_a_stream_asks_an_rssp_that_is_away_less_and_less() -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [RsspAway("away", is_settled=True), RsspRefused(404, "request_unknown")],
+    ids=["away", "older"],
+)
+def test_a_stream_asks_an_rssp_that_is_away_less_and_less(fault: Exception) -> None:
     rssp = Rssp()
-    rssp.says = RsspAway("away", is_settled=True)
+    rssp.says = fault
     streams = live(rssp, period=0.02, lifetime=0.5)
 
     async def work() -> None:
