@@ -10,13 +10,14 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from remote_signing import cli
+from remote_signing.clock import FixedClock
 from remote_signing.errors import InvalidInput
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit, audit_partitions, migrations
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.models import audit_event
-from tests.support.world import new_world
+from tests.support.world import connect, furnish, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,30 @@ def test_rows_of_before_stay_where_they_were(postgres_server: PostgresServer) ->
         database.run(text("DROP ROLE rssp_of_before"))
     finally:
         database.close()
+        postgres_server.drop(url)
+
+
+def test_processes_that_run_meanwhile_go_on(postgres_server: PostgresServer) -> None:
+    url = postgres_server.fresh()
+    migrations.upgrade(url, revision="0009")
+    world = furnish(connect(url, FixedClock(NOW)))
+    try:
+        for _ in range(7):  # until statements are prepared, those of triggers too
+            world.sign(world.token("a"), "a")
+            world.next_step()
+        migrations.upgrade(url)
+        world.sign(world.token("a"), "a")
+        count = "SELECT count(*) AS many FROM audit_event_before"
+        (before,) = world.database.all(text(count))
+        world.clock.advance(WEEK / 1000)
+        world.session = world.new_session()
+        world.sign(world.token("a"), "a")
+        (after,) = world.database.all(text(count))
+        assert after.many == before.many, "the next week's rows are the next week's"
+        numbers = [row.number for row in audit.events(world.database)]
+        assert numbers == list(range(1, len(numbers) + 1))
+    finally:
+        world.services.close()
         postgres_server.drop(url)
 
 
