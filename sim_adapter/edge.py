@@ -75,12 +75,11 @@ class Farewell:
         """Answer one request."""
 
         async def last(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and self._drain.started:
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        leaving = scope["type"] == "http" and self._drain.started
-        await self._app(scope, receive, last if leaving else send)
+        await self._app(scope, receive, last if scope["type"] == "http" else send)
 
 
 def _log_answer(scope: Scope, status: int, seconds: float) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from remote_signing.cli.output import fail, say
-from remote_signing.cli.settings import folder_of
+from remote_signing.cli.output import fail, say, show_table
+from remote_signing.cli.settings import AsJson, folder_of
 
 # Imported where it is needed: `--help` should not wait for it.
 if TYPE_CHECKING:
@@ -57,15 +57,26 @@ def check(context: typer.Context, url: Url = None, password_file: PasswordFile =
 
 @app.command("partitions")
 def show_partitions(
-    context: typer.Context, url: Url = None, password_file: PasswordFile = None
+    context: typer.Context,
+    url: Url = None,
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """The weeks of the audit table, oldest first (PostgreSQL)."""
     from remote_signing.rssp import audit_partitions
 
     with _opened(context, url, password_file) as database:
-        for each in audit_partitions.partitions(database):
-            begins, ends = _day(each.begins_ms), _day(each.ends_ms)
-            say(f"{each.name}  {begins} to {ends}  {each.size / 1e6:,.1f} MB")
+        found = audit_partitions.partitions(database)
+    records = [
+        {
+            "name": each.name,
+            "from": _day(each.begins_ms),
+            "until": _day(each.ends_ms),
+            "bytes": each.size,
+        }
+        for each in found
+    ]
+    show_table(records, ("name", "from", "until", "bytes"), as_json=as_json)
 
 
 @app.command("detach-audit")
@@ -98,10 +109,10 @@ def settle_audit(
         say(f"{audit_partitions.settle(database)} rows were moved")
 
 
-def _day(moment_ms: int | None) -> str:
+def _day(moment_ms: int | None) -> str | None:
     from remote_signing.clock import as_datetime
 
-    return "…" if moment_ms is None else f"{as_datetime(moment_ms):%Y-%m-%d}"
+    return None if moment_ms is None else f"{as_datetime(moment_ms):%Y-%m-%d}"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, bindparam, delete, select
 
@@ -76,23 +76,30 @@ def prune(services: Services) -> int:
         job_part: at,
     }
     count = sum(
-        _delete_all(services, table, table.c.expires_at < end) for table, end in ends.items()
+        _delete_all(services, table, table.c.expires_at, end) for table, end in ends.items()
     )
-    too_old = ACTIVATION.id < new_id(at - kept)[:TIME_PREFIX]
+    oldest = new_id(at - kept)[:TIME_PREFIX]
     finished = ACTIVATION.state.in_(_FINISHED)
     # A SIM's consent is kept: its evidence is worth something for as long as the document is.
-    old = sim_transaction.c.id < new_id(at - kept)[:TIME_PREFIX]
-    count += _delete_all(services, sim_transaction, old, OVER)
-    return count + _delete_all(services, signature_activation, too_old, finished)
+    count += _delete_all(services, sim_transaction, sim_transaction.c.id, oldest, OVER)
+    return count + _delete_all(services, signature_activation, ACTIVATION.id, oldest, finished)
 
 
 def _delete_all(
-    services: Services, table: Table, *conditions: ColumnElement[bool] | TextClause
+    services: Services,
+    table: Table,
+    age: ColumnElement[Any],
+    end: object,
+    *conditions: ColumnElement[bool] | TextClause,
 ) -> int:
-    """Delete what meets the conditions, 500 rows a statement: none may hold writers up for long."""
+    """Delete what is below ``end`` by ``age``, 500 rows a statement: none may hold writers up.
+
+    Oldest first: that is along an index, however many rows there are that stay.
+    """
     (key,) = table.primary_key.columns
-    batch = select(key).where(*conditions).limit(_BATCH).with_for_update(skip_locked=True)
-    statement = delete(table).where(key.in_(batch.scalar_subquery()))
+    batch = select(key).where(age < end, *conditions).order_by(age).limit(_BATCH)
+    found = batch.with_for_update(skip_locked=True).scalar_subquery()
+    statement = delete(table).where(key.in_(found))
     count = 0
     while True:
         done = services.database.run(statement)

@@ -6,6 +6,7 @@ None of them runs here (docs/deployment.md says so); these are the checks that n
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,24 @@ def test_configurations_can_be_read_by_those_they_are_for() -> None:
     text = (folder / "sam.toml").read_text("utf-8")
     assert "pin =" not in text
     assert tomllib.loads(text)["nodes"][0]["pin_file"].startswith("secrets/")
+
+
+def test_alerts_look_at_figures_that_there_are() -> None:
+    told = (DEPLOY / "prometheus" / "alerts.yaml").read_text("utf-8")
+    code = "".join(
+        path.read_text("utf-8")
+        for folder in ("remote_signing", "consent_app", "sim_adapter")
+        for path in (ROOT / folder).rglob("figures*.py")
+    ) + (ROOT / "remote_signing" / "sam" / "listeners.py").read_text("utf-8")
+    watched = set(re.findall(r"\b(?:rssp|sam|consent|sim_adapter)_[a-z_]+", told))
+    assert len(watched) > 10
+    # Prometheus' client adds these endings by itself.
+    ending = re.compile(r"_(?:total|bucket|sum|count)$")
+    assert [
+        name
+        for name in watched
+        if f'"{name}"' not in code and (f'"{ending.sub("", name)}"' not in code)
+    ] == []
 
 
 def test_image_runs_as_nobody_from_locked_packages() -> None:

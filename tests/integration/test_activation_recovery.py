@@ -170,6 +170,16 @@ def test_housekeeping_looks_at_open_activations_only(world: World) -> None:
     assert ["ix_signature_activation_open" in plan for plan in plans] == [True, True]
 
 
+def test_pruning_reads_along_an_index_what_is_oldest(world: World) -> None:
+    with world.planned() as plans:
+        activation.prune(world.services)
+    assert len(plans) == 9
+    whole = "Seq Scan" if world.database.dialect == "postgresql" else "SCAN "
+    assert [plan for plan in plans if whole in plan or "Sort" in plan or "TEMP B" in plan] == []
+    over = [plan for plan in plans if "sim_transaction" in plan]
+    assert ["ix_sim_transaction_over" in plan for plan in over] == [True]
+
+
 def test_more_than_one_batch_is_pruned(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     now = world.clock.now_ms()
     for digest in (b"1", b"2", b"3", b"4", b"5"):

@@ -9,18 +9,21 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
+from remote_signing import cli
+from remote_signing.clock import FixedClock
 from remote_signing.errors import InvalidInput
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit, audit_partitions, migrations
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.models import audit_event
-from tests.support.world import new_world
+from tests.support.world import connect, furnish, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.postgres import PostgresServer
+    from tests.support.sqlite import SqliteFolder
 
 DAY, WEEK = 86_400_000, 604_800_000
 NOW = time.time_ns() // 1_000_000
@@ -106,6 +109,30 @@ def test_rows_of_before_stay_where_they_were(postgres_server: PostgresServer) ->
         database.run(text("DROP ROLE rssp_of_before"))
     finally:
         database.close()
+        postgres_server.drop(url)
+
+
+def test_processes_that_run_meanwhile_go_on(postgres_server: PostgresServer) -> None:
+    url = postgres_server.fresh()
+    migrations.upgrade(url, revision="0009")
+    world = furnish(connect(url, FixedClock(NOW)))
+    try:
+        for _ in range(7):  # until statements are prepared, those of triggers too
+            world.sign(world.token("a"), "a")
+            world.next_step()
+        migrations.upgrade(url)
+        world.sign(world.token("a"), "a")
+        count = "SELECT count(*) AS many FROM audit_event_before"
+        (before,) = world.database.all(text(count))
+        world.clock.advance(WEEK / 1000)
+        world.session = world.new_session()
+        world.sign(world.token("a"), "a")
+        (after,) = world.database.all(text(count))
+        assert after.many == before.many, "the next week's rows are the next week's"
+        numbers = [row.number for row in audit.events(world.database)]
+        assert numbers == list(range(1, len(numbers) + 1))
+    finally:
+        world.services.close()
         postgres_server.drop(url)
 
 
@@ -203,3 +230,30 @@ def test_an_activations_events_are_looked_for_from_its_own_week_on(database: Dat
     assert "audit_event_before" not in plan
     assert "Seq Scan" not in plan
     assert plan.count("activation_id_number_idx") == plan.count("Scan using")
+
+
+def test_the_operator_sees_settles_and_takes_out(
+    url: str, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(database, NOW + 100 * WEEK)
+    assert cli.main(["db", "settle-audit", "--url", url]) == 0
+    assert "1 rows were moved" in capsys.readouterr().err
+    assert cli.main(["db", "partitions", "--url", url]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].split() == ["NAME", "FROM", "UNTIL", "BYTES"]
+    assert told[1].startswith("audit_event_before")
+    assert told[-1].startswith("audit_event_default")
+    assert len(told) == 1 + len(audit_partitions.partitions(database))
+    assert cli.main(["db", "detach-audit", "--before", "2001-01-01", "--url", url]) == 0
+    assert "0 taken out" in capsys.readouterr().err
+    assert cli.main(["db", "detach-audit", "--before", "2999-01-01", "--url", url]) != 0
+    assert "90 days" in capsys.readouterr().err
+
+
+def test_sqlite_has_no_weeks(sqlite_folder: SqliteFolder) -> None:
+    url = sqlite_folder.fresh(migrations.upgrade)
+    database = Database(url)
+    assert audit_partitions.partitions(database) == []
+    assert audit_partitions.tend(database) == 0
+    database.close()
+    sqlite_folder.drop(url)

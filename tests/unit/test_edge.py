@@ -14,7 +14,7 @@ from starlette.routing import Route
 from remote_signing import errors
 from remote_signing.rssp.edge import problem, request_id
 from remote_signing.rssp.edge.body import MAX_BODY, read_object
-from remote_signing.rssp.edge.middleware import SECURITY_HEADERS, install
+from remote_signing.rssp.edge.middleware import SECURITY_HEADERS, Farewell, install
 from tests.support.asgi import call
 
 if TYPE_CHECKING:
@@ -316,3 +316,12 @@ def _post_raw(app: Starlette, receive: Receive, headers: list[tuple[bytes, bytes
     }
     asyncio.run(app(scope, receive, send))
     return statuses[0] if statuses else None
+
+
+def test_an_answer_ends_its_connection_once_the_process_is_leaving() -> None:
+    leaving: list[bool] = []
+    app = Starlette(routes=[Route("/", _request_id)])
+    app.add_middleware(Farewell, is_leaving=lambda: bool(leaving))
+    assert "connection" not in call(app, "GET", "/").headers
+    leaving.append(True)
+    assert call(app, "GET", "/").headers["connection"] == "close"

@@ -102,12 +102,11 @@ class Farewell:
         """Answer one request."""
 
         async def last(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and self._is_leaving():
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        leaving = scope["type"] == "http" and self._is_leaving()
-        await self._app(scope, receive, last if leaving else send)
+        await self._app(scope, receive, last if scope["type"] == "http" else send)
 
 
 def _server_error(name: str) -> Response:
