@@ -51,7 +51,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def official_for(stage: Stage, scenario: Scenario) -> Official:
-    if scenario.needs.people == "organisation":
+    if scenario.needs.scal == "1":
         return stage.organisations[0]
     if not scenario.needs.codes:
         return stage.persons[0]
