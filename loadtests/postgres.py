@@ -77,10 +77,10 @@ class PostgresServer:
         self._await_start()
         return self._process.pid
 
-    def stop(self) -> None:
-        """A fast shutdown: open transactions are rolled back."""
+    def stop(self, *, crash: bool = False) -> None:
+        """A fast shutdown: open transactions are rolled back; or a ``crash``, without one."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
             self._process.wait(60)
             self._process = None
 
