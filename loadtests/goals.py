@@ -29,8 +29,8 @@ def _always(options: Options) -> bool:
 
 
 def _is_open(options: Options) -> bool:
-    """In a closed loop the users wait for one another; their times say nothing."""
-    return options.rate is not None
+    """In a closed loop the users wait for one another; what an event does is told by recovery."""
+    return options.rate is not None and options.event is None
 
 
 def _is_peak(options: Options) -> bool:
