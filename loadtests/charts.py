@@ -16,7 +16,7 @@ def lines(title: str, unit: str, series: Mapping[str, Sequence[float]]) -> str:
     """Lines over the seconds of the run, one for each name."""
     top = max((max(values, default=0.0) for values in series.values()), default=0.0) or 1.0
     longest = max((len(values) for values in series.values()), default=0)
-    parts = [_axes(title, unit, top, f"{longest} s")]
+    parts = [_axes(top, f"{longest} s")]
     for number, (name, values) in enumerate(series.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         points = " ".join(
@@ -26,7 +26,7 @@ def lines(title: str, unit: str, series: Mapping[str, Sequence[float]]) -> str:
             f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>'
         )
         parts.append(_legend(number, name, colour))
-    return _figure(title, parts, _HEIGHT)
+    return _figure(f"{title} ({unit})", parts, _HEIGHT)
 
 
 def bars(title: str, unit: str, values: Mapping[str, float]) -> str:
@@ -53,8 +53,7 @@ def _figure(title: str, parts: Sequence[str], height: int) -> str:
     )
 
 
-def _axes(title: str, unit: str, top: float, end: str) -> str:
-    del title
+def _axes(top: float, end: str) -> str:
     base = _HEIGHT - _BOTTOM
     marks = "".join(
         f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{_y(share * top, top):.1f}"'
@@ -66,7 +65,6 @@ def _axes(title: str, unit: str, top: float, end: str) -> str:
     return (
         f'{marks}<text x="{_LEFT}" y="{base + 20}">0</text>'
         f'<text x="{_WIDTH - 10}" y="{base + 20}" text-anchor="end">{escape(end)}</text>'
-        f'<text x="4" y="12">{escape(unit)}</text>'
     )
 
 

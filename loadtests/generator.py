@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loadtests import profiles
 from loadtests.generators import READY, Times
@@ -25,9 +25,6 @@ from loadtests.simple_server import SCENARIO as SIMPLE
 from loadtests.turns import Arrivals, Pool
 from loadtests.worker import Desk
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 def main() -> int:
     """Do the share that the plan says."""
@@ -38,7 +35,7 @@ def main() -> int:
         from loadtests import locust_engine as engine  # noqa: PLC0415 - not where it is not installed
     else:
         from loadtests import plain_engine as engine  # type: ignore[no-redef]  # noqa: PLC0415 - as above
-    place = _place(plan, engine.sleep)
+    place = _place(plan)
     pool = Pool([Official(**members) for members in plan["officials"]], scenario.needs.codes)
     times = _told_when()
     profile = profiles.PROFILES.get(scenario.name)
@@ -50,7 +47,7 @@ def main() -> int:
     return 0
 
 
-def _place(plan: dict[str, Any], sleep: Callable[[float], object]) -> Place:
+def _place(plan: dict[str, Any]) -> Place:
     identity = Key.read(Path(plan["identity"]))
     binding = Key.read(Path(plan["binding"])) if plan["binding"] else None
     return Place(
@@ -60,7 +57,6 @@ def _place(plan: dict[str, Any], sleep: Callable[[float], object]) -> Place:
         algorithm=plan["algorithm"],
         has_consent_page=plan["consent_page"],
         hashes=plan["hashes"],
-        sleep=sleep,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from loadtests.events import LOSE_NODE, RESTART_POSTGRES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -27,8 +29,8 @@ def _always(options: Options) -> bool:
 
 
 def _is_open(options: Options) -> bool:
-    """In a closed loop the users wait for one another; their times say nothing."""
-    return options.rate is not None
+    """In a closed loop the users wait for one another; what an event does is told by recovery."""
+    return options.rate is not None and options.event is None
 
 
 def _is_peak(options: Options) -> bool:
@@ -37,6 +39,19 @@ def _is_peak(options: Options) -> bool:
 
 def _is_real(options: Options) -> bool:
     return options.database == "postgresql" and options.durable
+
+
+def _is_down(options: Options) -> bool:
+    return options.event == RESTART_POSTGRES
+
+
+def _is_up(options: Options) -> bool:
+    """While there is no database, whoever asks is told so."""
+    return not _is_down(options)
+
+
+def _loses_node(options: Options) -> bool:
+    return options.event == LOSE_NODE
 
 
 def _is_alone(options: Options) -> bool:
@@ -79,12 +94,15 @@ class Judged:
         return self.measured >= self.goal.limit
 
 
-NO_ERRORS = Goal("errors.total", "at most", 0, "no ceremony fails")
+NO_ERRORS = Goal("errors.total", "at most", 0, "no ceremony fails", _is_up)
 NO_SHORTAGE = Goal("shortage", "at most", 0, "the load generator itself kept up")
 SOMETHING = Goal("ceremonies", "at least", 1, "there was something to measure")
 _EACH = (
     SOMETHING,
     NO_ERRORS,
+    Goal("lost", "at most", 0, "each signature that a portal was given is on record"),
+    Goal("recovery.seconds", "at most", 5, "good again after a node was lost", _loses_node),
+    Goal("recovery.seconds", "at most", 10, "good again after PostgreSQL fell over", _is_down),
     NO_SHORTAGE,
     Goal("growth.pss", "at most", 1.05, "memory at the end against the start", _is_soak),
     Goal("growth.files", "at most", 1.0, "open files at the end against the start", _is_soak),

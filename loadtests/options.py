@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from loadtests.events import EVENTS
 from loadtests.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Options:
     nodes: int = 1
     durable: bool = True
     statements: bool = True
+    event: str | None = None
+    event_at: float = 0.0
     consent_page: bool = True
     dpop: bool = True
     hashes: int = 100
@@ -47,6 +50,7 @@ class Options:
 def read(arguments: Sequence[str] | None = None) -> Options:
     """The options in ``arguments`` (None: the process's own)."""
     given = vars(_parser().parse_args(arguments))
+    given["event_at"] = given["event_at"] or given["seconds"] / 2
     return Options(**given)
 
 
@@ -100,6 +104,8 @@ def _add_site(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="do not let PostgreSQL count statements (saves a little of its time)",
     )
+    add("--event", choices=sorted(EVENTS), help="what happens in the middle of the run")
+    add("--event-at", type=float, default=0.0, help="second of it [the middle]")
     add("--raw-seconds", type=float, default=1.0, help="for each raw figure of the token")
     add("--kept", type=Path, help="folder of the site, kept and taken up again by the next run")
 

@@ -52,6 +52,8 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
             f" written, {counted['database_ms']:.2f} ms"
         )
     yield f"bytes: {found['bytes']['sent']:.0f} sent, {found['bytes']['received']:.0f} received"
+    if "recovery" in found:
+        yield f"after the event good again in {found['recovery']['seconds']:.0f} s"
     yield "against the token: " + ", ".join(f"{n} {r:.3f}" for n, r in found["ratios"].items())
     for cause, count in found["errors"]["causes"].items():
         yield f"  {count} times: {cause}"

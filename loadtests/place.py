@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from loadtests.people import Official
     from loadtests.portal import Portal
     from loadtests.recorder import Steps
@@ -22,7 +19,7 @@ _STEP = 30
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``hashes``: of one ceremony of batch and seal. ``sleep`` lets other users work."""
+    """``hashes``: of one ceremony of batch and seal."""
 
     issuer: str
     consent: str
@@ -30,7 +27,6 @@ class Place:
     algorithm: str
     has_consent_page: bool
     hashes: int
-    sleep: Callable[[float], object] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)

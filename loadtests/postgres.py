@@ -43,7 +43,7 @@ class PostgresServer:
     def __init__(self, *, durable: bool, kept: Path | None = None) -> None:
         self._programs = find_programs()
         self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-        place = None if self._user is None else _open_to_all()
+        place = None if self._user is None else open_to_all()
         self._folder = kept or Path(tempfile.mkdtemp(prefix="load-pg-", dir=place))
         self._is_kept = kept is not None
         self._settings = () if durable else _FORGETFUL
@@ -52,6 +52,8 @@ class PostgresServer:
     def start(self) -> int:
         """Make the cluster where there is none, start it, wait until it answers; its process id."""
         self._folder.mkdir(exist_ok=True)
+        if self._user is not None and not _is_way_open(self._folder):
+            raise PermissionError(f"PostgreSQL, as nobody, cannot reach {self._folder}: chmod o+x")
         if not (self._folder / "data" / "PG_VERSION").exists():
             self._make_cluster()
         elif self._user is not None and not _is_open_to_all(self._programs / "bin"):
@@ -75,10 +77,10 @@ class PostgresServer:
         self._await_start()
         return self._process.pid
 
-    def stop(self) -> None:
-        """A fast shutdown: open transactions are rolled back."""
+    def stop(self, *, crash: bool = False) -> None:
+        """A fast shutdown: open transactions are rolled back; or a ``crash``, without one."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT if crash else signal.SIGINT)
             self._process.wait(60)
             self._process = None
 
@@ -159,11 +161,14 @@ class PostgresServer:
 
 def _is_open_to_all(path: Path) -> bool:
     needed = stat.S_IROTH | stat.S_IXOTH
-    way = all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
-    return way and path.stat().st_mode & needed == needed
+    return _is_way_open(path) and path.stat().st_mode & needed == needed
 
 
-def _open_to_all() -> Path:
+def _is_way_open(path: Path) -> bool:
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
+
+
+def open_to_all() -> Path:
     """A place for temporary files that is not behind somebody's private folder."""
     places = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - mkdtemp makes a private folder below
     return next(place for place in places if _is_open_to_all(place))

@@ -68,6 +68,7 @@ class Recorder:
         self.kinds: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.signatures = 0
+        self.acknowledged = 0  # ceremonies that signed, whenever they ended
         self.seconds: dict[int, Second] = {}
         self.short = 0  # turns for which no official was ready: the generator's own shortage
 
@@ -85,6 +86,7 @@ class Recorder:
     def ceremony(self, kind: str, due: float, signatures: int, cause: str | None) -> None:
         """A ceremony that was ``due`` then has ended; ``cause`` None: well."""
         now = time.time()
+        self.acknowledged += signatures > 0
         if not self.start <= now < self.end:
             return
         second = self.seconds.setdefault(int(now - self.start), Second())
@@ -112,6 +114,7 @@ class Recorder:
             "kinds": dict(self.kinds),
             "errors": dict(self.errors),
             "signatures": self.signatures,
+            "acknowledged": self.acknowledged,
             "short": self.short,
             "seconds": {
                 str(number): {"latencies": each.latencies.members(), "errors": each.errors}
@@ -130,6 +133,7 @@ class Recorder:
         self.kinds.update(members["kinds"])
         self.errors.update(members["errors"])
         self.signatures += members["signatures"]
+        self.acknowledged += members["acknowledged"]
         self.short += members["short"]
         for number, other in members["seconds"].items():
             second = self.seconds.setdefault(int(number), Second())

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadtests.accounting import WORKERS, Usage
+from loadtests.events import recovery
 from loadtests.sims import OPERATOR, PHONES
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Observed:
     after: dict[str, Usage]
     statements: Counted | None
     raw: dict[str, float]
-    log_errors: dict[str, int] = field(default_factory=dict)
+    on_record: int = 0  # authorisations used up meanwhile, as the database has them
 
 
 def results(seen: Observed) -> dict[str, Any]:
@@ -59,6 +60,8 @@ def results(seen: Observed) -> dict[str, Any]:
         "signature_rate": recorder.signatures / seconds,
         "errors": {"total": recorder.errors.total(), "causes": dict(recorder.errors)},
         "shortage": recorder.short,
+        # Told a portal that it has a signature, and nothing on record: must never be.
+        "lost": max(0, recorder.acknowledged - seen.on_record),
         "latency_ms": quantiles(recorder.ceremonies),
         "steps": _steps(recorder, done),
         "cpu_ms": _cpu(seen, done),
@@ -71,6 +74,8 @@ def results(seen: Observed) -> dict[str, Any]:
     found["bytes"] = {
         name: sum(step[name] for step in found["steps"].values()) for name in ("sent", "received")
     }
+    if seen.options.event is not None:
+        found["recovery"] = recovery(found["series"], seen.options.event_at)
     if seen.statements is not None:
         counted = seen.statements
         found["statements"] = {
@@ -135,7 +140,8 @@ def _steps(recorder: Recorder, done: int) -> dict[str, Any]:
 def _cpu(seen: Observed, done: int) -> dict[str, float]:
     """Processor milliseconds a ceremony; ``server`` is all of it that is the service's."""
     used = {
-        role: _each((after.cpu - seen.before.get(role, Usage()).cpu) * 1000, done)
+        # Not below nought where a program was started anew.
+        role: _each(max(0.0, after.cpu - seen.before.get(role, Usage()).cpu) * 1000, done)
         for role, after in seen.after.items()
     }
     server = sum(each for role, each in used.items() if role not in _OUTSIDE)

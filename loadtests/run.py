@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from typing import TYPE_CHECKING, Any
 
-from loadtests import accounting, generators, people, portal, sims, statements
+from loadtests import accounting, events, generators, people, portal, sims, statements
 from loadtests.accounting import Usage
 from loadtests.environment import python_of
 from loadtests.generators import Generators
@@ -76,23 +76,40 @@ def _measured(
     interpreter: str,
 ) -> dict[str, Any]:
     orders = generators.plans(site, options, officials)
+    signed = site.count_signed()
     running = Generators(site.folder, interpreter, orders)
     try:
         times = running.begin(options)
         _sleep_until(times.start)
+        if options.event is not None:
+            coming = events.Appointment.made(site, options.event, options.event_at)
         counting = (
             site.postgres is not None and options.statements and statements.begin(site.postgres)
         )
         before = _usage(site, running)
         _sleep_until(times.end)
         after = _usage(site, running)
+        # A server that fell over has forgotten what it counted.
+        counting = counting and options.event != events.RESTART_POSTGRES
         counted = statements.read(site.postgres) if counting and site.postgres else None
         recorder = running.gather()
+        if options.event is not None:
+            coming.end()
     finally:
         running.kill()
     started_at = dt.datetime.fromtimestamp(times.start, dt.UTC).isoformat(timespec="seconds")
     return results(
-        Observed(options, started_at, options.seconds, recorder, before, after, counted, raw)
+        Observed(
+            options=options,
+            started_at=started_at,
+            seconds=options.seconds,
+            recorder=recorder,
+            before=before,
+            after=after,
+            statements=counted,
+            raw=raw,
+            on_record=site.count_signed() - signed,
+        )
     )
 
 

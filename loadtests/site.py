@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from loadtests import toml_text
+from loadtests.events import find_node
 from loadtests.postgres import PostgresServer
 from loadtests.programs import CommandLine, Program, free_ports
 from loadtests.sims import SimSide
@@ -68,6 +70,23 @@ class Site:
             roots["postgres"] = self._postgres_pid
         return roots
 
+    def restart_postgres(self) -> None:
+        """Without a shutdown; nothing for SQLite, which is no process."""
+        if self.postgres is not None:
+            self.postgres.stop(crash=True)
+            self._postgres_pid = self.postgres.start()
+
+    def count_signed(self) -> int:
+        """How many authorisations are on record as used up."""
+        statement = "SELECT count(*) FROM signature_activation WHERE state = 'SIGNED'"
+        if self.postgres is not None:
+            with self.postgres.connect() as connection:
+                row = connection.execute(statement).fetchone()
+        else:
+            with closing(sqlite3.connect(self.folder / "rssp.sqlite3", timeout=30)) as file:
+                row = file.execute(statement).fetchone()
+        return 0 if row is None else int(str(row[0]))
+
     @property
     def worker_count(self) -> int:
         """The SAM's workers, each with a session of an HSM node."""
@@ -89,6 +108,7 @@ class Site:
             url = self.postgres.url
         if self._needs.sim:
             self._sims = SimSide(self.folder, self._sim_ports)
+        find_node(self)
         self._configure(url)
         self._hold_ceremony()
         self.command.run("db", "upgrade")

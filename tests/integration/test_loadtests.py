@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtests import accounting, people, portal
+from loadtests import accounting, generators, people, portal
+from loadtests.generators import Generators
 from loadtests.once import place_of, take_turns
 from loadtests.options import Options
 from loadtests.place import Needs
@@ -49,7 +51,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def official_for(stage: Stage, scenario: Scenario) -> Official:
-    if scenario.needs.people == "organisation":
+    if scenario.needs.scal == "1":
         return stage.organisations[0]
     if not scenario.needs.codes:
         return stage.persons[0]
@@ -80,3 +82,21 @@ def test_every_program_is_accounted_for(stage: Stage) -> None:
     assert set(found) == roles
     assert found["sam_workers"].processes == stage.site.worker_count
     assert all(used.cpu > 0 and used.pss > 0 and used.files > 0 for used in found.values())
+
+
+def test_generators_share_the_load_and_their_figures_add_up(stage: Stage) -> None:
+    options = Options("read_mostly", users=2, seconds=1.5, warm_up=0.2, generators=2)
+    orders = generators.plans(stage.site, options, stage.persons)
+    for order in orders:
+        order["engine"] = "plain"
+    running = Generators(stage.site.folder, sys.executable, orders)
+    try:
+        times = running.begin(options)
+        recorder = running.gather()
+    finally:
+        running.kill()
+    assert not recorder.errors
+    assert times.end - times.start == pytest.approx(1.5)
+    assert recorder.kinds["read_mostly"] == recorder.ceremonies.count > 0
+    plans = list((stage.site.folder / "secrets").glob("plan-*.json"))
+    assert {plan.stat().st_mode & 0o777 for plan in plans} == {0o600}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadtests import charts, goals, history, options, output, report, tables
+from loadtests import charts, events, goals, history, options, output, report, tables
 from loadtests.accounting import WORKERS, Usage
 from loadtests.histogram import Histogram
 from loadtests.options import Options
@@ -47,6 +47,7 @@ def observed(scenario: str = "ceremony_otp", **changes: Any) -> Observed:
             "phones": Usage(3.0),
         },
         "statements": Counted(1200, 400, 900, 0.3, []),
+        "on_record": 100,
         "raw": {f"{SINGLE} p256": 100.0, f"{C_SIGN} p256": 1000.0},
     }
     return Observed(**(given | changes))
@@ -216,6 +217,34 @@ def test_rate_is_no_goal_where_none_is_asked_for() -> None:
     assert "cpu_ms.server" not in judged(found, forgetful)
     assert "growth.pss" in judged(found, Options("ceremony_otp", seconds=600))
     assert "growth.pss" not in judged(found, Options("ceremony_otp", seconds=599))
+
+
+def test_signature_that_is_not_on_record_is_lost() -> None:
+    seen = observed(on_record=99)
+    seen.recorder.acknowledged = 100
+    assert results(seen)["lost"] == 1
+    assert results(observed(on_record=100))["lost"] == 0
+
+
+def test_recovery_ends_with_the_last_bad_second() -> None:
+    good = {"ceremonies": 9, "errors": 0, "p99": 200.0}
+    series = [{"second": number, **good} for number in range(20)]
+    assert events.recovery(series, 5.0)["seconds"] == 0.0
+    series[2]["errors"] = 1  # before
+    series[6]["p99"] = 4000.0
+    series[8]["errors"] = 3
+    assert events.recovery(series, 5.0) == {"at": 5.0, "seconds": 4.0, "errors": 3}
+    series[9]["ceremonies"] = 0
+    assert events.recovery(series, 5.0)["seconds"] == 5.0
+
+
+def test_run_without_its_database_may_have_errors_and_must_come_back() -> None:
+    chosen = Options("ceremony_otp", event=events.RESTART_POSTGRES)
+    figures = judged(results(observed()), chosen)
+    assert "errors.total" not in figures
+    assert not figures["recovery.seconds"]  # not measured: missed
+    lost = Options("ceremony_otp", event=events.LOSE_NODE)
+    assert {"errors.total", "recovery.seconds"} <= judged(results(observed()), lost).keys()
 
 
 def test_run_that_did_nothing_misses() -> None:
