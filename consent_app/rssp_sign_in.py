@@ -26,6 +26,7 @@ class Held(Answer):
     certificate: Certificate | None
     has_pin: bool
     has_totp: bool
+    may_choose_pin: bool
     sims: list[str]
     passkeys: list[str]
 

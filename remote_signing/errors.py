@@ -239,6 +239,14 @@ class PasskeyRefused(Refusal):
     """A new passkey is not one that the SAM takes: how it was made, or of what kind it is."""
 
 
+class PinRefused(Refusal):
+    """A signing PIN that nobody may have: its shape, or too many would guess it."""
+
+
+class PinNotOffered(Refusal):
+    """The credential has no PIN to be chosen with a code, or not with this one any more."""
+
+
 class AttachmentUnknown(Refusal):
     """There is no such attachment of this client, or no such document of this waiting request."""
 

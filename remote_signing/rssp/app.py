@@ -26,6 +26,7 @@ from remote_signing.rssp import (
     logs,
     migrations,
     passkey_routes,
+    pin_routes,
     pki,
     sign_in_routes,
     sim_routes,
@@ -77,7 +78,7 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     # `sessions/current` comes before `sessions/{name}`.
     desk = (consent_requests, consent_account, consent, sign_in_routes)
     documents = (attach, consent_attachments)
-    factors = (passkey_routes, sim_routes)
+    factors = (passkey_routes, pin_routes, sim_routes)
     others = (pki, validate, health, openapi)
     for router in (*apis, *(module.router for module in (*desk, *documents, *factors, *others))):
         app.include_router(router)

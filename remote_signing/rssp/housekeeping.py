@@ -9,7 +9,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from remote_signing.rssp import activation, sign_in_challenges, webhook_deliveries
+from remote_signing.rssp import activation, pin_records, sign_in_challenges, webhook_deliveries
 from remote_signing.rssp.attachments import register as attachments
 from remote_signing.rssp.sim import consent as sim_consent
 
@@ -61,6 +61,7 @@ class Housekeeping:
             return
         self._tend("housekeeping of SIMs", sim_consent.tend)
         self._tend("housekeeping of attachments", attachments.prune)
+        self._tend("housekeeping of PINs", pin_records.retire_owed)
         if any(counts.values()):
             _log.info("housekeeping", extra=counts)
 
@@ -69,6 +70,7 @@ class Housekeeping:
             activation.prune(self._services)
             + webhook_deliveries.prune(self._services)
             + sign_in_challenges.prune(self._services)
+            + pin_records.prune(self._services)
         )
 
     def _tend(self, name: str, work: Callable[[Services], object]) -> None:

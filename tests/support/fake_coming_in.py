@@ -40,6 +40,7 @@ def held(**changes: Any) -> dict[str, Any]:
         "certificate": CERTIFICATE,
         "has_pin": True,
         "has_totp": True,
+        "may_choose_pin": False,
         "sims": ["84912345678"],
         "passkeys": [],
         **changes,

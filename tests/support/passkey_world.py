@@ -16,7 +16,14 @@ from sqlalchemy import update
 
 from remote_signing import strict_json
 from remote_signing.errors import from_wire
-from remote_signing.rssp import consent, consent_account, consent_requests, passkey_routes
+from remote_signing.rssp import (
+    consent,
+    consent_account,
+    consent_requests,
+    passkey_routes,
+    pin_routes,
+    sign_in_routes,
+)
 from remote_signing.rssp.edge import middleware
 from remote_signing.rssp.models import credential
 from remote_signing.sam import worker
@@ -77,7 +84,15 @@ class PasskeyWorld:
         """One request to the consent API in the signer's name."""
         app = FastAPI()
         app.state.services = self.world.services
-        for part in (consent_requests, consent_account, consent, passkey_routes):
+        parts = (
+            consent_requests,
+            consent_account,
+            consent,
+            sign_in_routes,
+            passkey_routes,
+            pin_routes,
+        )
+        for part in parts:
             app.include_router(part.router)
         middleware.install(app)
         headers = {"Authorization": f"Bearer {options.get('session', self.world.session)}"}

@@ -357,6 +357,7 @@ def _holdings(asked: SignatureRequest) -> Holdings:
             certificate=None if state == "uncertified" else asked.certificate,
             has_pin=True,
             has_totp=True,
+            may_choose_pin=False,
             sims=["77"],
             passkeys=["77"] if state in {"frozen", "revoked"} else [],
         )

@@ -431,7 +431,7 @@ def test_sim_does_not_change_a_pin(sam: Sam) -> None:
     official = enrol(sam, pin=True)
     with pytest.raises(errors.EvidenceInsufficient):
         sam.call(
-            "bind_factor",
+            "change_pin",
             sealed=official.sealed,
             new_pin="73519482",
             factor_id=new_id(sam.clock.now_ms()),

@@ -67,6 +67,8 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.PasskeyRefused: Problem(
         403, "passkey_refused", "This passkey is not taken.", ("reason",)
     ),
+    errors.PinRefused: Problem(403, "pin_refused", "This PIN is not taken.", ("reason",)),
+    errors.PinNotOffered: Problem(404, "pin_not_offered", "There is no PIN to choose by code."),
     errors.TooManySignatures: Problem(403, "too_many_signatures", "More than is allowed."),
     errors.ActivationUnknown: Problem(404, "request_unknown", "There is no such request."),
     errors.ActivationExpired: Problem(410, "request_expired", "The time for this is over."),

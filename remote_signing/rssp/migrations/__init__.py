@@ -34,6 +34,7 @@ _CHANGES = (
 )
 _PRUNES = (
     "sign_in_challenge",
+    *("pin_order", "pin_retirement"),
     "signature_activation",
     "service_authorization",
     "access_token",

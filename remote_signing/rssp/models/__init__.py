@@ -28,6 +28,10 @@ from remote_signing.rssp.models.passkeys import (
     passkey,
     signer_notice,
 )
+from remote_signing.rssp.models.pins import (
+    pin_order,
+    pin_retirement,
+)
 from remote_signing.rssp.models.records import (
     audit_event,
     replay,
@@ -74,6 +78,8 @@ __all__ = [
     "metadata",
     "oauth_client",
     "passkey",
+    "pin_order",
+    "pin_retirement",
     "refresh_token",
     "replay",
     "service_authorization",

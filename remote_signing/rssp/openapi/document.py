@@ -19,6 +19,7 @@ from remote_signing.rssp.openapi import (
     consent,
     consent_desk,
     consent_passkeys,
+    consent_pins,
     csc,
     csc_v1,
     csc_v2,
@@ -83,6 +84,7 @@ def operations() -> list[Operation]:
         *consent.operations(),
         *consent_desk.operations(),
         *consent_passkeys.operations(),
+        *consent_pins.operations(),
         *sign_in.operations(),
         *health.operations(),
     ]
