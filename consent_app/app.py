@@ -21,6 +21,7 @@ from consent_app.routes import (
     documents,
     holdings,
     passkeys,
+    pins,
     requests,
     services,
     sign_in,
@@ -51,7 +52,7 @@ _FORM_ENDINGS = (
 )
 _ROUTERS = (
     *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
-    *(passkeys.router, sims.router, documents.router, validation.router),
+    *(passkeys.router, pins.router, sims.router, documents.router, validation.router),
     *(requests.router, services.router, site.router),
 )
 

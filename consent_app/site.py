@@ -16,6 +16,7 @@ from consent_app.cookies import Cookies
 from consent_app.documents_api import DocumentsApi
 from consent_app.forms import origin_of
 from consent_app.passkey_api import PasskeyApi
+from consent_app.pin_api import PinApi
 from consent_app.repeats import Repeats
 from consent_app.rssp import open_client
 from consent_app.rssp_account import AccountApi
@@ -65,6 +66,7 @@ class Site:
     passkeys: PasskeyApi
     documents: DocumentsApi
     coming_in: SignInApi
+    pins: PinApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -84,6 +86,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
         passkeys=PasskeyApi(rssp),
         documents=DocumentsApi(rssp),
         coming_in=SignInApi(rssp),
+        pins=PinApi(rssp),
         environments={
             name: environment(language.catalogue(name), static) for name in language.LANGUAGES
         },

@@ -28,7 +28,7 @@ _OURS = re.compile(
     r"|/requests/[0-9a-z]{26}/documents/[0-9]{1,3}"
     r"|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
     r"|/welcome|/certificates|/delegation|/help|/activate"
-    r"|/devices(?:/add|/[0-9a-z]{26}/remove)?"
+    r"|/devices(?:/add|/[0-9a-z]{26}/remove)?|/pins/[0-9a-z]{26}/(?:choose|change)"
 )
 
 

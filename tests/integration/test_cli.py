@@ -6,7 +6,9 @@ import base64
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
+import pyotp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,7 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.jwk import ECKey
 
 from remote_signing import cli
+from remote_signing.cli.settings import ConfigFolder
 from remote_signing.clock import SystemClock, as_datetime
+from remote_signing.errors import PinNotOffered
+from remote_signing.rssp import account_codes, pin_choice, pin_records
 from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.sam import toml
 
@@ -309,3 +314,17 @@ def test_a_new_official_gets_a_code_with_its_picture_in_the_place_of_a_password(
     assert "█" in shown
     desk.type("subscriber", "invite", name, "--svg", str(picture), status=2)
     desk.type("subscriber", "invite", "nobody", status=1)
+
+
+def test_a_new_official_chooses_a_pin_that_nobody_was_told_before(desk: Desk) -> None:
+    told = desk.json("credential", "issue", NAME, "--choose-pin")
+    assert "pin" not in told
+    code = account_codes.read_as(desk.json("subscriber", "invite", NAME, "--choose-pin")["code"])
+    secret = parse_qs(urlsplit(told["otpauth_uri"]).query)["secret"][0]
+    with ConfigFolder(desk.folder).services() as services:
+        name, owner = told["credential_id"], told["subscriber_id"]
+        typed = pin_choice.Typed("73519482", code, pyotp.TOTP(secret).now())
+        pin_choice.choose(services, owner, name, typed)
+        assert pin_records.retire_owed(services) == 0
+        with pytest.raises(PinNotOffered):
+            pin_choice.choose(services, owner, name, typed)

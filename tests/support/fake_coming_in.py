@@ -56,6 +56,9 @@ class FakeComingIn:
     entries: list[dict[str, Any]] = field(default_factory=list)
     added: list[Any] = field(default_factory=list)
     is_full: bool = False
+    # Choices of a PIN as they came, and what refuses the next one.
+    chosen: list[dict[str, str]] = field(default_factory=list)
+    pin_refused: tuple[int, str, dict[str, object]] | None = None
     rssp: FakeRssp = field(init=False)
 
     def add_entry(self) -> None:
@@ -73,6 +76,8 @@ class FakeComingIn:
             ("POST", f"{here}/activate", self._activate),
             ("GET", f"{here}/account", self._show),
             ("GET", f"{here}/credentials/{{name}}/certificate", self._certificate),
+            ("POST", f"{here}/credentials/{{name}}/first-pin", self._choose),
+            ("POST", f"{here}/credentials/{{name}}/pin", self._choose),
             ("POST", f"{here}/sign-in/passkeys/options", self._begin),
             ("POST", f"{here}/sign-in/passkeys", self._change),
             ("POST", f"{here}/sign-in/passkeys/{{name}}/drop", self._change),
@@ -100,6 +105,16 @@ class FakeComingIn:
             refused = _problem(404, "credential_unknown")
         der = base64.b64encode(b"\x30\x03\x02\x01\x07").decode()
         return refused or JSONResponse({"certificate": der})
+
+    async def _choose(self, request: Request) -> Response:
+        if (refused := self.rssp.refused(request)) is not None:
+            return refused
+        if self.pin_refused is not None:
+            status, code, members = self.pin_refused
+            return _problem(status, code, **members)
+        self.chosen.append(await request.json())
+        self.credentials = [held()]
+        return JSONResponse({})
 
     async def _begin(self, request: Request) -> Response:
         if (refused := self.rssp.refused(request)) is not None:

@@ -57,9 +57,13 @@ UNTRANSLATED = re.compile(
 NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
-    *("entry_added", "entry_removed", "entry_password", "session_ended"),
+    *("entry_added", "entry_removed", "entry_password", "session_ended", "pin_chosen"),
     *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
     *("batch", "batch_partly"),
+)
+PIN_FAULTS = (
+    *("", "incomplete", "differ", "shape", "run", "repetition", "date", "common", "same"),
+    *("wrong", "locked", "not_offered", "changed", "away", "unknown"),
 )
 PASSKEY_NOTICES = (
     *("passkey_wrong", "passkey_new", "passkey_copied", "passkey_added", "passkey_removed"),
@@ -357,7 +361,7 @@ def _holdings(asked: SignatureRequest) -> Holdings:
             certificate=None if state == "uncertified" else asked.certificate,
             has_pin=True,
             has_totp=True,
-            may_choose_pin=False,
+            may_choose_pin=bool(number % 2),
             sims=["77"],
             passkeys=["77"] if state in {"frozen", "revoked"} else [],
         )
@@ -379,7 +383,8 @@ def account_events() -> tuple[str, ...]:
         *("account_code.refused", "subscriber.password_set"),
         *("sign_in_passkey.added", "sign_in_passkey.dropped", "sign_in_passkey.copied"),
         *("credential.certified", "credential.factors_added", "credential.factor_dropped"),
-        *("credential.frozen", "credential.unfrozen", "credential.unlocked"),
+        *("credential.pin_changed", "credential.frozen"),
+        *("credential.unfrozen", "credential.unlocked"),
     )
 
 
@@ -399,6 +404,10 @@ def _holding_pages(asked: SignatureRequest) -> Iterator[tuple[str, dict[str, obj
     yield "help.html", {}
     for fault in ("", "code", "short", "differ"):
         yield "activate.html", {"fault": fault, "code": ""}
+    for fault in PIN_FAULTS:
+        for is_first in (True, False):
+            values = {"held": full.credentials[0], "signer": signer, "is_first": is_first}
+            yield "pin.html", values | {"fault": fault, "left": 7, "code": "77"}
 
 
 def _sim_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
@@ -458,11 +467,11 @@ def passkeys_found(plain: SignatureRequest, usable_from: datetime | None) -> Pas
         {
             "id": "0" * 26,
             "kind": kind,
-            "name": "77",
+            "name": None if kind == "pin_changed" else "77",
             "created_at": plain.now,
             "usable_from": usable_from if kind == "passkey_added" else None,
         }
-        for kind in ("passkey_added", "passkey_dropped", "passkey_copied")
+        for kind in ("passkey_added", "passkey_dropped", "passkey_copied", "pin_changed")
     ]
     members = {
         "now": plain.now,
