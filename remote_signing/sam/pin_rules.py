@@ -26,13 +26,12 @@ _COMMON: Final = frozenset(
         *("14725836", "15935728", "12344321", "11223344", "147258369", "789456123"),
     }
 )
-# Where year, month and day stand in what somebody may have written; years of two digits or four.
+# How somebody may have written a date, by its length. Of a year with two digits any century does.
 _DATES: Final = {
-    6: ((slice(4, 6), slice(2, 4), slice(0, 2)), (slice(0, 2), slice(2, 4), slice(4, 6)),
-        (slice(4, 6), slice(0, 2), slice(2, 4))),
-    8: ((slice(4, 8), slice(2, 4), slice(0, 2)), (slice(0, 4), slice(4, 6), slice(6, 8)),
-        (slice(4, 8), slice(0, 2), slice(2, 4))),
-}  # fmt: skip
+    6: ("DDMMYY", "YYMMDD", "MMDDYY"),
+    8: ("DDMMYYYY", "YYYYMMDD", "MMDDYYYY"),
+}
+_CENTURY: Final = 2000
 
 
 def check(pin: str) -> None:
@@ -61,14 +60,18 @@ def _is_repetition(pin: str) -> bool:
 
 
 def _is_date(pin: str) -> bool:
-    places = _DATES.get(len(pin), ())
-    return any(_is_day(*(int(pin[place]) for place in each)) for each in places)
+    return any(_is_day(pin, form) for form in _DATES.get(len(pin), ()))
 
 
-def _is_day(year: int, month: int, day: int) -> bool:
-    full = year if year >= 100 else 2000 + year  # noqa: PLR2004 - of two digits: any century does
+def _is_day(pin: str, form: str) -> bool:
+    def part(letter: str) -> int:
+        return int(
+            "".join(digit for digit, place in zip(pin, form, strict=True) if place == letter)
+        )
+
+    year = part("Y") if "YYYY" in form else _CENTURY + part("Y")
     try:
-        return date(full, month, day).year in _YEARS
+        return date(year, part("M"), part("D")).year in _YEARS
     except ValueError:
         return False
 

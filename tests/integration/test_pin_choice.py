@@ -13,6 +13,7 @@ from remote_signing.rssp import account_codes, audit, pin_records
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.models import account_code, credential, pin_order, pin_retirement
 from remote_signing.rssp.pin_orders import PinOrders
+from tests.support.examples import example
 from tests.support.passkey_world import PasskeyWorld, passkey_world
 from tests.support.world import new_world
 
@@ -94,7 +95,7 @@ def events(place: PasskeyWorld, kind: str) -> list[Any]:
 
 def test_an_official_changes_the_pin_and_hears_of_it(place: PasskeyWorld) -> None:
     before = row(place)
-    assert change(place).status_code == 200
+    assert example("done", change(place)).status_code == 200
     assert owed(place) == []
     (changed,) = events(place, "credential.pin_changed")
     (gone,) = json.loads(changed.detail)["replaces"]
@@ -230,7 +231,8 @@ def test_a_new_official_chooses_the_first_pin_with_code_and_app(place: PasskeyWo
     ]
     assert held["may_choose_pin"]
     # As it is read from paper.
-    assert choose(place, code.lower().replace("-", " ")).status_code == 200
+    answer = choose(place, code.lower().replace("-", " "))
+    assert example("done", answer).status_code == 200
     assert place.world.database.all(select(pin_order)) == []
     old = place.world.pin
     assert not approves(place, old)
