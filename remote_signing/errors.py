@@ -223,6 +223,14 @@ class SignInRefused(Refusal):
     """User name or password is wrong, or sign-in is locked for a while."""
 
 
+class OpenidMisbehaved(SignInRefused):
+    """The identity provider, or somebody in its place, answers what it must not."""
+
+
+class OpenidNotOffered(Refusal):
+    """Nobody comes in by an identity provider here."""
+
+
 class SessionInvalid(Refusal):
     """The session is unknown or over."""
 
@@ -287,6 +295,10 @@ class HsmUnavailable(Unavailable):
 
 class SigningInProgress(Unavailable):
     """Another request is using this activation at this moment."""
+
+
+class OpenidAway(Unavailable):
+    """The identity provider gives no answer, or is out of order. Other ways in still work."""
 
 
 class SimAdapterAway(Unavailable):

@@ -25,6 +25,7 @@ from remote_signing.rssp import (
     health,
     logs,
     migrations,
+    openid_routes,
     passkey_routes,
     pin_routes,
     pki,
@@ -76,7 +77,7 @@ def create_app(config: RsspConfig, services: Services | None = None) -> FastAPI:
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
     # `sessions/current` comes before `sessions/{name}`.
-    desk = (consent_requests, consent_account, consent, sign_in_routes)
+    desk = (consent_requests, consent_account, consent, sign_in_routes, openid_routes)
     documents = (attach, consent_attachments)
     factors = (passkey_routes, pin_routes, sim_routes)
     others = (pki, validate, health, openapi)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from remote_signing.rssp.config_tables import ConfigInvalid, table
+from remote_signing.rssp.openid_config import OpenidConfig  # noqa: TC001 - a table of the file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -264,6 +265,7 @@ class RsspConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     webhooks: WebhookConfig | None = None
     attachments: AttachmentsConfig | None = None
+    openid: OpenidConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)

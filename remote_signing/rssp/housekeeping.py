@@ -9,7 +9,13 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from remote_signing.rssp import activation, pin_records, sign_in_challenges, webhook_deliveries
+from remote_signing.rssp import (
+    activation,
+    openid_sign_in,
+    pin_records,
+    sign_in_challenges,
+    webhook_deliveries,
+)
 from remote_signing.rssp.attachments import register as attachments
 from remote_signing.rssp.sim import consent as sim_consent
 
@@ -71,6 +77,7 @@ class Housekeeping:
             + webhook_deliveries.prune(self._services)
             + sign_in_challenges.prune(self._services)
             + pin_records.prune(self._services)
+            + openid_sign_in.prune(self._services)
         )
 
     def _tend(self, name: str, work: Callable[[Services], object]) -> None:

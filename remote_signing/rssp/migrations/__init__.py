@@ -34,7 +34,7 @@ _CHANGES = (
 )
 _PRUNES = (
     "sign_in_challenge",
-    *("pin_order", "pin_retirement"),
+    *("pin_order", "pin_retirement", "openid_sign_in", "openid_subject"),
     "signature_activation",
     "service_authorization",
     "access_token",

@@ -24,6 +24,10 @@ from remote_signing.rssp.models.attachments import (
     attachment_use,
 )
 from remote_signing.rssp.models.foundation import Identifier, metadata
+from remote_signing.rssp.models.openid import (
+    openid_sign_in,
+    openid_subject,
+)
 from remote_signing.rssp.models.passkeys import (
     passkey,
     signer_notice,
@@ -77,6 +81,8 @@ __all__ = [
     "login_session",
     "metadata",
     "oauth_client",
+    "openid_sign_in",
+    "openid_subject",
     "passkey",
     "pin_order",
     "pin_retirement",

@@ -18,6 +18,7 @@ from remote_signing.rssp.openapi import (
     attachments,
     consent,
     consent_desk,
+    consent_openid,
     consent_passkeys,
     consent_pins,
     csc,
@@ -86,6 +87,7 @@ def operations() -> list[Operation]:
         *consent_passkeys.operations(),
         *consent_pins.operations(),
         *sign_in.operations(),
+        *consent_openid.operations(),
         *health.operations(),
     ]
 
