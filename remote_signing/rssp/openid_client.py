@@ -155,10 +155,10 @@ class OpenidProvider:
         return answer
 
     def _post(self, address: str, form: Mapping[str, str]) -> tuple[int, dict[str, JsonValue]]:
-        headers, more = self._authentication()
+        headers, more = self._authentication(address)
         return self._exchange("POST", address, headers, {**form, **more})
 
-    def _authentication(self) -> tuple[dict[str, str], dict[str, str]]:
+    def _authentication(self, address: str) -> tuple[dict[str, str], dict[str, str]]:
         """Headers and form members that say who we are (RFC 7523 cl. 2.2, or RFC 6749 cl. 2.3)."""
         config = self.config
         headers = {"Accept": "application/json"}
@@ -170,7 +170,7 @@ class OpenidProvider:
         assertion = private_key_jwt_sign(
             self._key,
             config.client_id,
-            config.assertion_audience or config.issuer,
+            config.issuer if config.assertion_audience == "issuer" else address,
             alg=_algorithm(self._key),
             header={"kid": self._key.thumbprint()},
             issued_at=now,

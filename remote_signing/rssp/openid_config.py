@@ -34,8 +34,9 @@ class OpenidConfig:
     acr_values: tuple[str, ...] = ()
     max_age: int | None = None  # seconds since the person was asked by the provider
     algorithms: tuple[str, ...] = ("ES256", "PS256", "RS256")  # of ID tokens
-    # Of private_key_jwt; None: the issuer. Some providers want their token endpoint's address.
-    assertion_audience: str | None = None
+    # Whom private_key_jwt is for: the issuer, which cannot be passed off as another provider's, or
+    # the endpoint that is asked, where a provider takes nothing else.
+    assertion_audience: str = "issuer"
     ca: Path | None = None  # PEM; None: the system's certificate authorities
     timeout: float = 5.0  # seconds, of each exchange as a whole
 
@@ -52,6 +53,8 @@ class OpenidConfig:
             raise ConfigInvalid("openid.scopes: openid is missing")
         if not self.algorithms or not set(self.algorithms) <= set(ALGORITHMS):
             raise ConfigInvalid(f"openid.algorithms: not some of {', '.join(ALGORITHMS)}")
+        if self.assertion_audience not in {"issuer", "endpoint"}:
+            raise ConfigInvalid("openid.assertion_audience: neither issuer nor endpoint")
         if not 0 < self.timeout < math.inf or (self.max_age or 0) < 0 or not self.claim:
             raise ConfigInvalid("openid: timeout, max_age or claim")
 

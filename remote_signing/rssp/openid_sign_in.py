@@ -129,12 +129,9 @@ def _address(services: Services, provider: OpenidProvider, request: dict[str, st
     """The provider's page with the request, pushed before where it takes that (RFC 9126)."""
     metadata, client_id = provider.metadata(), provider.config.client_id
     if metadata.pushed_endpoint is not None:
-        # OpenID Connect wants response_type and scope in the address, too.
-        request = {
-            "response_type": "code",
-            "scope": request["scope"],
-            "request_uri": provider.push(request),
-        }
+        # OpenID Connect wants what is required in the address, too; none of it is a secret.
+        again = {name: request[name] for name in ("response_type", "scope", "redirect_uri")}
+        request = {**again, "request_uri": provider.push(request)}
     response_type = request.pop("response_type")
     asked: Any = prepare_grant_uri(
         metadata.authorization_endpoint,

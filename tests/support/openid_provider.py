@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request
 from idpyoidc.server import Server
@@ -36,6 +37,7 @@ def _configuration(issuer: str, folder: Path) -> dict[str, Any]:
         "authorization": {
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
+            "client_authn_method": ["pushed_authz", "none"],
         },
         "token": {"client_authn_method": ["private_key_jwt"]},
         "pushed_authorization": {"client_authn_method": ["private_key_jwt"]},
@@ -178,7 +180,7 @@ class RealProvider:
 
     async def _post(self, request: Request) -> Response:
         name = request.url.path.removeprefix("/")
-        form = {key: str(value) for key, value in (await request.form()).items()}
+        form = dict(parse_qsl((await request.body()).decode()))
         self.asked.append((name, form))
         endpoint: Any = self.server.get_endpoint(name)
         headers = {key.lower(): value for key, value in request.headers.items()}
