@@ -20,6 +20,7 @@ from consent_app.routes import (
     batch,
     documents,
     holdings,
+    openid,
     passkeys,
     pins,
     requests,
@@ -48,10 +49,17 @@ _NOT_FOUND = 404
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
     *("/approve", "/refuse", "/match", "/freeze", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
-    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end"),
+    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end", "/openid"),
 )
 _ROUTERS = (
-    *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
+    *(
+        sign_in.router,
+        openid.router,
+        activation.router,
+        account.router,
+        batch.router,
+        holdings.router,
+    ),
     *(passkeys.router, pins.router, sims.router, documents.router, validation.router),
     *(requests.router, services.router, site.router),
 )

@@ -1,8 +1,9 @@
-"""The four cookies, and what is derived from their secrets.
+"""The five cookies, and what is derived from their secrets.
 
 ``session``   the rssp's session; the only right a visitor has
 ``visitor``   a random secret for somebody who is not signed in, so that the sign-in form is bound
 ``notice``    what the last form led to, shown once; bound to the session by a MAC
+``openid``    what binds a sign-in by the identity provider to this browser
 ``language``  the visitor's choice
 
 Nothing is kept on the server, and no key of the server's is needed: a form's token and a notice's
@@ -24,17 +25,19 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-Kind = Literal["session", "visitor", "notice", "language"]
+Kind = Literal["session", "visitor", "notice", "openid", "language"]
 _SHAPES: dict[Kind, re.Pattern[str]] = {
     "session": re.compile(r"[0-9a-z]{26}\.[A-Za-z0-9_-]{43}"),
     "visitor": re.compile(r"[A-Za-z0-9_-]{43}"),
     "notice": re.compile(r"([a-z_]{1,20})\.([0-9a-z]{0,26})\.([0-9]{0,3})\.([A-Za-z0-9_-]{43})"),
+    "openid": re.compile(r"[A-Za-z0-9_-]{43}"),
     "language": re.compile(r"[a-z]{2}"),
 }
 _LIFE: dict[Kind, int | None] = {  # seconds; None: until the browser closes
     "session": None,
     "visitor": None,
     "notice": 120,
+    "openid": 600,
     "language": 365 * 86_400,
 }
 

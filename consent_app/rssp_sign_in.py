@@ -56,6 +56,18 @@ class Holdings(Answer):
     events: list[Happened]
 
 
+class WhereTo(Answer):
+    """The identity provider's page."""
+
+    redirect_to: str = Field(max_length=4096)
+
+
+class SignedInBy(SignedIn):
+    """A new session, and where its visitor was going."""
+
+    target: str
+
+
 class CertificateFile(Answer):
     """DER in base64."""
 
@@ -75,6 +87,17 @@ class SignInApi:
     async def sign_in(self, answer: Mapping[str, object]) -> SignedIn:
         """A new session. Refused: ``sign_in_refused``."""
         return await self._api.ask(SignedIn, "POST", "sign-in", body=answer)
+
+    async def begin_openid(self, binding: str, target: str) -> str:
+        """The address where the browser goes."""
+        body = {"binding": binding, "target": target}
+        found = await self._api.ask(WhereTo, "POST", "sign-in/openid", body=body)
+        return found.redirect_to
+
+    async def finish_openid(self, binding: str, answer: Mapping[str, str | None]) -> SignedInBy:
+        """A new session. Refused: ``sign_in_refused``."""
+        body = {"binding": binding, **answer}
+        return await self._api.ask(SignedInBy, "POST", "sign-in/openid/answer", body=body)
 
     async def activate(self, code: str, password: str) -> SignedIn:
         """Set the password with a one-time code; a new session. Refused: ``sign_in_refused``."""

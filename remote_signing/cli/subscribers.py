@@ -11,7 +11,7 @@ import typer
 
 from remote_signing.cli.agencies import agency_id
 from remote_signing.cli.output import fail, say, show, show_table, write_new
-from remote_signing.cli.secrets_asked import new_password
+from remote_signing.cli.secrets_asked import new_password, secret_line
 from remote_signing.cli.settings import AsJson, AuthorityKey, folder_of
 
 # Imported where it is needed: `--help` should not wait for it.
@@ -127,6 +127,36 @@ def invite(
         write_new(svg, as_svg(link))
     elif not as_json:
         typer.echo(as_text(link))
+
+
+@app.command("bind-openid")
+def bind_openid(
+    context: typer.Context,
+    username: Username,
+    value_file: Annotated[
+        Path | None,
+        typer.Option(help="Its first line is the value of the claim; - for stdin [a prompt]."),
+    ] = None,
+) -> None:
+    """Let a person at the identity provider sign in as this signer, by the configured claim."""
+    from remote_signing.rssp import openid_subjects
+
+    with folder_of(context).services() as services:
+        owner = subscriber(services, username)
+        value = secret_line(value_file, "Value of the claim at the provider")
+        openid_subjects.bind(services, owner.id, value)
+    say(f"{username} may sign in by the identity provider")
+
+
+@app.command("unbind-openid")
+def unbind_openid(context: typer.Context, username: Username) -> None:
+    """Nobody signs in as this signer by the identity provider any more."""
+    from remote_signing.rssp import openid_subjects
+
+    with folder_of(context).services() as services:
+        owner = subscriber(services, username)
+        count = openid_subjects.unbind(services, owner.id)
+    say(f"{username}: {count} removed")
 
 
 @app.command("suspend")

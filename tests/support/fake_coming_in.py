@@ -56,6 +56,11 @@ class FakeComingIn:
     entries: list[dict[str, Any]] = field(default_factory=list)
     added: list[Any] = field(default_factory=list)
     is_full: bool = False
+    provider: str = "https://dinh-danh.example"
+    provider_away: bool = False
+    provider_refuses: tuple[int, str] = (401, "sign_in_refused")
+    bindings: dict[str, str] = field(default_factory=dict)
+    answers: list[dict[str, Any]] = field(default_factory=list)
     # Choices of a PIN as they came, and what refuses the next one.
     chosen: list[dict[str, str]] = field(default_factory=list)
     pin_refused: tuple[int, str, dict[str, object]] | None = None
@@ -73,6 +78,8 @@ class FakeComingIn:
         return [
             ("POST", f"{here}/sign-in/options", self._ask),
             ("POST", f"{here}/sign-in", self._sign_in),
+            ("POST", f"{here}/sign-in/openid", self._to_provider),
+            ("POST", f"{here}/sign-in/openid/answer", self._from_provider),
             ("POST", f"{here}/activate", self._activate),
             ("GET", f"{here}/account", self._show),
             ("GET", f"{here}/credentials/{{name}}/certificate", self._certificate),
@@ -91,6 +98,23 @@ class FakeComingIn:
     async def _sign_in(self, request: Request) -> Response:
         is_good = await request.json() == GOOD_ANSWER
         return self.rssp.welcome() if is_good else _problem(401, "sign_in_refused")
+
+    async def _to_provider(self, request: Request) -> Response:
+        if self.provider_away:
+            return _problem(503, "temporarily_unavailable")
+        given = await request.json()
+        self.bindings[given["binding"]] = given["target"]
+        return JSONResponse({"redirect_to": f"{self.provider}/authorize?state=s"})
+
+    async def _from_provider(self, request: Request) -> Response:
+        if self.provider_away:
+            return _problem(503, "temporarily_unavailable")
+        given = await request.json()
+        self.answers.append(given)
+        target = self.bindings.pop(given["binding"], None)
+        if target is None or given["code"] != "good":
+            return _problem(self.provider_refuses[0], self.provider_refuses[1])
+        return self.rssp.welcome(target=target)
 
     async def _activate(self, request: Request) -> Response:
         is_good = (await request.json())["code"] == ACTIVATION_CODE

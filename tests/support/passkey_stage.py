@@ -16,7 +16,9 @@ from remote_signing.rssp import (
     consent,
     consent_account,
     consent_requests,
+    openid_routes,
     passkey_routes,
+    pin_routes,
     sign_in_routes,
     sim_routes,
 )
@@ -71,16 +73,17 @@ class PasskeyStage:
 
 
 @contextmanager
-def passkey_stage(databases: Databases, folder: Path) -> Iterator[PasskeyStage]:
-    """Everything in threads of this process."""
+def passkey_stage(databases: Databases, folder: Path, **tables: Any) -> Iterator[PasskeyStage]:
+    """Everything in threads of this process; ``tables`` are further ones of the page's settings."""
     rssp = FastAPI()
     first = (sign_in_routes.router, consent_requests.router, consent_account.router)
-    for router in (*first, consent.router, passkey_routes.router, sim_routes.router):
+    factors = (passkey_routes.router, pin_routes.router, sim_routes.router)
+    for router in (*first, consent.router, openid_routes.router, *factors):
         rssp.include_router(router)
     middleware.install(rssp)
 
     def page_at(address: str, back_end: str) -> FastAPI:
-        return create_app(settings(local(address), back_end))
+        return create_app(settings(local(address), back_end, **tables))
 
     with (
         new_world(databases) as world,

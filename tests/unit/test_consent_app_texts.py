@@ -18,6 +18,7 @@ from babel.messages.pofile import read_po
 import consent_app
 from consent_app import language, site
 from consent_app.config import BrandConfig
+from consent_app.config import OpenidConfig
 from consent_app.cookies import Notice
 from consent_app.passkey_api import Passkeys
 from consent_app.report import Report
@@ -188,7 +189,7 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     requests += list(_came_by_themselves(requests[0]))
     waiting = {"now": now, "subscriber": signer, "requests": requests, "total": 2, "waiting": 9}
     full = Waiting.model_validate(waiting | {"after": "7"}, from_attributes=True)
-    for refused in ("password", "passkey", ""):
+    for refused in ("password", "passkey", "openid", "openid_away", ""):
         yield "sign_in.html", _sign_in() | {"refused": refused}
     for kind in (*NOTICES, *PASSKEY_NOTICES):
         yield "sign_in.html", _sign_in() | {"notice": Notice(kind, attempts_left=4)}
@@ -512,7 +513,8 @@ def sim_question(**changes: object) -> dict[str, object]:
 
 
 def _sign_in() -> dict[str, object]:
-    return {"after": "/", "username": "", "refused": ""}
+    offered = OpenidConfig(name="77", name_en="77", origin="https://a.example")
+    return {"after": "/", "username": "", "refused": "", "openid": offered}
 
 
 def _documents(count: int) -> list[dict[str, str | None]]:
