@@ -20,6 +20,7 @@ from remote_signing.cli import (
     database,
     hsm,
     openapi,
+    openid_keys,
     passkeys,
     registration,
     serve,
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they would print local variables, PINs among them
 )
 app.command("serve")(serve.serve)
+app.command("openid-keys")(openid_keys.openid_keys)
 for group in (
     hsm,
     database,

@@ -149,14 +149,14 @@ def bind_openid(
 
 
 @app.command("unbind-openid")
-def unbind_openid(context: typer.Context, username: Username) -> None:
+def unbind_openid(context: typer.Context, username: Username, as_json: AsJson = False) -> None:
     """Nobody signs in as this signer by the identity provider any more."""
     from remote_signing.rssp import openid_subjects
 
     with folder_of(context).services() as services:
         owner = subscriber(services, username)
         count = openid_subjects.unbind(services, owner.id)
-    say(f"{username}: {count} removed")
+    show({"username": username, "removed": str(count)}, as_json=as_json)
 
 
 @app.command("suspend")

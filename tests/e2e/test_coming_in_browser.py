@@ -102,7 +102,7 @@ def test_a_new_official_chooses_a_pin_with_the_code_of_the_link_and_signs_with_i
         assert faults(page, Look()) == []
     # The answer 422 of the first try.
     assert [each for each in said if "422" not in each] == []
-    world.pin = NEW_PIN
+    world.pin, world.session = NEW_PIN, world.new_session()
     world.next_step()
     assert world.approve(world.opened()).redirect_to
 

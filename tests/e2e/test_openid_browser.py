@@ -33,8 +33,9 @@ def test_an_official_comes_in_by_the_provider_and_by_password_when_it_is_away(
             world = stage.place.world
             world.clock.advance(time.time() - world.clock.now_ms() / 1000)
             config = settings(tmp_path, real.issuer, assertion_audience="endpoint")
+            before = OpenidProvider(config)
             # The application holds these services already.
-            object.__setattr__(world.services, "openid", OpenidProvider(config))
+            object.__setattr__(world.services, "openid", before)
             openid_subjects.bind(world.services, world.subscriber_id, CITIZEN)
             context = Look().open(browser)
             page = context.new_page()
@@ -49,6 +50,7 @@ def test_an_official_comes_in_by_the_provider_and_by_password_when_it_is_away(
             page.click("form[action='/sign-out'] button")
             assert said == []
             real.is_away = True
+            before.close()
             object.__setattr__(world.services, "openid", OpenidProvider(config))
             page.click("form[action='/sign-in/openid'] button")
             page.wait_for_selector(".notice.wait")

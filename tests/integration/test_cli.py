@@ -328,3 +328,25 @@ def test_a_new_official_chooses_a_pin_that_nobody_was_told_before(desk: Desk) ->
         assert pin_records.retire_owed(services) == 0
         with pytest.raises(PinNotOffered):
             pin_choice.choose(services, owner, name, typed)
+
+
+def test_who_comes_in_by_the_identity_provider_is_bound_and_unbound(desk: Desk) -> None:
+    bind = ("subscriber", "bind-openid", NAME, "--value-file", str(desk.folder / "value"))
+    (desk.folder / "value").write_text("001099012345\n", "utf-8")
+    assert "no [openid]" in desk.type("openid-keys", status=1)
+    desk.type(*bind, status=1)
+    (desk.folder / "subjects").write_bytes(b"k" * 32)
+    key = ECKey.generate_key("P-256")
+    (desk.folder / "openid.pem").write_bytes(key.as_pem(private=True))
+    before = (desk.folder / "rssp.toml").read_text("utf-8")
+    table = 'issuer = "https://a.example"\nclient_id = "c"\n'
+    table += 'key_file = "openid.pem"\nsubject_key_file = "subjects"\n'
+    (desk.folder / "rssp.toml").write_text(f"{before}\n[openid]\n{table}", "utf-8")
+    (known,) = json.loads(desk.type("openid-keys"))["keys"]
+    assert (known["kid"], "d" in known) == (key.thumbprint(), False)
+    desk.type(*bind)
+    desk.type(*bind, status=2)
+    desk.type("subscriber", "bind-openid", NAME, status=2)
+    for removed in ("1", "0"):
+        assert desk.json("subscriber", "unbind-openid", NAME)["removed"] == removed
+    (desk.folder / "rssp.toml").write_text(before, "utf-8")

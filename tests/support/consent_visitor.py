@@ -46,7 +46,7 @@ class Visitor:
 
     rssp: FakeRssp = field(default_factory=FakeRssp)
     language: str = "vi"
-    tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
     app: FastAPI = field(init=False)
 

@@ -17,8 +17,7 @@ from babel.messages.pofile import read_po
 
 import consent_app
 from consent_app import language, site
-from consent_app.config import BrandConfig
-from consent_app.config import OpenidConfig
+from consent_app.config import BrandConfig, OpenidConfig
 from consent_app.cookies import Notice
 from consent_app.passkey_api import Passkeys
 from consent_app.report import Report
