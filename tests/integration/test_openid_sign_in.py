@@ -240,7 +240,6 @@ def scene(sqlite_folder: SqliteFolder, tmp_path: Path) -> Iterator[Scene]:
 
 
 def test_what_the_hostile_provider_is_told_otherwise_is_good(scene: Scene) -> None:
-    assert example("to the provider", scene.door.begin()).status_code == 200
     assert example("signed in", scene.sign_in()).status_code == 201
     assert scene.hostile.forms[0]["grant_type"] == "authorization_code"
     assertion = scene.hostile.forms[0]["client_assertion"]
@@ -559,7 +558,7 @@ def test_a_provider_that_drips_is_given_up(sqlite_folder: SqliteFolder, tmp_path
 
 def test_a_request_is_pushed_where_the_provider_takes_that(scene: Scene) -> None:
     scene.hostile.metadata["pushed_authorization_request_endpoint"] = f"{ISSUER}/par"
-    address = scene.door.address()
+    address = example("to the provider", scene.door.begin()).json()["redirect_to"]
     asked = dict(parse_qsl(urlsplit(address).query))
     assert asked["request_uri"] == "urn:x"
     assert "code_challenge" not in asked

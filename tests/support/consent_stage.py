@@ -32,7 +32,7 @@ from tests.support.consent_api import (
     SERVICE,
     FakeRssp,
 )
-from tests.support.consent_visitor import settings
+from tests.support.consent_visitor import OPENID, settings
 from tests.support.fake_coming_in import ACTIVATION_CODE, ENTRY, HELD, FakeComingIn, held
 from tests.support.reports import report, signature
 from tests.support.served import served
@@ -110,7 +110,7 @@ def running_stage() -> Iterator[Stage]:
     with (
         served(lambda _: _portal()) as portal,
         served(lambda _: rssp.app()) as back_end,
-        served(lambda address: create_app(settings(address, back_end))) as home,
+        served(lambda address: create_app(settings(address, back_end, openid=OPENID))) as home,
     ):
         stage = Stage(portal, home, rssp)
         stage.reset()
