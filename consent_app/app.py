@@ -30,8 +30,10 @@ from consent_app.routes import (
     documents,
     holdings,
     logos,
+    openid,
     passkeys,
     phone,
+    pins,
     requests,
     services,
     settings,
@@ -61,13 +63,14 @@ _LISTS = ("/", "/history")
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
     *("/approve", "/refuse", "/match", "/freeze", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
-    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end"),
+    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end", "/openid"),
     *("/push/end", "/push/all", "/push"),
 )
 _ROUTERS = (
-    *(sign_in.router, activation.router, account.router, batch.router, holdings.router),
-    *(passkeys.router, sims.router, documents.router, logos.router, validation.router),
-    *(requests.router, services.router, phone.router, settings.router, site.router),
+    *(sign_in.router, openid.router, activation.router, account.router, batch.router),
+    *(holdings.router, passkeys.router, pins.router, sims.router, documents.router),
+    *(logos.router, validation.router, requests.router, services.router, phone.router),
+    *(settings.router, site.router),
 )
 
 

@@ -88,6 +88,20 @@ class LiveConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenidConfig:
+    """The identity provider that the rssp knows: its name on the button, and where its page is."""
+
+    name: str
+    name_en: str
+    origin: str  # https://host[:port] of its authorization endpoint
+
+    def __post_init__(self) -> None:
+        _check_url("openid.origin", self.origin)
+        if urlsplit(self.origin).path:
+            raise ConfigInvalid(f"openid.origin: {self.origin!r} has a path")
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentConfig:
     """The whole file. A table of TOML is a member here."""
 
@@ -97,6 +111,7 @@ class ConsentConfig:
     listen: ListenConfig = field(default_factory=ListenConfig)
     management: ManagementConfig | None = None
     live: LiveConfig = field(default_factory=LiveConfig)
+    openid: OpenidConfig | None = None  # None: no such button
 
     def __post_init__(self) -> None:
         for name, url in (("public.url", self.public.url), ("rssp.url", self.rssp.url)):
@@ -134,6 +149,7 @@ def read(members: Mapping[str, Any], folder: Path) -> ConsentConfig:
             else None
         ),
         live=_table(LiveConfig, members, folder, "live"),
+        openid=_table(OpenidConfig, members, folder, "openid") if "openid" in members else None,
     )
 
 

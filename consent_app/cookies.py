@@ -3,6 +3,7 @@
 ``session``   the rssp's session; the only right a visitor has
 ``visitor``   a random secret for somebody who is not signed in, so that the sign-in form is bound
 ``notice``    what the last form led to, shown once; bound to the session by a MAC
+``openid``    what binds a sign-in by the identity provider to this browser
 ``language``  the visitor's choice
 ``look``      theme, size of text, simple mode: the visitor's choice, no secret
 
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-Kind = Literal["session", "visitor", "notice", "language", "look"]
+Kind = Literal["session", "visitor", "notice", "openid", "language", "look"]
 _SHAPES: dict[Kind, re.Pattern[str]] = {
     "session": re.compile(r"[0-9a-z]{26}\.[A-Za-z0-9_-]{43}"),
     "visitor": re.compile(r"[A-Za-z0-9_-]{43}"),
     "notice": re.compile(r"([a-z_]{1,20})\.([0-9a-z]{0,26})\.([0-9]{0,3})\.([A-Za-z0-9_-]{43})"),
+    "openid": re.compile(r"[A-Za-z0-9_-]{43}"),
     "language": re.compile(r"[a-z]{2}"),
     "look": re.compile(r"(?:system|light|dark)\.(?:100|125|150|200)\.[01]"),
 }
@@ -38,6 +40,7 @@ _LIFE: dict[Kind, int | None] = {  # seconds; None: until the browser closes
     "session": None,
     "visitor": None,
     "notice": 120,
+    "openid": 600,
     "language": _A_YEAR,
     "look": _A_YEAR,
 }

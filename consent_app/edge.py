@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _HEADERS = {
     # no-transform: nothing on the way may compress a page, which holds secrets beside what others
-    # wrote (docs/decisions/0026).
+    # wrote (docs/decisions/0024).
     "Cache-Control": "no-store, no-transform",
     "Content-Security-Policy": content_policy(),
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from consent_app.rssp import Answer, Certificate, Happening, Outcome, Signer
+from consent_app.answers import Answer, Certificate, Happening, Outcome, Signer
 from consent_app.rssp_account import Results
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from consent_app.rssp import Answer, Signer
+from consent_app.answers import Answer, Signer
 
 if TYPE_CHECKING:
     from consent_app.rssp import ConsentApi

@@ -6,10 +6,9 @@ from urllib.parse import urlencode
 
 from pydantic import AwareDatetime, Field
 
-from consent_app.rssp import (
+from consent_app.answers import (
     Answer,
     Certificate,
-    ConsentApi,
     Denial,
     Details,
     Document,
@@ -18,6 +17,7 @@ from consent_app.rssp import (
     Signer,
     State,
 )
+from consent_app.rssp import ConsentApi
 
 
 class PastRequest(Answer):

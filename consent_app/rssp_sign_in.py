@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, Field
 
+from consent_app.answers import Answer, Certificate, SignedIn, Signer
 from consent_app.passkey_api import Options
-from consent_app.rssp import Answer, Certificate, SignedIn, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ class Held(Answer):
     certificate: Certificate | None
     has_pin: bool
     has_totp: bool
+    may_choose_pin: bool
     sims: list[str]
     passkeys: list[str]
 
@@ -63,6 +64,18 @@ class Holdings(Answer):
     events: list[Happened]
 
 
+class WhereTo(Answer):
+    """The identity provider's page."""
+
+    redirect_to: str = Field(max_length=4096)
+
+
+class SignedInBy(SignedIn):
+    """A new session, and where its visitor was going."""
+
+    target: str
+
+
 class CertificateFile(Answer):
     """DER in base64."""
 
@@ -82,6 +95,17 @@ class SignInApi:
     async def sign_in(self, answer: Mapping[str, object]) -> SignedIn:
         """A new session. Refused: ``sign_in_refused``."""
         return await self._api.ask(SignedIn, "POST", "sign-in", body=answer)
+
+    async def begin_openid(self, binding: str, target: str) -> str:
+        """The address where the browser goes."""
+        body = {"binding": binding, "target": target}
+        found = await self._api.ask(WhereTo, "POST", "sign-in/openid", body=body)
+        return found.redirect_to
+
+    async def finish_openid(self, binding: str, answer: Mapping[str, str | None]) -> SignedInBy:
+        """A new session. Refused: ``sign_in_refused``."""
+        body = {"binding": binding, **answer}
+        return await self._api.ask(SignedInBy, "POST", "sign-in/openid/answer", body=body)
 
     async def activate(self, code: str, password: str) -> SignedIn:
         """Set the password with a one-time code; a new session. Refused: ``sign_in_refused``."""

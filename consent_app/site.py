@@ -20,6 +20,7 @@ from consent_app.forms import origin_of
 from consent_app.live import Live
 from consent_app.passkey_api import PasskeyApi
 from consent_app.phone_api import PhoneApi
+from consent_app.pin_api import PinApi
 from consent_app.repeats import Repeats
 from consent_app.rssp import open_client
 from consent_app.rssp_account import AccountApi
@@ -74,6 +75,7 @@ class Site:
     phone: PhoneApi
     live: Live
     worker: str  # the service worker's text
+    pins: PinApi
     environments: Mapping[str, Environment]
     static: Mapping[str, StaticFile]
     cookies: Cookies
@@ -98,6 +100,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
         documents=DocumentsApi(rssp),
         coming_in=SignInApi(rssp),
         phone=phone,
+        pins=PinApi(rssp),
         live=Live(config.live, drain, phone.look),
         worker=installed.worker(environments, static),
         environments=environments,

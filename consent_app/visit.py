@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from consent_app.answers import Signer
     from consent_app.cookies import Notice
-    from consent_app.rssp import Signer
 
 _SEE_OTHER = 303
 

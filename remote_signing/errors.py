@@ -223,6 +223,14 @@ class SignInRefused(Refusal):
     """User name or password is wrong, or sign-in is locked for a while."""
 
 
+class OpenidMisbehaved(SignInRefused):
+    """The identity provider, or somebody in its place, answers what it must not."""
+
+
+class OpenidNotOffered(Refusal):
+    """Nobody comes in by an identity provider here."""
+
+
 class SessionInvalid(Refusal):
     """The session is unknown or over."""
 
@@ -237,6 +245,14 @@ class PasskeyUnknown(Refusal):
 
 class PasskeyRefused(Refusal):
     """A new passkey is not one that the SAM takes: how it was made, or of what kind it is."""
+
+
+class PinRefused(Refusal):
+    """A signing PIN that nobody may have: its shape, or too many would guess it."""
+
+
+class PinNotOffered(Refusal):
+    """The credential has no PIN to be chosen with a code, or not with this one any more."""
 
 
 class AttachmentUnknown(Refusal):
@@ -283,6 +299,10 @@ class HsmUnavailable(Unavailable):
 
 class SigningInProgress(Unavailable):
     """Another request is using this activation at this moment."""
+
+
+class OpenidAway(Unavailable):
+    """The identity provider gives no answer, or is out of order. Other ways in still work."""
 
 
 class SimAdapterAway(Unavailable):

@@ -40,6 +40,7 @@ from remote_signing.sap_messages import (
     TimestampRequest,
 )
 from remote_signing.sap_passkeys import PASSKEY_VERBS, PasskeyVerbs
+from remote_signing.sap_pins import PinVerbs
 from remote_signing.sap_transport import (
     MAX_LINE,
     Connection,
@@ -113,7 +114,7 @@ def _activated(ok: Mapping[str, object], token: object, added: object = None) ->
     )
 
 
-class SapClient(PasskeyVerbs):
+class SapClient(PasskeyVerbs, PinVerbs):
     """Calls the SAM. Thread-safe: each call has a connection of its own from a pool.
 
     ``timeout`` (seconds) bounds a whole call, ``enrolment_timeout`` one of a verb that changes what
@@ -161,24 +162,9 @@ class SapClient(PasskeyVerbs):
         arguments = {"sealed": b64(sealed), "certificate": b64(certificate), "order": order}
         return self._reseal("install_certificate", arguments)
 
-    def bind_factor(
-        self,
-        sealed: bytes,
-        *,
-        order: Order | None = None,
-        evidence: Sequence[Evidence] = (),
-        new_pin: str | None = None,
-        factor_id: str | None = None,
-    ) -> Resealed:
-        """Add factors by an order; or a new PIN ``factor_id``, with evidence of the factors."""
-        arguments = {
-            "sealed": b64(sealed),
-            "order": order,
-            "evidence": list(evidence),
-            "new_pin": new_pin,
-            "factor_id": factor_id,
-        }
-        return self._reseal("bind_factor", arguments)
+    def bind_factor(self, sealed: bytes, *, order: Order) -> Resealed:
+        """Add the factors that the order names."""
+        return self._reseal("bind_factor", {"sealed": b64(sealed), "order": order})
 
     def drop_factor(self, sealed: bytes, order: Order) -> Resealed:
         """Remove the factor that the order names, for ever."""

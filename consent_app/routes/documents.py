@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from consent_app.rssp import Attached
+    from consent_app.answers import Attached
 
 router = APIRouter()
 

@@ -18,7 +18,7 @@ from consent_app.visit import Visit
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from consent_app.rssp import Outcome
+    from consent_app.answers import Outcome
 
 router = APIRouter()
 

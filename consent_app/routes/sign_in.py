@@ -16,7 +16,7 @@ from consent_app.routes.session import signed_out
 from consent_app.visit import Visit
 
 if TYPE_CHECKING:
-    from consent_app.rssp import SignedIn
+    from consent_app.answers import SignedIn
 
 router = APIRouter()
 
@@ -28,7 +28,7 @@ _OURS = re.compile(
     r"|/requests/[0-9a-z]{26}/documents/[0-9]{1,3}"
     r"|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
     r"|/welcome|/certificates|/delegation|/help|/activate"
-    r"|/devices(?:/add|/[0-9a-z]{26}/remove)?"
+    r"|/devices(?:/add|/[0-9a-z]{26}/remove)?|/pins/[0-9a-z]{26}/(?:choose|change)"
 )
 
 
@@ -39,7 +39,7 @@ async def show(request: Request) -> Response:
     after = next_address(visit.query().get("next"))
     if visit.session is not None:
         return visit.to(after)
-    return _page(visit, after)
+    return sign_in_page(visit, after)
 
 
 @router.post("/sign-in/options")
@@ -62,7 +62,7 @@ async def by_passkey(request: Request) -> Response:
     except RsspRefused as refusal:
         if refusal.code != "sign_in_refused":
             raise
-        return _page(visit, after, refused="passkey")
+        return sign_in_page(visit, after, refused="passkey")
     return welcome(visit, after, signed_in)
 
 
@@ -75,13 +75,13 @@ async def sign_in(request: Request) -> Response:
     username = forms.one(form, "username", _LONGEST_NAME).strip()
     password = forms.one(form, "password", _LONGEST_PASSWORD)
     if not username or not password:
-        return _page(visit, after, username, refused="password")
+        return sign_in_page(visit, after, username, refused="password")
     try:
         signed_in = await visit.site.rssp.sign_in(username, password)
     except RsspRefused as refusal:
         if refusal.code != "sign_in_refused":
             raise
-        return _page(visit, after, username, refused="password")
+        return sign_in_page(visit, after, username, refused="password")
     return welcome(visit, after, signed_in)
 
 
@@ -101,12 +101,16 @@ def next_address(wanted: str | None) -> str:
     return wanted if wanted is not None and _OURS.fullmatch(wanted) else "/"
 
 
-def _page(visit: Visit, after: str, username: str = "", refused: str = "") -> Response:
+def sign_in_page(visit: Visit, after: str, username: str = "", refused: str = "") -> Response:
+    """The ways in: passkey, password, and the identity provider where there is one."""
+    offered = visit.site.config.openid
     return visit.page(
         "sign_in.html",
         status=_UNAUTHORIZED if refused else 200,
         here="/sign-in",
         has_script=True,
+        form_origin=None if offered is None else offered.origin,
+        openid=offered,
         after=after,
         username=username,
         refused=refused,

@@ -20,7 +20,7 @@ from consent_app.routes.session import required_session
 from consent_app.visit import Visit
 
 if TYPE_CHECKING:
-    from consent_app.rssp import SignatureRequest
+    from consent_app.answers import SignatureRequest
 
 router = APIRouter()
 

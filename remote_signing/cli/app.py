@@ -22,6 +22,7 @@ from remote_signing.cli import (
     hsm,
     mass_enrolment,
     openapi,
+    openid_keys,
     passkeys,
     push,
     registration,
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("capacity")(capacity.capacity)
 subscribers.app.command("enrol-list")(mass_enrolment.enrol_list)
+app.command("openid-keys")(openid_keys.openid_keys)
 for group in (
     hsm,
     database,

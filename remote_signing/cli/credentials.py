@@ -58,6 +58,10 @@ def issue(
         Path | None,
         typer.Option(help="Write a PKCS#10 request into this new file, for another CA, and stop."),
     ] = None,
+    choose_pin: Annotated[
+        bool,
+        typer.Option("--choose-pin", help="Tell no PIN: `subscriber invite --choose-pin` follows."),
+    ] = False,
     key: AuthorityKey = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +86,10 @@ def issue(
         created = desk.create(new)
         record = {"credential_id": created.credential_id, "subscriber_id": owner.id}
         # First of all: they are told once, whatever comes after.
-        record |= hand_over(_handed_over(created.secrets, services.config.service.name, username))
+        handed = _handed_over(created.secrets, services.config.service.name, username)
+        if choose_pin:
+            del handed["pin"]  # nobody's: the signer never learns it, and nobody else
+        record |= hand_over(handed)
         if csr_file is not None:
             write_new(csr_file, created.csr)
             show(record | {"csr_file": str(csr_file)}, as_json=as_json)

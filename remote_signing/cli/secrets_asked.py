@@ -1,4 +1,4 @@
-"""Passwords: from a file or a prompt. There is no option that takes one."""
+"""Passwords, and what else is nobody's business: from a file or a prompt, never an option."""
 
 from __future__ import annotations
 
@@ -25,3 +25,13 @@ def new_password(file: Path | None, whose: str) -> str:
             return password
         say("These differ.")
     raise fail("no password was set")
+
+
+def secret_line(file: Path | None, what: str) -> str:
+    """The first line of ``file`` (``-``: of stdin), else what is typed at the prompt ``what``."""
+    if file is not None:
+        text = sys.stdin.readline() if str(file) == "-" else file.read_text(encoding="utf-8")
+        return text.split("\n", 1)[0]
+    if not sys.stdin.isatty():
+        raise fail("no terminal to ask at: name a file", 2)
+    return getpass.getpass(f"{what}: ")

@@ -11,8 +11,8 @@ import typer
 
 from remote_signing.cli.agencies import agency_id
 from remote_signing.cli.output import fail, say, show, show_table, write_new
-from remote_signing.cli.secrets_asked import new_password
-from remote_signing.cli.settings import AsJson, folder_of
+from remote_signing.cli.secrets_asked import new_password, secret_line
+from remote_signing.cli.settings import AsJson, AuthorityKey, folder_of
 
 # Imported where it is needed: `--help` should not wait for it.
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ def invite(
     username: Username,
     hours: Annotated[int, typer.Option(min=1, max=336, help="How long the code is good.")] = 72,
     svg: Annotated[Path | None, typer.Option(help="Write the QR code into this new file.")] = None,
+    choose_pin: Annotated[
+        bool,
+        typer.Option("--choose-pin", help="With it and the app, the signer chooses the PIN, too."),
+    ] = False,
+    key: AuthorityKey = None,
     as_json: AsJson = False,
 ) -> None:
     """A one-time code with which the signer opens the account; told once, with its QR code.
@@ -106,10 +111,15 @@ def invite(
     """
     from remote_signing.cli.qr_code import as_svg, as_text
     from remote_signing.rssp import account_codes
+    from remote_signing.rssp.pin_orders import PinOrders
 
-    with folder_of(context).services() as services:
+    folder = folder_of(context)
+    with folder.services() as services:
         owner = subscriber(services, username)
+        desk = PinOrders(services, folder.authority(key)) if choose_pin else None
         code = account_codes.issue(services, owner.id, hours * 3_600_000)
+        if desk is not None:
+            desk.let_choose(owner.id, account_codes.read_as(code), hours * 3_600_000)
         # Behind the "#", so that the code is in no server's log.
         link = f"{services.config.urls.consent}/activate#{code}"
     show({"username": username, "code": code, "link": link, "hours": hours}, as_json=as_json)
@@ -117,6 +127,36 @@ def invite(
         write_new(svg, as_svg(link))
     elif not as_json:
         typer.echo(as_text(link))
+
+
+@app.command("bind-openid")
+def bind_openid(
+    context: typer.Context,
+    username: Username,
+    value_file: Annotated[
+        Path | None,
+        typer.Option(help="Its first line is the value of the claim; - for stdin [a prompt]."),
+    ] = None,
+) -> None:
+    """Let a person at the identity provider sign in as this signer, by the configured claim."""
+    from remote_signing.rssp import openid_subjects
+
+    with folder_of(context).services() as services:
+        owner = subscriber(services, username)
+        value = secret_line(value_file, "Value of the claim at the provider")
+        openid_subjects.bind(services, owner.id, value)
+    say(f"{username} may sign in by the identity provider")
+
+
+@app.command("unbind-openid")
+def unbind_openid(context: typer.Context, username: Username, as_json: AsJson = False) -> None:
+    """Nobody signs in as this signer by the identity provider any more."""
+    from remote_signing.rssp import openid_subjects
+
+    with folder_of(context).services() as services:
+        owner = subscriber(services, username)
+        count = openid_subjects.unbind(services, owner.id)
+    show({"username": username, "removed": str(count)}, as_json=as_json)
 
 
 @app.command("suspend")

@@ -2,7 +2,8 @@
 
 A code has twenty characters of Crockford's base 32: six say which code is tried, fourteen (70 bits)
 are its secret, of which the database keeps the hash. Five tries, three days unless told, one use.
-What it gives is a password of the official's choice and a session: never a factor that signs.
+What it gives is a password of the official's choice and a session. Where the authority has said so
+in an order, the SAM takes it, beside another factor, for a first PIN (:mod:`.pin_choice`).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def redeem(services: Services, typed: str, password: str) -> Opened:
     for a code that is wrong, used, too old or tried too often, all alike.
     """
     subscribers.check_length(password)
-    code = typed.upper().translate(_READ_AS)
+    code = read_as(typed)
     subscriber_id = _tried(services, code)
     hashed = subscribers.password_hash(password)
     now = services.now_ms()
@@ -83,6 +84,11 @@ def redeem(services: Services, typed: str, password: str) -> Opened:
         audit.record(connection, event, now)
         owner = subscribers.get_in(connection, subscriber_id)
         return sessions.open_for(services, connection, owner, "code")
+
+
+def read_as(typed: str) -> str:
+    """``typed`` without what people write between, and with the letters that were meant."""
+    return typed.upper().translate(_READ_AS)
 
 
 def _tried(services: Services, code: str) -> str:

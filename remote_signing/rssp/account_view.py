@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from remote_signing.rssp import credentials, factor_passkeys
+from remote_signing.rssp import credentials, factor_passkeys, pin_records
 from remote_signing.rssp.models import audit_event, sim_card
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SHOWN: Final = (
     *("account_code.refused", "subscriber.password_set"),
     *("sign_in_passkey.added", "sign_in_passkey.dropped", "sign_in_passkey.copied"),
     *("credential.certified", "credential.factors_added", "credential.factor_dropped"),
-    *("credential.frozen", "credential.unfrozen", "credential.unlocked"),
+    *("credential.pin_changed", "credential.frozen", "credential.unfrozen", "credential.unlocked"),
 )
 _OWN = "account.activated"
 _PASSWORDS = (_OWN, "subscriber.password_set", "subscriber.registered")
@@ -40,12 +40,16 @@ class PasswordAge:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A credential with the names of its passkeys and the numbers of its SIMs."""
+    """A credential with the names of its passkeys and the numbers of its SIMs.
+
+    ``may_choose_pin``: the registration authority lets its owner choose a PIN with a code.
+    """
 
     credential: CredentialView
     state: str
     passkeys: tuple[str, ...]
     sims: tuple[str, ...]
+    may_choose_pin: bool
 
     def has(self, kind: str) -> bool:
         """Whether there is a factor of that kind."""
@@ -53,16 +57,17 @@ class Holding:
 
 
 def holdings(services: Services, subscriber_id: str) -> list[Holding]:
-    """The signer's credentials, oldest first. Three statements."""
+    """The signer's credentials, oldest first. Four statements."""
     passkeys = factor_passkeys.of_subscriber(services.database, subscriber_id)
     sims = _sims(services.database, subscriber_id)
-    now = services.now_ms()
+    now, offered = services.now_ms(), pin_records.offered(services, subscriber_id)
     return [
         Holding(
             credential=each,
             state=_state(each, now),
             passkeys=tuple(row.name for row in passkeys if row.credential_id == each.id),
             sims=tuple(row.msisdn for row in sims if row.credential_id == each.id),
+            may_choose_pin=each.id in offered,
         )
         for each in credentials.of_subscriber(services.database, subscriber_id)
     ]

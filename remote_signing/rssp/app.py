@@ -26,8 +26,10 @@ from remote_signing.rssp import (
     logo_routes,
     logs,
     migrations,
+    openid_routes,
     passkey_routes,
     phone_routes,
+    pin_routes,
     pki,
     sign_in_routes,
     sim_routes,
@@ -82,9 +84,9 @@ def create_app(
     # v1 has the authorization server's addresses below its own, so these come first.
     apis = (oauth.router, csc_v1.router, csc_v2.router)
     # `sessions/current` comes before `sessions/{name}`.
-    desk = (consent_requests, consent_account, consent, sign_in_routes, phone_routes)
+    desk = (consent_requests, consent_account, consent, sign_in_routes, openid_routes)
     documents = (attach, consent_attachments)
-    factors = (passkey_routes, sim_routes, logo_routes)
+    factors = (passkey_routes, pin_routes, sim_routes, logo_routes, phone_routes)
     others = (pki, validate, health, openapi)
     for router in (*apis, *(module.router for module in (*desk, *documents, *factors, *others))):
         app.include_router(router)

@@ -16,9 +16,12 @@ from pathlib import Path  # noqa: TC003 - the tables are read by what the hints 
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from remote_signing.rssp.config_attachments import AttachmentsConfig  # noqa: TC001 - as above
 from remote_signing.rssp.config_management import ManagementConfig  # noqa: TC001 - as above
 from remote_signing.rssp.config_push import PushConfig  # noqa: TC001 - as Path above
+from remote_signing.rssp.config_sim import SimConfig  # noqa: TC001 - as Path above
 from remote_signing.rssp.config_tables import ConfigInvalid, table
+from remote_signing.rssp.openid_config import OpenidConfig  # noqa: TC001 - a table of the file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,27 +141,6 @@ class PolicyConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class SimConfig:
-    """The SIM adapter, and how it is used. Without this table no SIM is asked."""
-
-    url: str  # of the adapter; https, or http on loopback
-    secret_file: Path  # the bearer secret that the adapter knows
-    relying_party: str  # at most 40 characters; a SIM shows it when it is enrolled
-    callback_secret_files: tuple[Path, ...] = ()  # Standard Webhooks; two while one is replaced
-    ca: Path | None = None  # PEM; None: the system's certificate authorities
-    timeout: float = 10.0  # of a call that waits for nobody
-    patience: int = 120  # how long a phone is asked; never beyond the request's own end
-    profile_age: int = 3600  # the operator is asked again whose SIM it is when it was so long ago
-    mode: str = "structure"  # of new SIMs: structure, digest or text (docs/sim-consent.md)
-    ocsp_url: str | None = None  # status of SIM certificates, stapled to the evidence
-    crl_files: tuple[Path, ...] = ()  # DER, kept fresh by the installation
-
-    def read_secret(self) -> str:
-        """The bearer secret, without the final newline."""
-        return self.secret_file.read_text(encoding="utf-8").rstrip("\n")
-
-
-@dataclass(frozen=True, slots=True)
 class DocumentsConfig:
     """Signed documents (``signDoc``): what one may cost, and how many are worked on at once."""
 
@@ -185,18 +167,6 @@ class ValidationConfig:
     # fresh; nothing is fetched.
     trust: Path | None = None
     folder: Path | None = None  # where files lie meanwhile; None: the system's for such files
-
-
-@dataclass(frozen=True, slots=True)
-class AttachmentsConfig:
-    """Documents that portals attach to requests. Without this table none is taken."""
-
-    folder: Path  # of sealed files; the same for all processes and hosts of the rssp
-    largest: int = 20 * 1024 * 1024  # bytes of one
-    pages: int = 1000  # of one
-    kept: int = 10_240  # megabytes of all of them, above which no further one is taken
-    unused: int = 3600  # seconds in which a request has to name it
-    lingering: int = 600  # seconds that it is still there after its last request was answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +238,7 @@ class RsspConfig:
     attachments: AttachmentsConfig | None = None
     management: ManagementConfig | None = None
     push: PushConfig | None = None
+    openid: OpenidConfig | None = None
 
     def __post_init__(self) -> None:
         _check_urls(self.urls)
@@ -280,8 +251,6 @@ class RsspConfig:
             raise ConfigInvalid("timestamps.trust: outside authorities need trust anchors")
         _check_database(self.database)
         _check_validation(self.validation)
-        if self.sim is not None:
-            _check_sim(self.sim)
         if not 0 <= self.policy.max_batch <= _LARGEST_BATCH:
             raise ConfigInvalid(f"policy.max_batch: not 0 to {_LARGEST_BATCH}")
         if self.webhooks is not None and not (self.webhooks.key_files and self.webhooks.threads):
@@ -323,22 +292,7 @@ def _check_sam(sam: SamConfig) -> None:
         raise ConfigInvalid("sam: ca, certificate and key are needed beside host")
 
 
-_LONGEST_PARTY = 40
 _LARGEST_BATCH = 50  # the SAM's own limit
-_LONGEST_CRLS = 2
-
-
-def _check_sim(sim: SimConfig) -> None:
-    parts = urlsplit(sim.url)
-    local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    if not (parts.scheme == "https" or local) or sim.url.endswith("/"):
-        raise ConfigInvalid(f"sim.url: {sim.url!r} is not an https URL (http only for loopback)")
-    if not 0 < len(sim.relying_party) <= _LONGEST_PARTY:
-        raise ConfigInvalid(f"sim.relying_party: not 1 to {_LONGEST_PARTY} characters")
-    if sim.mode not in {"structure", "digest", "text"}:
-        raise ConfigInvalid(f"sim.mode: {sim.mode!r} is no mode of a SIM")
-    if sim.timeout <= 0 or sim.patience <= 0 or len(sim.crl_files) > _LONGEST_CRLS:
-        raise ConfigInvalid("sim: timeout and patience are above zero, crl_files at most two")
 
 
 def _check_database(database: DatabaseConfig) -> None:

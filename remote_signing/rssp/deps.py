@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from remote_signing.clock import Clock, SystemClock
 from remote_signing.rssp.clients import ClientDirectory
 from remote_signing.rssp.db import Database
+from remote_signing.rssp.openid_client import OpenidProvider
 from remote_signing.rssp.refusals import Refusals
 from remote_signing.rssp.sim_client import SimAdapter
 from remote_signing.sap import SapClient, TlsAddress, UnixAddress
@@ -38,6 +39,7 @@ class Services:
     clock: Clock
     clients: ClientDirectory
     sim: SimAdapter | None = None
+    openid: OpenidProvider | None = None
     drain: Drain = field(default_factory=Drain)
     work: threading.Event = field(default_factory=threading.Event)  # a job was accepted here
     refusals: Refusals = field(init=False)
@@ -50,11 +52,13 @@ class Services:
         return self.clock.now_ms()
 
     def close(self) -> None:
-        """Close the connections to the database, the SAM and the SIM adapter."""
+        """Close the connections to everything outside."""
         self.database.close()
         self.sam.close()
         if self.sim is not None:
             self.sim.close()
+        if self.openid is not None:
+            self.openid.close()
 
 
 def open_services(config: RsspConfig, clock: Clock | None = None) -> Services:
@@ -69,6 +73,7 @@ def open_services(config: RsspConfig, clock: Clock | None = None) -> Services:
         clock=clock,
         clients=ClientDirectory(database, clock),
         sim=None if config.sim is None else SimAdapter(config.sim),
+        openid=None if config.openid is None else OpenidProvider(config.openid),
     )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from remote_signing.rssp import (
     activation,
     audit_partitions,
+    openid_sign_in,
+    pin_records,
     push_deliveries,
     sign_in_challenges,
     webhook_deliveries,
@@ -69,6 +71,7 @@ class Housekeeping:
         self._tend("housekeeping of attachments", attachments.prune)
         if prune:
             self._tend("weeks of the audit table", _audit_weeks)
+        self._tend("housekeeping of PINs", pin_records.retire_owed)
         if any(counts.values()):
             _log.info("housekeeping", extra=counts)
 
@@ -78,6 +81,8 @@ class Housekeeping:
             + webhook_deliveries.prune(self._services)
             + sign_in_challenges.prune(self._services)
             + push_deliveries.prune(self._services)
+            + pin_records.prune(self._services)
+            + openid_sign_in.prune(self._services)
         )
 
     def _tend(self, name: str, work: Callable[[Services], object]) -> None:

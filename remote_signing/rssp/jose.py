@@ -44,7 +44,7 @@ _CHOOSES_THE_KEY = frozenset({"jku", "x5u", "x5c", "jwk"})
 _CHANGES_THE_MEANING = frozenset({"crit", "b64", "zip"})
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _KINDS = ("EC", "RSA", "OKP")  # no set: a stranger's member may be a list
-_KTY = {"E": "EC", "P": "RSA"}
+_KTY = {"E": "EC", "P": "RSA", "R": "RSA"}
 _RSA_BITS = range(2048, 8193)
 _LONGEST_EXPONENT = 6  # characters: 32 bits
 _MOST_KEYS = 20
@@ -74,17 +74,18 @@ class Jws:
             return False
 
 
-def parse(text: str, *, key_in_header: bool = False) -> Jws:
+def parse(text: str, *, key_in_header: bool = False, algorithms: Sequence[str] = ALGORITHMS) -> Jws:
     """The three parts of ``text``; ``InvalidInput`` when it is not a JWS that we could accept.
 
-    ``key_in_header`` allows (not: requires) the header member ``jwk``.
+    ``key_in_header`` allows (not: requires) the header member ``jwk``. ``algorithms`` is never to
+    hold one that is symmetric.
     """
     match = _SEGMENTS.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
         raise InvalidInput("not a compact JWS, or too long")
     header = strict_json.loads_object(_decode(match[1]))
     algorithm = header.get("alg")
-    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise InvalidInput(f"JWS algorithm {str(algorithm)[:20]!r}")
     forbidden = _CHOOSES_THE_KEY | _CHANGES_THE_MEANING
     if key_in_header:

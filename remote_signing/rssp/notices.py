@@ -1,4 +1,4 @@
-"""What an official must hear of, whoever did it: a new passkey, one that is gone, one copied.
+"""What an official must hear of, whoever did it: a new passkey, one gone, one copied, a new PIN.
 
 A notice is written in the transaction of what it tells of. The consent page shows it until the
 official says that he has seen it, in any of his sessions; one of a new passkey at least until that
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ADDED: Final = "passkey_added"
 DROPPED: Final = "passkey_dropped"
 COPIED: Final = "passkey_copied"
+PIN_CHANGED: Final = "pin_changed"
 _BATCH = 100
 _ROW = signer_notice.c
 

@@ -14,28 +14,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, update
-
 from remote_signing.errors import (
-    ActivationConflict,
     ChallengeExpired,
-    CredentialLocked,
-    CredentialUnknown,
-    EvidenceInvalid,
     InvalidInput,
     PasskeyRefused,
     PasskeyUnknown,
-    RemoteSigningError,
 )
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit, credentials, factor_passkeys
-from remote_signing.rssp.models import credential
+from remote_signing.rssp import credentials, factor_changes, factor_passkeys
 from remote_signing.rssp.showable import is_showable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Row
 
     from remote_signing.rssp.activation_passkey import PasskeyAnswer
     from remote_signing.rssp.credentials import CredentialView
@@ -43,8 +35,6 @@ if TYPE_CHECKING:
     from remote_signing.sap import Evidence
     from remote_signing.sap_messages import NewPasskey, PasskeyBeginning, PasskeyQuestion
     from remote_signing.strict_json import JsonValue
-
-_ROW = credential.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +78,7 @@ def begin(services: Services, subscriber_id: str, credential_id: str) -> Passkey
     Errors: ``CredentialUnknown``, ``PasskeyRefused`` (public ``reason``), ``PasskeyUnknown`` where
     the SAM takes none.
     """
-    row = _record(services, subscriber_id, credential_id)
+    row = factor_changes.record(services, subscriber_id, credential_id)
     return services.sam.begin_passkey(row.sealed, new_id(services.now_ms()), "bind")
 
 
@@ -102,7 +92,7 @@ def confirm(
     services: Services, subscriber_id: str, credential_id: str, made: NewPasskey
 ) -> PasskeyQuestion:
     """What a passkey that is there would sign to let the new one in. One statement."""
-    row = _record(services, subscriber_id, credential_id)
+    row = factor_changes.record(services, subscriber_id, credential_id)
     return services.sam.confirm_passkey(row.sealed, made)
 
 
@@ -116,7 +106,7 @@ def bind(
     """
     if not 0 < len(new.name) <= factor_passkeys.LONGEST_NAME or not is_showable(new.name):
         raise InvalidInput("a name that cannot be shown", parameter="name")
-    row = _charged(services, subscriber_id, credential_id, proof)
+    row = _taken(services, subscriber_id, credential_id, proof)
     with _judged(services, row, proof):
         evidence = _evidence(services, row, proof)
         bound = services.sam.bind_passkey(row.sealed, new.made, evidence)
@@ -137,7 +127,7 @@ def bind(
         "kind": "passkey",
         "usable_from": bound.usable_from_ms,
     }
-    change = _Change(
+    change = factor_changes.Change(
         kind="credential.factors_added",
         detail={
             "factors": [known],
@@ -148,7 +138,9 @@ def bind(
         version=bound.version,
         factors=[*json.loads(row.factors), known],
     )
-    _store(services, row, change, lambda connection: factor_passkeys.add(connection, values))
+    factor_changes.store(
+        services, row, change, lambda connection: factor_passkeys.add(connection, values)
+    )
     return bound.factor_id
 
 
@@ -157,11 +149,11 @@ def drop(
 ) -> None:
     """Remove a passkey for ever, by the factors that stay. Errors: as :func:`bind`."""
     named = factor_passkeys.get(services.database, factor_id)
-    row = _charged(services, subscriber_id, named.credential_id, proof)
+    row = _taken(services, subscriber_id, named.credential_id, proof)
     with _judged(services, row, proof):
         evidence = _evidence(services, row, proof)
         resealed = services.sam.drop_passkey(row.sealed, token, evidence)
-    change = _Change(
+    change = factor_changes.Change(
         kind="credential.factor_dropped",
         detail={"factor_id": factor_id},
         sealed=resealed.sealed,
@@ -169,34 +161,14 @@ def drop(
         factors=[one for one in json.loads(row.factors) if one["id"] != factor_id],
     )
     at = services.now_ms()
-    _store(
+    factor_changes.store(
         services, row, change, lambda connection: factor_passkeys.drop(connection, factor_id, at)
     )
 
 
-def _record(services: Services, subscriber_id: str, credential_id: str) -> Row[Any]:
-    parameters = {"the_credential": credential_id, "the_owner": subscriber_id}
-    row = services.database.one(_RECORD, parameters)
-    if row is None:
-        raise CredentialUnknown("none, somebody else's, or not enabled")
-    return row
-
-
 def _record_of_passkey(services: Services, subscriber_id: str, factor_id: str) -> Row[Any]:
     named = factor_passkeys.get(services.database, factor_id)
-    return _record(services, subscriber_id, named.credential_id)
-
-
-def _charged(services: Services, subscriber_id: str, credential_id: str, proof: Proof) -> Row[Any]:
-    """The record; an attempt with PIN and code is counted before anything is checked."""
-    if proof.passkey is not None:
-        return _record(services, subscriber_id, credential_id)
-    parameters = {"the_credential": credential_id, "the_owner": subscriber_id}
-    row = services.database.one(_CHARGE, parameters)
-    if row is None:
-        _record(services, subscriber_id, credential_id)
-        raise CredentialLocked("as many failed attempts as there may be")
-    return row
+    return factor_changes.record(services, subscriber_id, named.credential_id)
 
 
 def _evidence(services: Services, row: Row[Any], proof: Proof) -> list[Evidence]:
@@ -207,100 +179,22 @@ def _evidence(services: Services, row: Row[Any], proof: Proof) -> list[Evidence]
         if factor_id is None:
             raise PasskeyUnknown("not a passkey of this credential")
         return [proof.passkey.evidence(factor_id)]
-    values = {"pin": proof.pin, "totp": proof.otp}
-    return [
-        {"factor_id": one["id"], "kind": one["kind"], "value": values[one["kind"]]}
-        for one in json.loads(row.factors)
-        if one["kind"] in values
-    ]
+    return factor_changes.typed(row, pin=proof.pin, totp=proof.otp)
+
+
+def _taken(services: Services, subscriber_id: str, credential_id: str, proof: Proof) -> Row[Any]:
+    """The record; an attempt with PIN and code is counted before anything is checked."""
+    take = factor_changes.charged if proof.passkey is None else factor_changes.record
+    return take(services, subscriber_id, credential_id)
 
 
 @contextmanager
 def _judged(services: Services, row: Row[Any], proof: Proof) -> Iterator[None]:
-    """What the SAM refuses becomes an event; the attempt is given back when it judged nothing."""
+    refused = factor_changes.judged(
+        services, row, "passkey.refused", is_charged=proof.passkey is None
+    )
     try:
-        yield
-    except (EvidenceInvalid, CredentialLocked) as error:
-        detail: dict[str, JsonValue] = {"reason": type(error).__name__}
-        event = _event("passkey.refused", row, detail)
-        with services.database.transaction() as connection:
-            audit.record(connection, event, services.now_ms())
-        if proof.passkey is None and isinstance(error, EvidenceInvalid):
-            left = max(0, row.attempt_limit - row.failed_attempts)
-            told = error.public.get("attempts_left")
-            error.public["attempts_left"] = min(left, told) if isinstance(told, int) else left
-        raise
-    except RemoteSigningError as error:
-        if proof.passkey is None:
-            services.database.run(_GIVE_BACK, {"the_credential": row.id})
-        if isinstance(error, ChallengeExpired):
-            raise PasskeyRefused("the token's time is over", reason="too_late") from error
-        raise
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What becomes of a record: its event, and what is stored."""
-
-    kind: str
-    detail: dict[str, JsonValue]
-    sealed: bytes
-    version: int
-    factors: list[dict[str, JsonValue]]
-
-
-def _store(
-    services: Services, row: Row[Any], change: _Change, also: Callable[[Connection], None]
-) -> None:
-    """Write a change with its event and its notice, if the record is still the one we knew."""
-    unchanged = (
-        _ROW.id == row.id,
-        _ROW.sealed_version == row.sealed_version,
-        _ROW.state == "enabled",
-    )
-    values = {
-        "sealed": change.sealed,
-        "sealed_version": change.version,
-        "factors": json.dumps(change.factors),
-        "failed_attempts": 0,
-    }
-    with services.database.transaction() as connection:
-        statement = update(credential).where(*unchanged).values(values)
-        if connection.execute(statement).rowcount == 0:
-            raise ActivationConflict("the credential was changed by somebody else meanwhile")
-        also(connection)
-        event = _event(change.kind, row, change.detail)
-        audit.record(connection, event, services.now_ms())
-
-
-def _event(kind: str, row: Row[Any], detail: dict[str, JsonValue]) -> audit.Event:
-    return audit.Event(
-        kind,
-        "signer",
-        subscriber_id=row.subscriber_id,
-        credential_id=row.id,
-        detail=detail,
-    )
-
-
-_HIS = (
-    _ROW.id == bindparam("the_credential", type_=_ROW.id.type),
-    _ROW.subscriber_id == bindparam("the_owner", type_=_ROW.subscriber_id.type),
-    _ROW.state == "enabled",
-)
-_GIVEN = (
-    *(_ROW.id, _ROW.subscriber_id, _ROW.sealed, _ROW.sealed_version, _ROW.factors),
-    *(_ROW.failed_attempts, _ROW.attempt_limit),
-)
-_RECORD = select(*_GIVEN).where(*_HIS)
-_CHARGE = (
-    update(credential)
-    .where(*_HIS, _ROW.failed_attempts < _ROW.attempt_limit)
-    .values(failed_attempts=_ROW.failed_attempts + 1)
-    .returning(*_GIVEN)
-)
-_GIVE_BACK = (
-    update(credential)
-    .where(_ROW.id == bindparam("the_credential", type_=_ROW.id.type), _ROW.failed_attempts > 0)
-    .values(failed_attempts=_ROW.failed_attempts - 1)
-)
+        with refused:
+            yield
+    except ChallengeExpired as error:
+        raise PasskeyRefused("the token's time is over", reason="too_late") from error

@@ -76,9 +76,14 @@ class RegistrationAuthority:
         return cls(key)
 
     def order(
-        self, kind: str, credential_id: str, now_ms: int, members: dict[str, JsonValue]
+        self,
+        kind: str,
+        credential_id: str,
+        now_ms: int,
+        members: dict[str, JsonValue],
+        lifetime_ms: int = ORDER_LIFETIME_MS,
     ) -> Order:
-        """An order of that kind about one credential, good for five minutes from ``now_ms``."""
+        """An order of that kind about one credential, good for ``lifetime_ms`` from ``now_ms``."""
         payload = strict_json.canonical(
             {
                 **members,
@@ -87,7 +92,7 @@ class RegistrationAuthority:
                 "ra_key": self.key_id,
                 "credential_id": credential_id,
                 "issued_at_ms": now_ms,
-                "expires_at_ms": now_ms + ORDER_LIFETIME_MS,
+                "expires_at_ms": now_ms + lifetime_ms,
             }
         )
         return {"payload": b64(payload), "signature": b64(self._key.sign(payload))}

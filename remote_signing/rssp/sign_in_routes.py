@@ -201,6 +201,7 @@ def _holding(found: Holding) -> Members:
         "certificate": None if view.certificate is None else certificate_members(view.certificate),
         "has_pin": found.has("pin"),
         "has_totp": found.has("totp"),
+        "may_choose_pin": found.may_choose_pin,
         "sims": list(found.sims),
         "passkeys": list(found.passkeys),
     }

@@ -24,7 +24,7 @@ from remote_signing.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from remote_signing.rssp.config import SimConfig
+    from remote_signing.rssp.config_sim import SimConfig
 
 OPEN = frozenset({"CREATED", "SENT", "DELIVERED"})
 _BUSY = "sim_busy"

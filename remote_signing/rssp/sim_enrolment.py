@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from remote_signing.rssp.config import SimConfig
+    from remote_signing.rssp.config_sim import SimConfig
     from remote_signing.rssp.sim_client import Registration, SimAdapter
     from remote_signing.strict_json import JsonValue
 

@@ -1,9 +1,9 @@
 """Credentials and their factors: made, certified, changed and destroyed by order only.
 
-The orders are the registration authority's (:mod:`.orders`). The one thing a signer does here
-alone is to choose another PIN, with evidence of the factors there are. What is removed goes on the
-revocation list before the new record is handed out: a crash in between leaves a record whose
-factor is refused, never a factor that lives on.
+The orders are the registration authority's (:mod:`.orders`); what officials change by themselves
+is in :mod:`.passkey_enrolment` and :mod:`.pin_choice`. What is removed goes on the revocation list
+before the new record is handed out: a crash in between leaves a record whose factor is refused,
+never a factor that lives on.
 """
 
 from __future__ import annotations
@@ -21,15 +21,8 @@ from remote_signing.errors import InvalidInput, OrderInvalid, RecordRevoked
 from remote_signing.identifiers import is_id
 from remote_signing.sam import authority, orders
 from remote_signing.sam.activation import open_live
-from remote_signing.sam.arguments import MOST_HASHES, binary, serial_number, text
-from remote_signing.sam.factors import (
-    Question,
-    check_pin_rules,
-    new_pin,
-    new_totp_secret,
-    pin_factor,
-    read_evidence,
-)
+from remote_signing.sam.arguments import MOST_HASHES, binary, serial_number
+from remote_signing.sam.factors import new_pin, new_totp_secret, pin_factor
 from remote_signing.sam.passkeys import Place, read_made
 from remote_signing.sam.revocation import certificate_entry
 from remote_signing.sam.sealed import (
@@ -50,14 +43,11 @@ if TYPE_CHECKING:
     from remote_signing.sam.config import SamConfig
     from remote_signing.sam.factors import EvidenceCheck
     from remote_signing.sam.orders import Members
-    from remote_signing.sap import Evidence
 
 _SECRETS_INFO = b"remote-signing/factor-secrets/v1|"
 _SECRETS_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 _MOST_FACTORS = 4
-_CHANGE_DOMAIN = b"change-pin"
-_CHANGE_REPEATABLE_MS = 10 * 60 * 1000
 
 
 class Enrolment:
@@ -176,8 +166,6 @@ class Enrolment:
         return self._resealed(successor) | {"certificate": b64(certificate)}
 
     def _bind_factor(self, arguments: Arguments) -> Answer:
-        if arguments.get("order") is None:
-            return self._change_pin(arguments)
         credential, order = self._ordered(arguments, "bind_factor")
         if order.get("if_version") != credential.version:
             raise OrderInvalid("the order is for another version of the record")
@@ -191,35 +179,6 @@ class Enrolment:
             raise OrderInvalid("a factor with this id exists")
         successor = credential.successor(factors=credential.factors + factors, consent=rule)
         return self._resealed(successor, factors) | {"secrets": b64(secrets)}
-
-    def _change_pin(self, arguments: Arguments) -> Answer:
-        """The signer chooses a PIN, with evidence of the existing factors; the old one is gone."""
-        credential = open_live(self._node, self._revoked, arguments)
-        pin, factor_id = text(arguments, "new_pin"), text(arguments, "factor_id")
-        check_pin_rules(pin)
-        if not is_id(factor_id) or credential.factor(factor_id) or factor_id in self._revoked:
-            raise InvalidInput("factor_id is not a new id", parameter="factor_id")
-        evidence = read_evidence(arguments.get("evidence"))
-        name = self._change_name(arguments, evidence)
-        # A repeat, because the answer was lost: the evidence is used up, the outcome the same.
-        if self._journal.answer(name) is None:
-            purpose = ["change-pin", credential.credential_id, credential.version, factor_id]
-            digest = hashlib.sha256(strict_json.canonical(purpose)).digest()
-            now_ms = self._clock.now_ms()
-            self._evidence.verify(evidence, Question(credential, digest, now_ms))
-            self._journal.keep_answer(name, "changed", now_ms + _CHANGE_REPEATABLE_MS)
-        kept = tuple(factor for factor in credential.factors if factor.kind != "pin")
-        gone = [factor.id for factor in credential.factors if factor.kind == "pin"]
-        fresh = pin_factor(self._node, credential.credential_id, factor_id, pin)
-        self._revoked.add(gone)
-        return self._resealed(credential.successor(factors=(fresh, *kept)), (fresh,))
-
-    def _change_name(self, arguments: Arguments, evidence: list[Evidence]) -> str:
-        """What a change of PIN is known by; keyed, because PINs can be guessed."""
-        sealed = hashlib.sha256(binary(arguments, "sealed")).hexdigest()
-        values = [[item["factor_id"], item["value"]] for item in evidence]
-        statement = [sealed, text(arguments, "factor_id"), text(arguments, "new_pin"), values]
-        return self._node.mac(_CHANGE_DOMAIN, strict_json.canonical(statement)).hex()[:32]
 
     def _drop_factor(self, arguments: Arguments) -> Answer:
         credential, order = self._ordered(arguments, "drop_factor")

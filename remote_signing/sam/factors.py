@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import itertools
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 
 _STEP_MS = 30_000
 _PIN_DIGITS = 8
-_SHORTEST_PIN, _LONGEST_PIN = 6, 12
 _LONGEST_VALUE = 64
 _TYPED = {"factor_id", "kind", "value"}
 _PIN_DOMAIN = b"pin"
@@ -80,21 +78,13 @@ def new_totp_secret() -> str:
     return base64.b32encode(secrets.token_bytes(20)).decode("ascii")
 
 
-def check_pin_rules(pin: str) -> None:
-    """Refuse a chosen PIN that is too short, not digits, one digit repeated, or a run."""
-    if not (pin.isascii() and pin.isdecimal() and _SHORTEST_PIN <= len(pin) <= _LONGEST_PIN):
-        raise InvalidInput("PIN is not 6 to 12 digits", parameter="new_pin")
-    steps = {int(after) - int(before) for before, after in itertools.pairwise(pin)}
-    if steps in ({0}, {1}, {-1}):
-        raise InvalidInput("PIN is a repetition or a run", parameter="new_pin")
-
-
 def pin_factor(node: Node, credential_id: str, factor_id: str, pin: str) -> PinFactor:
     """The factor for ``pin``; without the HSM's key its verifier can't be guessed against."""
-    return PinFactor(factor_id, _pin_verifier(node, credential_id, factor_id, pin))
+    return PinFactor(factor_id, pin_verifier(node, credential_id, factor_id, pin))
 
 
-def _pin_verifier(node: Node, credential_id: str, factor_id: str, pin: str) -> bytes:
+def pin_verifier(node: Node, credential_id: str, factor_id: str, pin: str) -> bytes:
+    """What the record keeps of ``pin`` as the factor ``factor_id``."""
     return node.mac(_PIN_DOMAIN, strict_json.canonical([credential_id, factor_id, pin]))
 
 
@@ -186,7 +176,14 @@ class EvidenceCheck:
             if match.step is not None:
                 self.journal.use_step(factor.id, match.step, question.digest)
         self.journal.clear(credential_id)
+        self._retire([factor for factor, _ in matches])
         return matches
+
+    def _retire(self, used: Sequence[Factor]) -> None:
+        """What a PIN that is used has replaced is over, if nobody has said so before."""
+        old = (each for pin in used if isinstance(pin, PinFactor) for each in pin.replaces)
+        if owed := [each for each in old if each not in self.revoked]:
+            self.revoked.add(owed)
 
     @staticmethod
     def _matches(
@@ -215,9 +212,8 @@ class EvidenceCheck:
 
     def _pin(self, one: Presented, question: Question) -> Match | None:
         factor = cast("PinFactor", one.factor)
-        verifier = _pin_verifier(
-            self.node, question.credential.credential_id, factor.id, one.item["value"]
-        )
+        owner = question.credential.credential_id
+        verifier = pin_verifier(self.node, owner, factor.id, one.item["value"])
         return Match() if hmac.compare_digest(verifier, factor.verifier) else None
 
     @staticmethod

@@ -34,10 +34,14 @@ _DOMAIN = b"credential"
 
 @dataclass(frozen=True, slots=True)
 class PinFactor:
-    """A signing PIN; ``verifier`` is an HMAC under a key of the HSM (32 bytes)."""
+    """A signing PIN; ``verifier`` is an HMAC under a key of the HSM (32 bytes).
+
+    ``replaces`` are the PINs that this one took the place of, and that may not be revoked yet.
+    """
 
     id: str
     verifier: bytes
+    replaces: tuple[str, ...] = ()
     kind: str = "pin"
 
 
@@ -186,7 +190,8 @@ def open_sealed(node: Node, sealed: bytes) -> Credential:
 def _written(factor: Factor) -> dict[str, object]:
     members: dict[str, object] = {"id": factor.id, "kind": factor.kind}
     if isinstance(factor, PinFactor):
-        return members | {"verifier": b64(factor.verifier)}
+        replaces = {"replaces": list(factor.replaces)} if factor.replaces else {}
+        return members | {"verifier": b64(factor.verifier), **replaces}
     if isinstance(factor, TotpFactor):
         return members | {"secret": factor.secret}
     if isinstance(factor, PasskeyFactor):
@@ -202,7 +207,8 @@ def _written(factor: Factor) -> dict[str, object]:
 def _read(value: JsonValue) -> Factor:
     members = cast("dict[str, str]", value)
     if members["kind"] == "pin":
-        return PinFactor(members["id"], unb64(members["verifier"], "verifier"))
+        verifier = unb64(members["verifier"], "verifier")
+        return PinFactor(members["id"], verifier, tuple(members.get("replaces", ())))
     if members["kind"] == "totp":
         return TotpFactor(members["id"], members["secret"])
     if members["kind"] == "passkey":

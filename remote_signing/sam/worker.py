@@ -31,6 +31,7 @@ from remote_signing.sam.hsm import Node
 from remote_signing.sam.log import configure_logging
 from remote_signing.sam.passkey_enrolment import PasskeyEnrolment
 from remote_signing.sam.passkeys import Passkeys
+from remote_signing.sam.pin_choice import PinChoice
 from remote_signing.sam.revocation import RevocationList
 from remote_signing.sam.service_keys import ServiceKeys
 from remote_signing.sam.sim_consent import SimConsent
@@ -82,6 +83,7 @@ def verbs(config: SamConfig, node: Node) -> Verbs:
         **activation.verbs,
         **enrolment.verbs,
         **passkey_enrolment.verbs,
+        **PinChoice(config, evidence, clock).verbs,
         **status.verbs,
         **timestamps.verbs,
         "canary": canary,

@@ -21,7 +21,7 @@ from remote_signing.errors import InvalidInput
 from remote_signing.rssp import activation
 from remote_signing.rssp.app import create_app
 from remote_signing.rssp.attachments import register
-from remote_signing.rssp.config import AttachmentsConfig
+from remote_signing.rssp.config_attachments import AttachmentsConfig
 from remote_signing.rssp.documents.workshop import Arguments, Made, Workshop
 from remote_signing.rssp.models import (
     attachment,

@@ -6,7 +6,9 @@ import base64
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
+import pyotp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,9 +18,10 @@ from joserfc.jwk import ECKey
 from PIL import Image
 
 from remote_signing import cli
+from remote_signing.cli.settings import ConfigFolder
 from remote_signing.clock import SystemClock, as_datetime
-from remote_signing.errors import HsmUnavailable
-from remote_signing.rssp import enrolment
+from remote_signing.errors import HsmUnavailable, PinNotOffered
+from remote_signing.rssp import account_codes, enrolment, pin_choice, pin_records
 from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.sam import toml
 
@@ -383,3 +386,39 @@ def test_list_with_a_mistake_enrols_nobody(desk: Desk, tmp_path: Path) -> None:
         assert str(names) in desk.type(*enrol, status=2)
     assert not told.exists()
     assert [each["username"] for each in desk.json("subscriber", "list")] == [NAME]
+
+
+def test_a_new_official_chooses_a_pin_that_nobody_was_told_before(desk: Desk) -> None:
+    told = desk.json("credential", "issue", NAME, "--choose-pin")
+    assert "pin" not in told
+    code = account_codes.read_as(desk.json("subscriber", "invite", NAME, "--choose-pin")["code"])
+    secret = parse_qs(urlsplit(told["otpauth_uri"]).query)["secret"][0]
+    with ConfigFolder(desk.folder).services() as services:
+        name, owner = told["credential_id"], told["subscriber_id"]
+        typed = pin_choice.Typed("73519482", code, pyotp.TOTP(secret).now())
+        pin_choice.choose(services, owner, name, typed)
+        assert pin_records.retire_owed(services) == 0
+        with pytest.raises(PinNotOffered):
+            pin_choice.choose(services, owner, name, typed)
+
+
+def test_who_comes_in_by_the_identity_provider_is_bound_and_unbound(desk: Desk) -> None:
+    bind = ("subscriber", "bind-openid", NAME, "--value-file", str(desk.folder / "value"))
+    (desk.folder / "value").write_text("001099012345\n", "utf-8")
+    assert "no [openid]" in desk.type("openid-keys", status=1)
+    desk.type(*bind, status=1)
+    (desk.folder / "subjects").write_bytes(b"k" * 32)
+    key = ECKey.generate_key("P-256")
+    (desk.folder / "openid.pem").write_bytes(key.as_pem(private=True))
+    before = (desk.folder / "rssp.toml").read_text("utf-8")
+    table = 'issuer = "https://a.example"\nclient_id = "c"\n'
+    table += 'key_file = "openid.pem"\nsubject_key_file = "subjects"\n'
+    (desk.folder / "rssp.toml").write_text(f"{before}\n[openid]\n{table}", "utf-8")
+    (known,) = json.loads(desk.type("openid-keys"))["keys"]
+    assert (known["kid"], "d" in known) == (key.thumbprint(), False)
+    desk.type(*bind)
+    desk.type(*bind, status=2)
+    desk.type("subscriber", "bind-openid", NAME, status=2)
+    for removed in ("1", "0"):
+        assert desk.json("subscriber", "unbind-openid", NAME)["removed"] == removed
+    (desk.folder / "rssp.toml").write_text(before, "utf-8")

@@ -328,12 +328,12 @@ class FakeRssp:
         self.ended.append(name)
         return Response(status_code=204)
 
-    def welcome(self) -> Response:
+    def welcome(self, **more: str) -> Response:
         """A session, however it was opened."""
         self.session_is_valid = True
         until = datetime.now(UTC) + timedelta(hours=12)
         members = {"session": self.session, "expires_at": until.isoformat(), "subscriber": SIGNER}
-        return JSONResponse(members, 201)
+        return JSONResponse({**members, **more}, 201)
 
     async def _freeze(self, request: Request) -> Response:
         if (refused := self.refused(request)) is not None:

@@ -34,8 +34,8 @@ from tests.support.consent_api import (
     SERVICE,
     FakeRssp,
 )
-from tests.support.consent_visitor import settings
-from tests.support.fake_coming_in import ACTIVATION_CODE, ENTRY, FakeComingIn
+from tests.support.consent_visitor import OPENID, settings
+from tests.support.fake_coming_in import ACTIVATION_CODE, ENTRY, HELD, FakeComingIn, held
 from tests.support.fake_phone import PUBLIC_KEY
 from tests.support.reports import report, signature
 from tests.support.served import served
@@ -129,7 +129,7 @@ def running_stage(live: LiveConfig | None = None) -> Iterator[Stage]:
     apps: list[FastAPI] = []
 
     def home_of(address: str) -> FastAPI:
-        known = settings(address, back_end)
+        known = settings(address, back_end, openid=OPENID)
         apps.append(create_app(replace(known, live=live or known.live)))
         return apps[0]
 
@@ -240,6 +240,7 @@ def _holdings(page: Page, stage: Stage) -> Iterator[str]:
     page.fill("#password", coming_in.password)
     page.click("main form button")
     yield "device-removed"
+    yield from _pins(page, stage)
     page.goto(f"{stage.home}/delegation")
     yield "delegation"
     coming_in.credentials = []
@@ -274,6 +275,23 @@ def _phone(page: Page, stage: Stage) -> Iterator[str]:
     page.click("button.danger")
     yield "refuse-again"
     rssp.away = False
+
+
+def _pins(page: Page, stage: Stage) -> Iterator[str]:
+    """The signing PIN: changed, and chosen with a code."""
+    coming_in = stage.rssp.coming_in
+    page.goto(f"{stage.home}/pins/{HELD}/change")
+    yield "pin-change"
+    coming_in.credentials = [held(may_choose_pin=True)]
+    page.goto(f"{stage.home}/pins/{HELD}/choose")
+    yield "pin-choose"
+    coming_in.pin_refused = (403, "pin_refused", {"reason": "date"})
+    for name, value in (("code", ACTIVATION_CODE), ("new_pin", "190580"), ("again", "190580")):
+        page.fill(f"#{name}", value)
+    page.fill("#otp", OTP)
+    page.click("main form button")
+    yield "pin-refused"
+    coming_in.pin_refused = None
 
 
 def _desk(page: Page, stage: Stage) -> Iterator[str]:

@@ -30,8 +30,13 @@ BRAND = {
 }
 
 
-def settings(url: str = HOME, rssp: str = "http://127.0.0.1:1") -> config.ConsentConfig:
-    members = {"public": {"url": url}, "rssp": {"url": rssp}, "brand": BRAND}
+OPENID = {"name": "VNeID", "name_en": "VNeID", "origin": "https://dinh-danh.example"}
+
+
+def settings(
+    url: str = HOME, rssp: str = "http://127.0.0.1:1", **tables: Any
+) -> config.ConsentConfig:
+    members = {"public": {"url": url}, "rssp": {"url": rssp}, "brand": BRAND, **tables}
     return config.read(members, Path())
 
 
@@ -41,12 +46,13 @@ class Visitor:
 
     rssp: FakeRssp = field(default_factory=FakeRssp)
     language: str = "vi"
+    tables: dict[str, Any] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
     app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
         transport = httpx.ASGITransport(self.rssp.app())
-        self.app = create_app(settings(), transport)
+        self.app = create_app(settings(**self.tables), transport)
 
     def signed_in(self) -> Visitor:
         self.cookies["__Host-consent-session"] = SESSION

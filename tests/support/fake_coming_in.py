@@ -40,6 +40,7 @@ def held(**changes: Any) -> dict[str, Any]:
         "certificate": CERTIFICATE,
         "has_pin": True,
         "has_totp": True,
+        "may_choose_pin": False,
         "sims": ["84912345678"],
         "passkeys": [],
         **changes,
@@ -56,6 +57,14 @@ class FakeComingIn:
     added: list[Any] = field(default_factory=list)
     is_full: bool = False
     kinds: tuple[str, ...] = ("session.opened", "session.refused", "sign_in_passkey.added")
+    provider: str = "https://dinh-danh.example"
+    provider_away: bool = False
+    provider_refuses: tuple[int, str] = (401, "sign_in_refused")
+    bindings: dict[str, str] = field(default_factory=dict)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    # Choices of a PIN as they came, and what refuses the next one.
+    chosen: list[dict[str, str]] = field(default_factory=list)
+    pin_refused: tuple[int, str, dict[str, object]] | None = None
     rssp: FakeRssp = field(init=False)
 
     def add_entry(self) -> None:
@@ -70,9 +79,13 @@ class FakeComingIn:
         return [
             ("POST", f"{here}/sign-in/options", self._ask),
             ("POST", f"{here}/sign-in", self._sign_in),
+            ("POST", f"{here}/sign-in/openid", self._to_provider),
+            ("POST", f"{here}/sign-in/openid/answer", self._from_provider),
             ("POST", f"{here}/activate", self._activate),
             ("GET", f"{here}/account", self._show),
             ("GET", f"{here}/credentials/{{name}}/certificate", self._certificate),
+            ("POST", f"{here}/credentials/{{name}}/first-pin", self._choose),
+            ("POST", f"{here}/credentials/{{name}}/pin", self._choose),
             ("POST", f"{here}/sign-in/passkeys/options", self._begin),
             ("POST", f"{here}/sign-in/passkeys", self._change),
             ("POST", f"{here}/sign-in/passkeys/{{name}}/drop", self._change),
@@ -87,6 +100,23 @@ class FakeComingIn:
         is_good = await request.json() == GOOD_ANSWER
         return self.rssp.welcome() if is_good else _problem(401, "sign_in_refused")
 
+    async def _to_provider(self, request: Request) -> Response:
+        if self.provider_away:
+            return _problem(503, "temporarily_unavailable")
+        given = await request.json()
+        self.bindings[given["binding"]] = given["target"]
+        return JSONResponse({"redirect_to": f"{self.provider}/authorize?state=s"})
+
+    async def _from_provider(self, request: Request) -> Response:
+        if self.provider_away:
+            return _problem(503, "temporarily_unavailable")
+        given = await request.json()
+        self.answers.append(given)
+        target = self.bindings.pop(given["binding"], None)
+        if target is None or given["code"] != "good":
+            return _problem(self.provider_refuses[0], self.provider_refuses[1])
+        return self.rssp.welcome(target=target)
+
     async def _activate(self, request: Request) -> Response:
         is_good = (await request.json())["code"] == ACTIVATION_CODE
         return self.rssp.welcome() if is_good else _problem(401, "sign_in_refused")
@@ -100,6 +130,16 @@ class FakeComingIn:
             refused = _problem(404, "credential_unknown")
         der = base64.b64encode(b"\x30\x03\x02\x01\x07").decode()
         return refused or JSONResponse({"certificate": der})
+
+    async def _choose(self, request: Request) -> Response:
+        if (refused := self.rssp.refused(request)) is not None:
+            return refused
+        if self.pin_refused is not None:
+            status, code, members = self.pin_refused
+            return _problem(status, code, **members)
+        self.chosen.append(await request.json())
+        self.credentials = [held()]
+        return JSONResponse({})
 
     async def _begin(self, request: Request) -> Response:
         if (refused := self.rssp.refused(request)) is not None:

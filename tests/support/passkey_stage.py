@@ -18,8 +18,10 @@ from remote_signing.rssp import (
     consent,
     consent_account,
     consent_requests,
+    openid_routes,
     passkey_routes,
     phone_routes,
+    pin_routes,
     sign_in_routes,
     sim_routes,
 )
@@ -105,17 +107,17 @@ class PasskeyStage:
 
 
 @contextmanager
-def passkey_stage(databases: Databases, folder: Path) -> Iterator[PasskeyStage]:
-    """Everything in threads of this process."""
+def passkey_stage(databases: Databases, folder: Path, **tables: Any) -> Iterator[PasskeyStage]:
+    """Everything in threads of this process; ``tables`` are further ones of the page's settings."""
     rssp = FastAPI()
     first = (sign_in_routes.router, consent_requests.router, consent_account.router)
-    others = (passkey_routes.router, phone_routes.router, sim_routes.router)
-    for router in (*first, consent.router, *others):
+    others = (passkey_routes.router, phone_routes.router, pin_routes.router, sim_routes.router)
+    for router in (*first, consent.router, openid_routes.router, *others):
         rssp.include_router(router)
     middleware.install(rssp)
 
     def page_at(address: str, back_end: str) -> FastAPI:
-        return create_app(settings(local(address), back_end))
+        return create_app(settings(local(address), back_end, **tables))
 
     with (
         new_world(databases) as world,

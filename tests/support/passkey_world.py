@@ -22,6 +22,8 @@ from remote_signing.rssp import (
     consent_requests,
     passkey_routes,
     phone_routes,
+    pin_routes,
+    sign_in_routes,
 )
 from remote_signing.rssp.edge import middleware
 from remote_signing.rssp.models import credential
@@ -83,7 +85,11 @@ class PasskeyWorld:
         """One request to the consent API in the signer's name."""
         app = FastAPI()
         app.state.services = self.world.services
-        for part in (consent_requests, consent_account, consent, passkey_routes, phone_routes):
+        parts = (
+            *(consent_requests, consent_account, consent, sign_in_routes),
+            *(passkey_routes, phone_routes, pin_routes),
+        )
+        for part in parts:
             app.include_router(part.router)
         middleware.install(app)
         headers = {"Authorization": f"Bearer {options.get('session', self.world.session)}"}

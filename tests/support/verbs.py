@@ -28,6 +28,7 @@ from remote_signing.sam.enrolment import Enrolment
 from remote_signing.sam.factors import EvidenceCheck
 from remote_signing.sam.passkey_enrolment import PasskeyEnrolment
 from remote_signing.sam.passkeys import Passkeys
+from remote_signing.sam.pin_choice import PinChoice
 from remote_signing.sam.revocation import RevocationList
 from remote_signing.sam.sim_consent import SimConsent
 from remote_signing.sap import b64
@@ -93,7 +94,13 @@ class Sam:
         activation = Activation(self.config, evidence, self.clock)
         enrolment = Enrolment(self.config, evidence, self.issuer, self.clock)
         passkey_enrolment = PasskeyEnrolment(evidence, self.clock)
-        self.handlers = {**activation.verbs, **enrolment.verbs, **passkey_enrolment.verbs}
+        pins = PinChoice(self.config, evidence, self.clock)
+        self.handlers = {
+            **activation.verbs,
+            **enrolment.verbs,
+            **passkey_enrolment.verbs,
+            **pins.verbs,
+        }
 
     def _issuer(self) -> x509.Certificate:
         key = self.node.issuing_key

@@ -124,7 +124,7 @@ def test_a_code_opens_the_account_and_leads_to_the_next_steps() -> None:
     visitor = Visitor()
     assert activate(visitor) == "/welcome"
     text = visitor.get("/welcome").text
-    assert text.count('<li class="card prose">') == 3
+    assert text.count('<li class="card prose">') == 4
     assert 'href="/devices/add"' in text
     assert f'href="/passkeys/{HELD}/add"' in text
 
@@ -160,7 +160,7 @@ def test_what_is_set_already_is_shown_as_done(visitor: Visitor) -> None:
     visitor.rssp.coming_in.add_entry()
     visitor.rssp.coming_in.credentials = [held(passkeys=["Điện thoại"]), held(state="frozen")]
     text = visitor.get("/welcome").text
-    assert text.count('class="good"') == 3
+    assert text.count('class="good"') == 5
     assert "/add" not in text
 
 

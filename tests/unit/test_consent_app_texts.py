@@ -18,14 +18,7 @@ from babel.messages.pofile import read_po
 
 import consent_app
 from consent_app import appearance, installed, language, site
-from consent_app.appearance import Appearance
-from consent_app.config import BrandConfig
-from consent_app.cookies import Notice
-from consent_app.kept import kept
-from consent_app.passkey_api import Passkeys
-from consent_app.phone_api import Push
-from consent_app.report import Report
-from consent_app.rssp import (
+from consent_app.answers import (
     Attached,
     Denial,
     Details,
@@ -37,6 +30,13 @@ from consent_app.rssp import (
     State,
     Waiting,
 )
+from consent_app.appearance import Appearance
+from consent_app.config import BrandConfig, OpenidConfig
+from consent_app.cookies import Notice
+from consent_app.kept import kept
+from consent_app.passkey_api import Passkeys
+from consent_app.phone_api import Push
+from consent_app.report import Report
 from consent_app.rssp_account import Account, History, OpenSession, PastRequest, Receipt, Record
 from consent_app.rssp_sign_in import Happened, Held, Holdings, Password, SignInPasskey
 from remote_signing.rssp import account_view
@@ -62,8 +62,13 @@ NOTICES = (
     *("wrong", "locked", "disabled", "certificate_expired", "incomplete"),
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
     *("entry_added", "entry_removed", "entry_password", "session_ended", "settings_kept"),
+    *("pin_chosen",),
     *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
     *("batch", "batch_partly", "push_ended"),
+)
+PIN_FAULTS = (
+    *("", "incomplete", "differ", "shape", "run", "repetition", "date", "common", "same"),
+    *("wrong", "locked", "not_offered", "changed", "away", "unknown"),
 )
 PASSKEY_NOTICES = (
     *("passkey_wrong", "passkey_new", "passkey_copied", "passkey_added", "passkey_removed"),
@@ -188,7 +193,7 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     requests += list(_came_by_themselves(requests[0]))
     waiting = {"now": now, "subscriber": signer, "requests": requests, "total": 2, "waiting": 9}
     full = Waiting.model_validate(waiting | {"after": "7"}, from_attributes=True)
-    for refused in ("password", "passkey", ""):
+    for refused in ("password", "passkey", "openid", "openid_away", ""):
         yield "sign_in.html", _sign_in() | {"refused": refused}
     for kind in (*NOTICES, *PASSKEY_NOTICES):
         yield "sign_in.html", _sign_in() | {"notice": Notice(kind, attempts_left=4)}
@@ -392,6 +397,7 @@ def _holdings(asked: SignatureRequest) -> Holdings:
             certificate=None if state == "uncertified" else asked.certificate,
             has_pin=True,
             has_totp=True,
+            may_choose_pin=bool(number % 2),
             sims=["77"],
             passkeys=["77"] if state in {"frozen", "revoked"} else [],
         )
@@ -413,7 +419,8 @@ def account_events() -> tuple[str, ...]:
         *("account_code.refused", "subscriber.password_set"),
         *("sign_in_passkey.added", "sign_in_passkey.dropped", "sign_in_passkey.copied"),
         *("credential.certified", "credential.factors_added", "credential.factor_dropped"),
-        *("credential.frozen", "credential.unfrozen", "credential.unlocked"),
+        *("credential.pin_changed", "credential.frozen"),
+        *("credential.unfrozen", "credential.unlocked"),
     )
 
 
@@ -436,6 +443,10 @@ def _holding_pages(asked: SignatureRequest) -> Iterator[tuple[str, dict[str, obj
     yield "help.html", {}
     for fault in ("", "code", "short", "differ"):
         yield "activate.html", {"fault": fault, "code": ""}
+    for fault in PIN_FAULTS:
+        for is_first in (True, False):
+            values = {"held": full.credentials[0], "signer": signer, "is_first": is_first}
+            yield "pin.html", values | {"fault": fault, "left": 7, "code": "77"}
 
 
 def _sim_pages(plain: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:
@@ -495,11 +506,11 @@ def passkeys_found(plain: SignatureRequest, usable_from: datetime | None) -> Pas
         {
             "id": "0" * 26,
             "kind": kind,
-            "name": "77",
+            "name": None if kind == "pin_changed" else "77",
             "created_at": plain.now,
             "usable_from": usable_from if kind == "passkey_added" else None,
         }
-        for kind in ("passkey_added", "passkey_dropped", "passkey_copied")
+        for kind in ("passkey_added", "passkey_dropped", "passkey_copied", "pin_changed")
     ]
     members = {
         "now": plain.now,
@@ -540,7 +551,8 @@ def sim_question(**changes: object) -> dict[str, object]:
 
 
 def _sign_in() -> dict[str, object]:
-    return {"after": "/", "username": "", "refused": ""}
+    offered = OpenidConfig(name="77", name_en="77", origin="https://a.example")
+    return {"after": "/", "username": "", "refused": "", "openid": offered}
 
 
 def _documents(count: int) -> list[dict[str, str | None]]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consent_app import config, cookies, forms, language, log, wording
+from consent_app.answers import Outcome
 from consent_app.cookies import Notice
 from consent_app.faults import RequestMalformed, RsspRefused
 from consent_app.repeats import Repeats
-from consent_app.rssp import Outcome
 from consent_app.visit import content_policy
 
 if TYPE_CHECKING:

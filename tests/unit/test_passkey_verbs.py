@@ -424,11 +424,11 @@ def test_a_passkey_consents_only_where_the_challenge_has_a_number_of_the_sam(
 ) -> None:
     with pytest.raises(errors.EvidenceInsufficient):
         sam.call(
-            "bind_factor",
+            "change_pin",
             sealed=official.known.sealed,
             new_pin="73519482",
             factor_id=new_id(sam.clock.now_ms()),
-            evidence=[official.evidence(b"x" * 32)],
+            evidence=[*official.known.evidence("")[:1], official.evidence(b"x" * 32)],
         )
 
 

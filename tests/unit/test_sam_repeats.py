@@ -12,7 +12,7 @@ from remote_signing.identifiers import new_id
 from remote_signing.sam.attempts import AttemptJournal
 from remote_signing.sap import b64
 from tests.support.verbs import DIGESTS, Enrolled, Sam, activate, challenge, enrol, sign
-from tests.unit.test_sam_verbs import certify_order, change_pin
+from tests.unit.test_sam_verbs import certify_order
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,49 +139,6 @@ def test_answers_are_kept_over_compaction_as_long_as_they_may_be_asked_for(tmp_p
     assert after.answer("alive") == "b"
     assert "old-sad" not in (tmp_path / "attempts").read_text()
     assert "new-sad" in (tmp_path / "attempts").read_text()
-
-
-# A PIN changed, and the answer lost
-
-
-def test_change_of_pin_may_be_repeated_when_its_answer_was_lost(
-    sam: Sam, official: Enrolled
-) -> None:
-    factor_id, evidence = new_id(sam.clock.now_ms()), official.evidence(sam.otp(official))
-    change_pin(sam, official, factor_id=factor_id, evidence=evidence)
-    answer = change_pin(sam, official, factor_id=factor_id, evidence=evidence)
-    assert answer["version"] == 2
-    sam.clock.advance(30)
-    changed = replace(
-        official,
-        sealed=cast("str", answer["sealed"]),
-        pin="73519482",
-        pin_id=factor_id,
-    )
-    assert activate(sam, changed, challenge(sam, changed))
-
-
-@pytest.mark.parametrize("changed", ["new_pin", "factor_id", "evidence", "sealed"])
-def test_change_of_pin_repeated_with_anything_else_is_no_repeat(
-    sam: Sam, official: Enrolled, changed: str
-) -> None:
-    first = {
-        "new_pin": "73519482",
-        "factor_id": new_id(sam.clock.now_ms()),
-        "evidence": official.evidence(sam.otp(official)),
-        "sealed": official.sealed,
-    }
-    other = {
-        "new_pin": "84620593",
-        "factor_id": new_id(sam.clock.now_ms()),
-        "evidence": official.evidence(sam.otp(official), "24681357"),
-        "sealed": sam.call("certify", sealed=official.sealed, order=certify_order(sam, official))[
-            "sealed"
-        ],
-    }
-    change_pin(sam, official, **first)
-    with pytest.raises(errors.FactorRevoked):
-        change_pin(sam, official, **{**first, changed: other[changed]})
 
 
 # A SAD without hashes

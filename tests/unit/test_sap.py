@@ -101,7 +101,7 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
     assert client.certify(b"s", ORDER).certificate == b"\5"
     assert client.install_certificate(b"s", b"c", ORDER).secrets is None
     peer.ok(sealed="AQ==", version=5, secrets="Bg==", factor_ids=["f"])
-    bound = client.bind_factor(b"s", new_pin="123", factor_id="f", evidence=[])
+    bound = client.bind_factor(b"s", order=ORDER)
     assert (bound.secrets, bound.factor_ids) == (b"\6", ("f",))
     assert client.drop_factor(b"s", ORDER).version == 5
     peer.ok(challenge="AQ==", digest="Ag==", verification_code="0042")
@@ -155,6 +155,23 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
         "status",
     ]
     assert peer.connections == 1
+
+
+def test_choices_of_a_pin_are_sent_and_read(peer: Peer, client: SapClient) -> None:
+    peer.ok(sealed="AQ==", version=5, factor_ids=["f"])
+    assert client.change_pin(b"s", "f", "73519482", []).factor_ids == ("f",)
+    chosen = client.choose_pin(b"s", ORDER, "73519482", [])
+    assert (chosen.sealed, chosen.version, chosen.secrets) == (b"\1", 5, None)
+    peer.ok(number=8)
+    assert client.retire_pin(b"s") == 8
+    verbs = [request["verb"] for request in peer.requests]
+    assert verbs == ["change_pin", "choose_pin", "retire_pin"]
+    assert peer.requests[0]["args"] == {
+        "sealed": "cw==",
+        "factor_id": "f",
+        "new_pin": "73519482",
+        "evidence": [],
+    }
 
 
 def test_error_of_the_sam_arrives_as_the_same_fact(peer: Peer, client: SapClient) -> None:

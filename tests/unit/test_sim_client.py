@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from remote_signing.errors import SimAdapterAway, SimBusy, SimRequestRefused
-from remote_signing.rssp.config import SimConfig
+from remote_signing.rssp.config_sim import SimConfig
 from remote_signing.rssp.sim_client import SimAdapter
 
 if TYPE_CHECKING:

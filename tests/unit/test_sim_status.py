@@ -13,7 +13,7 @@ import httpx
 import pytest
 from cryptography.x509 import ocsp
 
-from remote_signing.rssp.config import SimConfig
+from remote_signing.rssp.config_sim import SimConfig
 from remote_signing.rssp.sim import status
 from tests.support.sim_card import Issuer, SimCard
 

@@ -429,14 +429,17 @@ def test_rule_of_consent_can_be_made_stricter_and_never_weaker(sam: Sam) -> None
 
 def test_sim_does_not_change_a_pin(sam: Sam) -> None:
     official = enrol(sam, pin=True)
-    with pytest.raises(errors.EvidenceInsufficient):
-        sam.call(
-            "bind_factor",
-            sealed=official.sealed,
-            new_pin="73519482",
-            factor_id=new_id(sam.clock.now_ms()),
-            evidence=[official.evidence(b"x")],
-        )
+    assert official.pin is not None
+    known = {"factor_id": official.pin[0], "kind": "pin", "value": official.pin[1]}
+    for evidence in ([official.evidence(b"x")], [known, official.evidence(b"x")]):
+        with pytest.raises(errors.EvidenceInsufficient):
+            sam.call(
+                "change_pin",
+                sealed=official.sealed,
+                new_pin="73519482",
+                factor_id=new_id(sam.clock.now_ms()),
+                evidence=evidence,
+            )
 
 
 # Evidence that is no evidence

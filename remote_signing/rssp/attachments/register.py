@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from remote_signing.rssp.config import AttachmentsConfig
+    from remote_signing.rssp.config_attachments import AttachmentsConfig
     from remote_signing.rssp.deps import Services
 
 _ROW = attachment.c

@@ -67,6 +67,8 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.PasskeyRefused: Problem(
         403, "passkey_refused", "This passkey is not taken.", ("reason",)
     ),
+    errors.PinRefused: Problem(403, "pin_refused", "This PIN is not taken.", ("reason",)),
+    errors.PinNotOffered: Problem(404, "pin_not_offered", "There is no PIN to choose by code."),
     errors.TooManySignatures: Problem(403, "too_many_signatures", "More than is allowed."),
     errors.ActivationUnknown: Problem(404, "request_unknown", "There is no such request."),
     errors.ActivationExpired: Problem(410, "request_expired", "The time for this is over."),
@@ -78,6 +80,7 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     ),
     errors.ReplayDetected: _CONFLICT,
     errors.SignInRefused: Problem(401, "sign_in_refused", "User name or password is wrong."),
+    errors.OpenidNotOffered: Problem(404, "openid_not_offered", "There is no such provider."),
     errors.SessionInvalid: Problem(401, "session_invalid", "Sign in again."),
     errors.AttachmentUnknown: Problem(404, "document_unknown", "There is no such document."),
     errors.LogoUnknown: Problem(404, "logo_unknown", "There is no such logo."),

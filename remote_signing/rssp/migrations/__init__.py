@@ -38,6 +38,7 @@ _AUDIT_COLUMNS = (
 )
 _PRUNES = (
     "sign_in_challenge",
+    *("pin_order", "pin_retirement", "openid_sign_in", "openid_subject"),
     "signature_activation",
     "service_authorization",
     "access_token",

@@ -24,9 +24,17 @@ from remote_signing.rssp.models.attachments import (
     attachment_use,
 )
 from remote_signing.rssp.models.foundation import Identifier, metadata
+from remote_signing.rssp.models.openid import (
+    openid_sign_in,
+    openid_subject,
+)
 from remote_signing.rssp.models.passkeys import (
     passkey,
     signer_notice,
+)
+from remote_signing.rssp.models.pins import (
+    pin_order,
+    pin_retirement,
 )
 from remote_signing.rssp.models.push import (
     push_subscription,
@@ -78,7 +86,11 @@ __all__ = [
     "login_session",
     "metadata",
     "oauth_client",
+    "openid_sign_in",
+    "openid_subject",
     "passkey",
+    "pin_order",
+    "pin_retirement",
     "push_subscription",
     "refresh_token",
     "replay",

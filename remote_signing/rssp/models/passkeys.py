@@ -33,7 +33,7 @@ signer_notice = Table(
     Column("id", Identifier, primary_key=True),
     Column("subscriber_id", Identifier, nullable=False),
     Column("credential_id", Identifier, nullable=False),
-    Column("kind", Text, nullable=False),  # passkey_added | passkey_dropped | passkey_copied
+    Column("kind", Text, nullable=False),  # passkey_added | … _dropped | … _copied | pin_changed
     Column("detail", Text, nullable=False),  # JSON: name, usable_from
     Column("created_at", BigInteger, nullable=False),
     # Until then nobody can wave it away: whoever added a passkey might.

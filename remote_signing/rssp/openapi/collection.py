@@ -43,11 +43,15 @@ OWN: Final = {
     "refresh_token": "refresh_token",
     "token": "token",
     "factor_id": "factor_id",
+    "binding": "binding",
+    "state": "state",
+    "new_pin": "new_pin",
     "claimedTime": "claimed_time",
 }
 SECRET: Final = frozenset(
     {
         *("sad", "handle", "pin", "otp", "password", "client_secret", "client_assertion", "code"),
+        *("binding", "state", "new_pin"),
         *("code_verifier", "refresh_token", "token", "request_uri", "access_token", "session"),
     }
 )

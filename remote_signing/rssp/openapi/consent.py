@@ -15,7 +15,7 @@ from remote_signing.rssp.activation_model import (
     State,
 )
 from remote_signing.rssp.activation_refuse import LONGEST_TEXT
-from remote_signing.rssp.notices import ADDED, COPIED, DROPPED
+from remote_signing.rssp.notices import ADDED, COPIED, DROPPED, PIN_CHANGED
 from remote_signing.rssp.openapi.operation import (
     JSON,
     Answer,
@@ -85,7 +85,7 @@ _DENIAL: dict[str, Schema] = {
 }
 _NOTICE: dict[str, Schema] = {
     "id": identifier(),
-    "kind": choice((ADDED, DROPPED, COPIED)),
+    "kind": choice((ADDED, DROPPED, COPIED, PIN_CHANGED)),
     "name": or_null(text("Of the passkey.")),
     "created_at": moment(),
     "usable_from": or_null(moment("From when on it counts.")),

@@ -18,7 +18,9 @@ from remote_signing.rssp.openapi import (
     attachments,
     consent,
     consent_desk,
+    consent_openid,
     consent_passkeys,
+    consent_pins,
     csc,
     csc_v1,
     csc_v2,
@@ -84,8 +86,10 @@ def operations() -> list[Operation]:
         *consent.operations(),
         *consent_desk.operations(),
         *consent_passkeys.operations(),
+        *consent_pins.operations(),
         *sign_in.operations(),
         *phone.operations(),
+        *consent_openid.operations(),
         *health.operations(),
     ]
 

@@ -43,6 +43,7 @@ SCHEMAS: dict[str, Schema] = {
             "certificate": or_null(named("ShownCertificate")),
             "has_pin": flag(),
             "has_totp": flag(),
+            "may_choose_pin": flag("With the registration authority's code."),
             "sims": listing(text(), "Their numbers."),
             "passkeys": listing(text(), "Their names."),
         },
