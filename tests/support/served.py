@@ -32,7 +32,8 @@ def served(make: Callable[[str], ASGIApp]) -> Iterator[str]:
     """The address of ``make(address)``, answering in a thread."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        options = uvicorn.Config(Judged(make(address)), log_config=None, access_log=False)
+        app = make(address)
+        options = uvicorn.Config(Judged(app), log_config=None, access_log=False)
         server = uvicorn.Server(options)
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
@@ -41,5 +42,8 @@ def served(make: Callable[[str], ASGIApp]) -> Iterator[str]:
             assert time.monotonic() < deadline, "the server does not start"
             time.sleep(0.01)
         yield address
+        site = getattr(getattr(app, "state", None), "site", None)
+        if site is not None:  # the consent page's own server says so too: its streams end
+            site.drain.started = True
         server.should_exit = True
         thread.join()
