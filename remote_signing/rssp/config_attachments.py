@@ -22,5 +22,6 @@ class AttachmentsConfig:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if not isinstance(value, Path) and value < 1:
-                raise ConfigInvalid(f"attachments.{item.name}: {value} is not above zero")
+            least = 0 if item.name == "kept" else 1  # kept = 0 takes none, for a while
+            if not isinstance(value, Path) and value < least:
+                raise ConfigInvalid(f"attachments.{item.name}: {value} is less than {least}")

@@ -23,6 +23,7 @@ from remote_signing.rssp import (
 )
 from remote_signing.rssp.edge import middleware
 from tests.support.asgi import call
+from tests.support.examples import example
 from tests.support.world import PORTAL, World, new_world
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def test_a_portal_has_its_logo_wherever_its_name_is(world: World) -> None:
     assert put(world, picture(300, 200))
     digest = ask(world, "/requests").json()["requests"][0]["client_logo"]
     assert ask(world, f"/requests/{name}").json()["client_logo"] == digest
-    answer = ask(world, f"/logos/{digest}")
+    answer = example("a logo", ask(world, f"/logos/{digest}"))
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/png"
     assert hashlib.sha256(answer.content).hexdigest() == digest
