@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadtests import charts, events, goals, history, options, output, report, tables
+from loadtests import accounting, charts, events, goals, history, options, output, report, tables
 from loadtests.accounting import WORKERS, Usage
 from loadtests.histogram import Histogram
 from loadtests.options import Options
@@ -217,6 +220,19 @@ def test_rate_is_no_goal_where_none_is_asked_for() -> None:
     assert "cpu_ms.server" not in judged(found, forgetful)
     assert "growth.pss" in judged(found, Options("ceremony_otp", seconds=600))
     assert "growth.pss" not in judged(found, Options("ceremony_otp", seconds=599))
+
+
+def test_time_of_a_child_that_has_ended_is_not_lost() -> None:
+    roots = {"sam": os.getpid()}
+    before = accounting.usage(roots)
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    after = accounting.usage(roots)
+    # Of a supervisor it is its workers'.
+    assert after[WORKERS].cpu - before[WORKERS].cpu >= 0.15  # ticks of 10 ms
+    assert after["sam"].processes == before["sam"].processes >= 1
+    assert after["sam"].rss >= after["sam"].pss > 0
+    assert accounting.usage({"gone": 2**22 + 1}) == {}
 
 
 def test_signature_that_is_not_on_record_is_lost() -> None:
