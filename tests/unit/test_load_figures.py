@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-pytestmark = pytest.mark.unit
-
 
 def official(number: int = 0) -> Official:
     return Official(str(number), "s", "c", "pw", "pin", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
