@@ -16,7 +16,7 @@ from loadtests.options import Options
 from loadtests.people import Official
 from loadtests.profiles import working_day
 from loadtests.recorder import Answer, CeremonyFailed, Recorder, Steps
-from loadtests.results import C_SIGN, GENERATOR, SINGLE, Observed, results
+from loadtests.results import C_SIGN, GENERATOR, SINGLE, Observed, machine, results
 from loadtests.statements import Counted
 from loadtests.turns import Arrivals, Pool
 
@@ -48,6 +48,7 @@ def observed(scenario: str = "ceremony_otp", **changes: Any) -> Observed:
             "phones": Usage(3.0),
         },
         "statements": Counted(1200, 400, 900, 0.3, []),
+        "machine": machine(),
         "on_record": 100,
         "raw": {f"{SINGLE} p256": 100.0, f"{C_SIGN} p256": 1000.0},
     }
