@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SAM, WORKERS = "sam", "sam_workers"
 _TICKS = os.sysconf("SC_CLK_TCK")
+_TIMES = ((11, 12), (13, 14))  # of proc(5): utime, stime; cutime, cstime
 _WORKER = b"remote_signing.sam.worker"
 _KILOBYTE = 1024
 
@@ -50,11 +51,21 @@ def usage(roots: Mapping[str, int]) -> dict[str, Usage]:
         while waiting:
             pid = waiting.pop()
             waiting += children.get(pid, [])
-            one = _of_process(pid)
-            if one is not None:
-                name = WORKERS if role == SAM and _is_worker(pid) else role
-                found[name] = found.get(name, Usage()) + one
+            found = _added(found, role, pid)
     return found
+
+
+def _added(found: dict[str, Usage], role: str, pid: int) -> dict[str, Usage]:
+    """``found`` with what one process of ``role`` used, and its children that have ended."""
+    stat = _stat(pid)
+    if stat is None:
+        return found
+    own, ended = (sum(int(stat[field]) for field in fields) / _TICKS for fields in _TIMES)
+    mine = WORKERS if role == SAM and _is_worker(pid) else role
+    # Who ends under the SAM's supervisor was a worker.
+    theirs = WORKERS if role == SAM else role
+    found = found | {mine: found.get(mine, Usage()) + _of_process(pid, own)}
+    return found | {theirs: found.get(theirs, Usage()) + Usage(cpu=ended)}
 
 
 def _children() -> dict[int, list[int]]:
@@ -77,17 +88,13 @@ def _stat(pid: int) -> list[str] | None:
     return text.rpartition(")")[2].split()
 
 
-def _of_process(pid: int) -> Usage | None:
-    stat = _stat(pid)
-    if stat is None:
-        return None
-    ticks = sum(int(stat[field]) for field in (11, 12, 13, 14))  # utime, stime, cutime, cstime
+def _of_process(pid: int, cpu: float) -> Usage:
     rss, pss = _memory(pid)
     try:
         files = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - a Path for each would be waste
     except OSError:
         files = 0
-    return Usage(ticks / _TICKS, rss, pss, files, 1)
+    return Usage(cpu, rss, pss, files, 1)
 
 
 def _memory(pid: int) -> tuple[int, int]:

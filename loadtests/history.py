@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LAST = 5
-_COMPARED = ("scenario", "options.algorithm", "options.database", "options.rate", "options.users")
+_COMPARED = (
+    "scenario",
+    *(
+        f"options.{name}"
+        for name in (
+            *("algorithm", "database", "durable", "rate", "users", "hashes", "event"),
+            *("consent_page", "dpop", "engine", "nodes", "rssp_workers", "sam_workers"),
+        )
+    ),
+)
 # Figure → whether more of it is better.
 FIGURES = {
     "ratios.ceremonies/unwrap, sign, verify, destroy": True,

@@ -40,6 +40,7 @@ class Observed:
     after: dict[str, Usage]
     statements: Counted | None
     raw: dict[str, float]
+    machine: dict[str, Any]
     on_record: int = 0  # authorisations used up meanwhile, as the database has them
 
 
@@ -52,7 +53,7 @@ def results(seen: Observed) -> dict[str, Any]:
         "scenario": seen.options.scenario,
         "started_at": seen.started_at,
         "seconds": seconds,
-        "machine": machine(),
+        "machine": seen.machine,
         "options": _options(seen.options),
         "ceremonies": done,
         "signatures": recorder.signatures,
@@ -77,19 +78,12 @@ def results(seen: Observed) -> dict[str, Any]:
     if seen.options.event is not None:
         found["recovery"] = recovery(found["series"], seen.options.event_at)
     if seen.statements is not None:
-        counted = seen.statements
-        found["statements"] = {
-            "work": _each(counted.work, done),
-            "frame": _each(counted.frame, done),
-            "rows_written": _each(counted.rows_written, done),
-            "database_ms": _each(counted.seconds * 1000, done),
-            "most": counted.most,
-        }
+        found["statements"] = _statements(seen.statements, done)
     return found
 
 
 def machine() -> dict[str, Any]:
-    """Enough to know the kind of machine again."""
+    """Enough to know the kind of machine again, and how busy it was with others' work."""
     return {
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
@@ -118,6 +112,16 @@ def _processor() -> str:
 def _options(options: Options) -> dict[str, Any]:
     paths = {"kept", "out", "history"}
     return {name: value for name, value in asdict(options).items() if name not in paths}
+
+
+def _statements(counted: Counted, done: int) -> dict[str, Any]:
+    return {
+        "work": _each(counted.work, done),
+        "frame": _each(counted.frame, done),
+        "rows_written": _each(counted.rows_written, done),
+        "database_ms": _each(counted.seconds * 1000, done),
+        "most": counted.most,
+    }
 
 
 def _each(total: float, done: int) -> float:

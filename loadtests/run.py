@@ -10,7 +10,7 @@ from loadtests import accounting, events, generators, people, portal, sims, stat
 from loadtests.accounting import Usage
 from loadtests.environment import python_of
 from loadtests.generators import Generators
-from loadtests.results import GENERATOR, Observed, results
+from loadtests.results import GENERATOR, Observed, machine, results
 from loadtests.scenarios import SCENARIOS
 from loadtests.site import Site
 
@@ -76,7 +76,7 @@ def _measured(
     interpreter: str,
 ) -> dict[str, Any]:
     orders = generators.plans(site, options, officials)
-    signed = site.count_signed()
+    signed, here = site.count_signed(), machine()
     running = Generators(site.folder, interpreter, orders)
     try:
         times = running.begin(options)
@@ -108,6 +108,7 @@ def _measured(
             after=after,
             statements=counted,
             raw=raw,
+            machine=here,
             on_record=site.count_signed() - signed,
         )
     )

@@ -21,8 +21,6 @@ from tests.support.world import new_world
 if TYPE_CHECKING:
     from tests.conftest import Databases
 
-pytestmark = pytest.mark.integration
-
 
 @dataclass
 class Server:

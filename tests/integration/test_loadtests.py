@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from loadtests.people import Official
     from loadtests.place import Place, Scenario
 
-pytestmark = pytest.mark.integration
-
 ALL = Needs(consent_page=True, sim=True, passkey=True)
 SIGNATURES = {"sign_in": 0, "read_mostly": 0, "batch": 3, "seal": 3}
 PEOPLE = 4  # a code is good once, and five scenarios use one each

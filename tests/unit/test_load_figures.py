@@ -1,27 +1,28 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadtests import charts, events, goals, history, options, output, report, tables
+from loadtests import accounting, charts, events, goals, history, options, output, report, tables
 from loadtests.accounting import WORKERS, Usage
 from loadtests.histogram import Histogram
 from loadtests.options import Options
 from loadtests.people import Official
 from loadtests.profiles import working_day
 from loadtests.recorder import Answer, CeremonyFailed, Recorder, Steps
-from loadtests.results import C_SIGN, GENERATOR, SINGLE, Observed, results
+from loadtests.results import C_SIGN, GENERATOR, SINGLE, Observed, machine, results
 from loadtests.statements import Counted
 from loadtests.turns import Arrivals, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-pytestmark = pytest.mark.unit
 
 
 def official(number: int = 0) -> Official:
@@ -47,6 +48,7 @@ def observed(scenario: str = "ceremony_otp", **changes: Any) -> Observed:
             "phones": Usage(3.0),
         },
         "statements": Counted(1200, 400, 900, 0.3, []),
+        "machine": machine(),
         "on_record": 100,
         "raw": {f"{SINGLE} p256": 100.0, f"{C_SIGN} p256": 1000.0},
     }
@@ -217,6 +219,19 @@ def test_rate_is_no_goal_where_none_is_asked_for() -> None:
     assert "cpu_ms.server" not in judged(found, forgetful)
     assert "growth.pss" in judged(found, Options("ceremony_otp", seconds=600))
     assert "growth.pss" not in judged(found, Options("ceremony_otp", seconds=599))
+
+
+def test_time_of_a_child_that_has_ended_is_not_lost() -> None:
+    roots = {"sam": os.getpid()}
+    before = accounting.usage(roots)
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    after = accounting.usage(roots)
+    # Of a supervisor it is its workers'.
+    assert after[WORKERS].cpu - before[WORKERS].cpu >= 0.15  # ticks of 10 ms
+    assert after["sam"].processes == before["sam"].processes >= 1
+    assert after["sam"].rss >= after["sam"].pss > 0
+    assert accounting.usage({"gone": 2**22 + 1}) == {}
 
 
 def test_signature_that_is_not_on_record_is_lost() -> None:

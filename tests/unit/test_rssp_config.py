@@ -84,6 +84,7 @@ def test_a_password_comes_from_its_file(tmp_path: Path) -> None:
         ("[service]", "[service", "Expected"),
         ("[sam]", '[validation]\ntrust = "nowhere"\n[sam]', "validation.trust"),
         ("[sam]", "[validation]\nworkers = -1\n[sam]", "validation: workers"),
+        ("[sam]", '[attachments]\nfolder = "a"\npages = 0\n[sam]', "attachments.pages"),
     ],
 )
 def test_a_mistake_is_told_with_its_key(tmp_path: Path, old: str, new: str, told: str) -> None:
