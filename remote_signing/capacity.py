@@ -203,10 +203,10 @@ def _hosts(demand: Demand, cores: Mapping[str, float]) -> list[Figure]:
         )
         found.append(Figure(f"{name} hosts", hosts, "hosts", told))
     primaries = math.ceil(cores["postgres"] / demand.host_cores)
-    told = f"ceil({cores['postgres']:.1f} cores / {demand.host_cores}), each with a standby"
+    told = f"ceil({cores['postgres']:.1f} cores / {demand.host_cores}), each with two standbys"
     if primaries > 1:
         told += "; more than one primary needs distribution (docs/decisions)"
-    return [*found, Figure("database hosts", 2 * primaries, "hosts", told)]
+    return [*found, Figure("database hosts", 3 * primaries, "hosts", told)]
 
 
 def _hsm(demand: Demand, cost: Costs) -> list[Figure]:

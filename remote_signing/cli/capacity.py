@@ -67,6 +67,8 @@ def capacity(
     for figure in figures:
         value = f"{figure.value:,.1f}".removesuffix(".0")
         typer.echo(f"{figure.name:<{width}}  {value:>18} {figure.unit:<14} = {figure.formula}")
+    if consent == "sim" and "sim_transaction" not in cost.tables:
+        say("not in it: rows of sim_transaction, which stay for ever and were not measured")
     if hsm_rate is None:
         say("HSM nodes are not told: --hsm-rate is missing")
 

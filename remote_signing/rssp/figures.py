@@ -12,7 +12,9 @@ import asyncio
 import logging
 import time
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from remote_signing.rssp.edge.measured import MEASURED_AS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.db import Database
 
-MEASURED_AS: Final = "measured_as"  # of the scope, where a route is more than its template tells
 _OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ALARM = "alarm:"

@@ -113,8 +113,8 @@ def _copy(
         columns.remove("number")
     values = ", ".join(changed.get(name, f"t.{name}") for name in columns)
     model = {
-        "signature_activation": f"SELECT * FROM {table} WHERE id = '{signature}'",  # noqa: S608 - ours
-        "audit_event": f"SELECT * FROM {table} WHERE activation_id = '{signature}'",  # noqa: S608 - ours
+        "signature_activation": f"SELECT * FROM {table} WHERE id = '{signature}'",  # noqa: S608 - our own table and id
+        "audit_event": f"SELECT * FROM {table} WHERE activation_id = '{signature}'",  # noqa: S608 - our own table and id
     }.get(table, f"SELECT * FROM {table} LIMIT 1")  # noqa: S608 - our own tables' names
     with database.transaction() as connection:
         # Neither triggers nor foreign keys: nothing of this has happened.

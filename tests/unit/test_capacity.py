@@ -67,11 +67,11 @@ def test_cores_of_each_program_are_peak_times_cost() -> None:
 
 def test_one_host_may_be_lost_and_none_stands_alone() -> None:
     found = worked_out()
-    # Web: 1.6 cores on hosts of 4 is one, and one that may be lost. A database and its standby.
-    assert (found["web hosts"], found["SAM hosts"], found["database hosts"]) == (2, 2, 2)
+    # Web: 1.6 cores on hosts of 4 is one, and one that may be lost. A database, two standbys.
+    assert (found["web hosts"], found["SAM hosts"], found["database hosts"]) == (2, 2, 3)
     # Ten times as much: web 16 cores on 4 hosts, SAM 10 on 3, PostgreSQL 6 on 2.
     many = worked_out(Demand(28_800_000, "p256", utilisation=0.5, host_cores=4))
-    assert (many["web hosts"], many["SAM hosts"], many["database hosts"]) == (5, 4, 4)
+    assert (many["web hosts"], many["SAM hosts"], many["database hosts"]) == (5, 4, 6)
 
 
 def test_hsm_by_the_measured_session_and_by_the_makers_rate() -> None:
@@ -161,6 +161,16 @@ def test_the_command_prints_figures_formulas_and_what_they_rest_on(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[0]["value"] == 200
     assert "HSM nodes" in {line["name"] for line in lines}
+    sim = {
+        **LOAD,
+        "scenario": "ceremony_sim",
+        "cpu_ms": {**LOAD["cpu_ms"], "sim_adapter": 1.0},
+    }
+    (tmp_path / "load.json").write_text(json.dumps(sim), "utf-8")
+    assert cli.main([*day, *files, "--consent", "sim"]) == 0
+    told = capsys.readouterr()
+    assert "cores of sim_adapter" in told.out
+    assert "sim_transaction, which stay for ever" in told.err
     assert cli.main(day) == 1
     assert "not measured, and not guessed" in capsys.readouterr().err
     assert cli.main([*day, "--consent", "fax"]) == 2

@@ -29,7 +29,7 @@ from remote_signing.rssp.csc.v2.parameters import EXACT, Parameters, Spelling
 from remote_signing.rssp.csc.wire import answer
 from remote_signing.rssp.deps import services
 from remote_signing.rssp.edge.body import read_object
-from remote_signing.rssp.figures import MEASURED_AS
+from remote_signing.rssp.edge.measured import MEASURED_AS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
