@@ -55,8 +55,11 @@ _CHECKS_WAITING = 64
 _password_checks = anyio.CapacityLimiter(_CHECKS_AT_ONCE)
 
 
-def session_ticket(request: Request) -> Ticket:
-    """The session in the Authorization header. Errors: ``SessionInvalid``."""
+async def session_ticket(request: Request) -> Ticket:
+    """The session in the Authorization header. Errors: ``SessionInvalid``.
+
+    A coroutine, like every dependency here: FastAPI takes any other to a thread and back.
+    """
     values = request.headers.getlist("authorization")
     scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     ticket = Ticket.parse(token) if scheme.lower() == "bearer" else None
