@@ -22,7 +22,10 @@ from remote_signing.clock import as_datetime
 from remote_signing.errors import ActivationUnknown, InvalidInput, SessionInvalid, Unavailable
 from remote_signing.identifiers import Ticket, is_id
 from remote_signing.rssp import activation, service_authorization, sessions
-from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
+from remote_signing.rssp.deps import (
+    ServicesDep,
+)
+from remote_signing.rssp.deps import services as services_of
 from remote_signing.rssp.edge.body import read_object
 from remote_signing.rssp.sim import cards
 from remote_signing.rssp.sim import consent as sim_consent
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.activation_model import ActivationDetails, Document
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.edge.express import Table
     from remote_signing.rssp.notices import Notice
     from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.rssp.service_authorization import ServiceDetails
@@ -132,6 +136,22 @@ async def approve(
         activation.approve, services, session, known_request(name), given["pin"], given["otp"]
     )
     return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
+
+
+async def _show_express(request: Request) -> Response:
+    session, name = await session_ticket(request), request.path_params["name"]
+    return await show_request(name, services_of(request), session)
+
+
+async def _approve_express(request: Request) -> Response:
+    session, name = await session_ticket(request), request.path_params["name"]
+    return await approve(request, name, services_of(request), session)
+
+
+EXPRESS: Table = {
+    ("GET", "/consent/v1/requests/{name}"): _show_express,
+    ("POST", "/consent/v1/requests/{name}/approve"): _approve_express,
+}
 
 
 @router.get("/services/{name}")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.config import RsspConfig
     from remote_signing.rssp.csc.v2.credentials import Outcome
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.edge.express import Handler, Table
     from remote_signing.strict_json import JsonValue
 
 Wanted = TypeVar("Wanted")
@@ -180,10 +181,26 @@ def router(version: Version) -> APIRouter:
     return made
 
 
+def express(version: Version, *names: str) -> Table:
+    """These methods for who asks with POST at their exact address."""
+
+    def handler(name: str) -> Handler:
+        async def method(request: Request) -> Response:
+            return await _answered(version, name, request)
+
+        return method
+
+    return {("POST", f"{version.prefix}/{name}"): handler(name) for name in names}
+
+
 async def _dispatch(version: Version, request: Request) -> Response:
     config = services(request).config
     path = request.path_params.get("method", "")
-    name = path if config.csc.strict else path.rstrip("/")
+    return await _answered(version, path if config.csc.strict else path.rstrip("/"), request)
+
+
+async def _answered(version: Version, name: str, request: Request) -> Response:
+    config = services(request).config
     try:
         if not version.offers(config, name):
             raise not_implemented()

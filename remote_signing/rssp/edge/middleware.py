@@ -7,7 +7,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -16,6 +15,8 @@ from remote_signing.errors import RemoteSigningError
 from remote_signing.rssp.edge import problem, request_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.applications import Starlette
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,6 +30,8 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
 }
+_ID_HEADER = request_id.HEADER.lower().encode("ascii")
+_USUAL = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 SERVER_ERROR = (
     "The authorization server encountered an unexpected condition that prevented it from"
     " fulfilling the request."
@@ -66,10 +69,7 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers[request_id.HEADER] = name
-                for header, value in SECURITY_HEADERS.items():
-                    headers.setdefault(header, value)
+                message["headers"] = _dressed(message["headers"], name)
             await send(message)
 
         token = request_id.current.set(name)
@@ -84,6 +84,17 @@ class Edge:
             await _server_error(name)(scope, receive, dressed)
         finally:
             request_id.current.reset(token)
+
+
+def _dressed(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[tuple[bytes, bytes]]:
+    """``headers`` with the request's id, and with what every answer has unless it says otherwise.
+
+    Names are in lower case already, as ASGI has them.
+    """
+    own = [pair for pair in headers if pair[0] != _ID_HEADER]
+    said = {header for header, _ in own}
+    usual = [pair for pair in _USUAL if pair[0] not in said]
+    return [*own, (_ID_HEADER, name.encode("ascii")), *usual]
 
 
 def _server_error(name: str) -> Response:

@@ -11,13 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from remote_signing.errors import InvalidInput
-from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads it at run time
+from remote_signing.rssp.deps import (
+    ServicesDep,
+)
+from remote_signing.rssp.deps import services as services_of
 from remote_signing.rssp.oauth import metadata
 from remote_signing.rssp.oauth.request import V1_PREFIX, read
 from remote_signing.rssp.oauth.server import Server
 
 if TYPE_CHECKING:
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.edge.express import Handler, Table
 
 router = APIRouter()
 
@@ -76,3 +80,17 @@ async def _answer(name: str, request: Request, services: Services) -> Response:
     if name == "token":
         return await run_in_threadpool(server.token, asked)
     return await run_in_threadpool(server.endpoint, name, asked)
+
+
+def _express(name: str) -> Handler:
+    async def handler(request: Request) -> Response:
+        return await _answer(name, request, services_of(request))
+
+    return handler
+
+
+EXPRESS: Table = {
+    ("POST", "/oauth2/pushed_authorize"): _express("pushed_authorize"),
+    ("GET", "/oauth2/authorize"): _express("authorize"),
+    ("POST", "/oauth2/token"): _express("token"),
+}
