@@ -15,7 +15,6 @@ from anyio import to_thread
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from fastapi import APIRouter, Depends, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from remote_signing.clock import as_datetime
@@ -27,6 +26,7 @@ from remote_signing.rssp.deps import (
 )
 from remote_signing.rssp.deps import services as services_of
 from remote_signing.rssp.edge.body import read_object
+from remote_signing.rssp.edge.threads import in_thread
 from remote_signing.rssp.sim import cards
 from remote_signing.rssp.sim import consent as sim_consent
 
@@ -106,7 +106,7 @@ def opened_members(opened: Opened) -> Members:
 @router.delete("/sessions/current")
 async def sign_out(services: ServicesDep, session: SessionDep) -> Response:
     """End the session. 204, also when it was over already."""
-    await run_in_threadpool(sessions.sign_out, services, session)
+    await in_thread(sessions.sign_out, services, session)
     return Response(status_code=204)
 
 
@@ -132,7 +132,7 @@ async def approve(
     503 when nothing was used up.
     """
     given = await read_texts(request, pin=LONGEST_EVIDENCE, otp=LONGEST_EVIDENCE)
-    approved = await run_in_threadpool(
+    approved = await in_thread(
         activation.approve, services, session, known_request(name), given["pin"], given["otp"]
     )
     return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
@@ -170,9 +170,7 @@ async def approve_service(
 ) -> Response:
     """Let it. The session is enough: nothing can be signed with this."""
     await read_texts(request)
-    target = await run_in_threadpool(
-        service_authorization.approve, services, session, known_request(name)
-    )
+    target = await in_thread(service_authorization.approve, services, session, known_request(name))
     return JSONResponse({"redirect_to": target, "state": "GRANTED"})
 
 
@@ -182,9 +180,7 @@ async def deny_service(
 ) -> Response:
     """Refuse it."""
     await read_texts(request)
-    target = await run_in_threadpool(
-        service_authorization.deny, services, session, known_request(name)
-    )
+    target = await in_thread(service_authorization.deny, services, session, known_request(name))
     return JSONResponse({"redirect_to": target, "state": "DENIED"})
 
 
@@ -198,7 +194,7 @@ async def for_signer(
         members = work(signer)
         return {"now": time_text(services.now_ms()), "subscriber": _signer(signer), **members}
 
-    return JSONResponse(await run_in_threadpool(both))
+    return JSONResponse(await in_thread(both))
 
 
 async def read_texts(request: Request, **longest: int) -> Mapping[str, str]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 
 from remote_signing.errors import Refusal, RemoteSigningError
 from remote_signing.rssp import audit, bearer
@@ -29,6 +28,7 @@ from remote_signing.rssp.csc.v2.parameters import EXACT, Parameters, Spelling
 from remote_signing.rssp.csc.wire import answer
 from remote_signing.rssp.deps import services
 from remote_signing.rssp.edge.body import read_object
+from remote_signing.rssp.edge.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -124,7 +124,7 @@ def for_caller(read: Reader[Wanted], work: Work[Wanted], give: Give = _given) ->
     async def method(call: Call) -> Response:
         presented = bearer.read(call.services, call.request)
         wanted = await call.read(read)
-        outcome = await run_in_threadpool(_judge, call, presented, wanted, work)
+        outcome = await in_thread(_judge, call, presented, wanted, work)
         return give(call.services, outcome)
 
     return method
@@ -163,7 +163,7 @@ def for_bearer(read: Reader[Wanted], work: BearerWork[Wanted]) -> Method:
     async def method(call: Call) -> Response:
         presented = bearer.read(call.services, call.request)
         wanted = await call.read(read)
-        status, members = await run_in_threadpool(work, call.services, presented, wanted)
+        status, members = await in_thread(work, call.services, presented, wanted)
         return answer(members, status)
 
     return method

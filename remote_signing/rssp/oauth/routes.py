@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -15,6 +14,7 @@ from remote_signing.rssp.deps import (
     ServicesDep,
 )
 from remote_signing.rssp.deps import services as services_of
+from remote_signing.rssp.edge.threads import in_thread
 from remote_signing.rssp.oauth import metadata
 from remote_signing.rssp.oauth.request import V1_PREFIX, read
 from remote_signing.rssp.oauth.server import Server
@@ -78,8 +78,8 @@ async def _answer(name: str, request: Request, services: Services) -> Response:
         on_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
         return server.refuse(error, on_page=on_page)
     if name == "token":
-        return await run_in_threadpool(server.token, asked)
-    return await run_in_threadpool(server.endpoint, name, asked)
+        return await in_thread(server.token, asked)
+    return await in_thread(server.endpoint, name, asked)
 
 
 def _express(name: str) -> Handler:
