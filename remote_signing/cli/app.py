@@ -19,6 +19,7 @@ from remote_signing.cli import (
     credentials,
     database,
     hsm,
+    mass_enrolment,
     openapi,
     passkeys,
     registration,
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they would print local variables, PINs among them
 )
 app.command("serve")(serve.serve)
+subscribers.app.command("enrol-list")(mass_enrolment.enrol_list)
 for group in (
     hsm,
     database,

@@ -206,20 +206,44 @@ def bench(
     context: typer.Context,
     node: Annotated[str | None, typer.Argument(help="Name of the node [the first].")] = None,
     seconds: Annotated[float, typer.Option(help="For each measurement.")] = 1.0,
+    algorithm: Annotated[
+        list[str], typer.Option(help="Only keys of this one; repeatable [every one].")
+    ] = [],
     as_json: AsJson = False,
 ) -> None:
     """Measure what one process does on one node in a second: the limit of all later figures."""
+    from remote_signing.algorithms import ALGORITHMS, algorithm_named
     from remote_signing.sam import ceremony
 
     config = folder_of(context).sam()
     chosen = config.nodes[0] if node is None else _node(config, node)
-    rates = ceremony.bench(chosen, _lock_folder(config), seconds)
+    for name in algorithm:
+        algorithm_named(name)
+    names = algorithm or list(ALGORITHMS)
+    rates = ceremony.bench(chosen, _lock_folder(config), seconds, names)
     if as_json:
         show_lines(asdict(rate) for rate in rates)
         return
     for rate in rates:
         name = f"{rate.operation} {rate.algorithm or ''}"
         typer.echo(f"{name:<32} {rate.per_second:>10.1f}/s  ({rate.count} in {seconds:g} s)")
+
+
+@app.command("development-token")
+def development_token(
+    folder: Annotated[Path, typer.Argument(help="New folder for the token, its PINs and set-up.")],
+    label: Annotated[str, typer.Argument(help="The token's label.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a SoftHSM token to develop and measure with: no HSM, and no place for real keys."""
+    from remote_signing.sam.softhsm import TokenNotMade, make_token
+
+    try:
+        token = make_token(folder, label)
+    except TokenNotMade as error:
+        raise fail(str(error)) from error
+    record = {"module": str(token.module), "pin_file": str(token.pin_file)}
+    show(record | {"environment": dict(token.environment)}, as_json=as_json)
 
 
 def _lock_folder(config: "SamConfig") -> Path:

@@ -80,9 +80,14 @@ def _status(config: NodeConfig, lock_folder: Path, cluster: Cluster, seconds: fl
     return found
 
 
-def bench(config: NodeConfig, lock_folder: Path, seconds: float = 1.0) -> Iterator[Rate]:
+def bench(
+    config: NodeConfig,
+    lock_folder: Path,
+    seconds: float = 1.0,
+    algorithms: Sequence[str] = tuple(ALGORITHMS),
+) -> Iterator[Rate]:
     """Rates of one node, one process, one after another, ``seconds`` for each; ``HsmFault``."""
-    measured = [(operation, name) for name in ALGORITHMS for operation in OF_ALGORITHMS]
+    measured = [(operation, name) for name in algorithms for operation in OF_ALGORITHMS]
     measured += [(operation, "") for operation in OF_NODES]
     with NodeProcess(config, lock_folder.resolve()) as node:
         node.open()

@@ -1,0 +1,124 @@
+"""One run from an empty folder to its figures: start, seed, warm up, measure, stop."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import TYPE_CHECKING, Any
+
+from loadtests import accounting, events, generators, people, portal, sims, statements
+from loadtests.accounting import Usage
+from loadtests.environment import python_of
+from loadtests.generators import Generators
+from loadtests.results import GENERATOR, Observed, machine, results
+from loadtests.scenarios import SCENARIOS
+from loadtests.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.options import Options
+    from loadtests.people import Official
+
+_STEP = 30  # seconds of a one-time code
+_FEWEST = 8
+
+
+def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
+    """The figures. Errors: ``ProgramFailed``, ``GeneratorFailed``."""
+    scenario = SCENARIOS[options.scenario]
+    interpreter = python_of(options.engine, say)
+    with Site(options, scenario.needs) as site:
+        say(f"the service is ready ({', '.join(site.roots)})")
+        people.found_agency(site)
+        portal.register(site, dpop=options.dpop)
+        officials = people.enrol(site, officials_needed(options), options.algorithm, scenario.needs)
+        say(f"{len(officials)} officials are enrolled")
+        people.sign_in_all(site, officials)
+        people.give_phones(site, officials, scenario.needs)
+        raw = raw_figures(site, options)
+        say("raw " + ", ".join(f"{name} {rate:.0f}/s" for name, rate in raw.items()))
+        return _measured(site, options, officials, raw, interpreter)
+
+
+def officials_needed(options: Options) -> int:
+    """So many that nobody is asked again before his device shows a new code."""
+    needs = SCENARIOS[options.scenario].needs
+    if needs.sim:
+        return min(options.officials or options.users, sims.MOST)
+    if options.officials:
+        return options.officials
+    if not needs.codes:
+        return max(_FEWEST, 2 * options.users)
+    rate = options.rate or 60.0
+    return max(_FEWEST, options.users + int(rate * (_STEP + 1) * 1.1))
+
+
+def raw_figures(site: Site, options: Options) -> dict[str, float]:
+    """What one session of the first node does alone, a second: ``hsm bench``."""
+    if not options.raw_seconds:
+        return {}
+    rates = site.command.json_lines(
+        *("hsm", "bench", "--seconds", str(options.raw_seconds)),
+        *("--algorithm", options.algorithm),
+    )
+    return {
+        f"{each['operation']} {each['algorithm'] or ''}".strip(): each["per_second"]
+        for each in rates
+    }
+
+
+def _measured(
+    site: Site,
+    options: Options,
+    officials: list[Official],
+    raw: dict[str, float],
+    interpreter: str,
+) -> dict[str, Any]:
+    orders = generators.plans(site, options, officials)
+    signed, here = site.count_signed(), machine()
+    running = Generators(site.folder, interpreter, orders)
+    try:
+        times = running.begin(options)
+        _sleep_until(times.start)
+        if options.event is not None:
+            coming = events.Appointment.made(site, options.event, options.event_at)
+        counting = (
+            site.postgres is not None and options.statements and statements.begin(site.postgres)
+        )
+        before = _usage(site, running)
+        _sleep_until(times.end)
+        after = _usage(site, running)
+        # A server that fell over has forgotten what it counted.
+        counting = counting and options.event != events.RESTART_POSTGRES
+        counted = statements.read(site.postgres) if counting and site.postgres else None
+        recorder = running.gather()
+        if options.event is not None:
+            coming.end()
+    finally:
+        running.kill()
+    started_at = dt.datetime.fromtimestamp(times.start, dt.UTC).isoformat(timespec="seconds")
+    return results(
+        Observed(
+            options=options,
+            started_at=started_at,
+            seconds=options.seconds,
+            recorder=recorder,
+            before=before,
+            after=after,
+            statements=counted,
+            raw=raw,
+            machine=here,
+            on_record=site.count_signed() - signed,
+        )
+    )
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.time()))
+
+
+def _usage(site: Site, running: Generators) -> dict[str, Usage]:
+    found = accounting.usage(site.roots)
+    each = [accounting.usage({GENERATOR: pid}).get(GENERATOR, Usage()) for pid in running.pids]
+    return found | {GENERATOR: sum(each, Usage())}

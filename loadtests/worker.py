@@ -1,0 +1,57 @@
+"""One user of the load generator: waits until a ceremony is due, does it, writes it down."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadtests.recorder import CeremonyFailed, Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.place import Place, Scenario
+    from loadtests.recorder import Http, Recorder
+    from loadtests.turns import Arrivals, Pool
+
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all users of one generator share. ``sleep`` is the engine's."""
+
+    scenario: Scenario
+    place: Place
+    pool: Pool
+    arrivals: Arrivals
+    recorder: Recorder
+    sleep: Callable[[float], object] = time.sleep
+
+    def turn(self, http: Http) -> bool:
+        """One ceremony; False when the run is over."""
+        due = self.arrivals.next()
+        if due is None:
+            return False
+        if (early := due - time.time()) > 0:
+            self.sleep(early)
+        official = self.pool.take()
+        if official is None:
+            # Nobody has an unused code: the generator's shortage, not the service's. Told apart.
+            if self.recorder.counts_now():
+                self.recorder.short += 1
+            self.sleep(_PAUSE)
+            return True
+        cause, signatures = None, 0
+        try:
+            signatures = self.scenario.ceremony(self.place, official, Steps(http, self.recorder))
+        except CeremonyFailed as error:
+            cause = str(error)
+        except (KeyError, json.JSONDecodeError) as error:
+            cause = f"answer without {error}"
+        finally:
+            self.pool.give_back(official)
+        self.recorder.ceremony(self.scenario.name, due, signatures, cause)
+        return True

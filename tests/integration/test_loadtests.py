@@ -1,0 +1,100 @@
+"""Each load scenario once against a whole service that the load tests start themselves."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadtests import accounting, generators, people, portal
+from loadtests.generators import Generators
+from loadtests.once import place_of, take_turns
+from loadtests.options import Options
+from loadtests.place import Needs
+from loadtests.scenarios import SCENARIOS
+from loadtests.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadtests.people import Official
+    from loadtests.place import Place, Scenario
+
+ALL = Needs(consent_page=True, sim=True, passkey=True)
+SIGNATURES = {"sign_in": 0, "read_mostly": 0, "batch": 3, "seal": 3}
+PEOPLE = 4  # a code is good once, and five scenarios use one each
+
+
+@dataclass(frozen=True)
+class Stage:
+    site: Site
+    place: Place
+    persons: list[Official]
+    organisations: list[Official]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    options = Options("working_day", kept=tmp_path_factory.mktemp("site"))
+    with Site(options, ALL) as site:
+        people.found_agency(site)
+        portal.register(site, dpop=True)
+        persons = people.enrol(site, PEOPLE, "p256", ALL)
+        people.sign_in_all(site, persons)
+        people.give_phones(site, persons[:1], ALL)
+        seals = people.enrol(site, 1, "p256", SCENARIOS["seal"].needs)
+        yield Stage(site, place_of(site), persons, seals)
+
+
+def official_for(stage: Stage, scenario: Scenario) -> Official:
+    if scenario.needs.scal == "1":
+        return stage.organisations[0]
+    if not scenario.needs.codes:
+        return stage.persons[0]
+    # A code is good once: who has used one longest ago.
+    return min(stage.persons, key=lambda each: each.last_step)
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "working_day"])
+def test_scenario_ends_well(stage: Stage, name: str) -> None:
+    recorder = take_turns(stage.place, [official_for(stage, SCENARIOS[name])], name)
+    assert not recorder.errors
+    assert not recorder.short
+    assert recorder.ceremonies.count == 1
+    assert recorder.signatures == SIGNATURES.get(name, 1)
+
+
+def test_consent_without_the_page_between(stage: Stage) -> None:
+    official = official_for(stage, SCENARIOS["portal_decoupled"])
+    place = place_of(stage.site, consent_page=False)
+    recorder = take_turns(place, [official], "portal_decoupled")
+    assert not recorder.errors
+    assert recorder.signatures == 1
+
+
+def test_every_program_is_accounted_for(stage: Stage) -> None:
+    found = accounting.usage(stage.site.roots)
+    roles = {"sam", "sam_workers", "rssp", "consent_app", "sim_adapter", "operator", "phones"}
+    assert set(found) == roles
+    assert found["sam_workers"].processes == stage.site.worker_count
+    assert all(used.cpu > 0 and used.pss > 0 and used.files > 0 for used in found.values())
+
+
+def test_generators_share_the_load_and_their_figures_add_up(stage: Stage) -> None:
+    options = Options("read_mostly", users=2, seconds=1.5, warm_up=0.2, generators=2)
+    orders = generators.plans(stage.site, options, stage.persons)
+    for order in orders:
+        order["engine"] = "plain"
+    running = Generators(stage.site.folder, sys.executable, orders)
+    try:
+        times = running.begin(options)
+        recorder = running.gather()
+    finally:
+        running.kill()
+    assert not recorder.errors
+    assert times.end - times.start == pytest.approx(1.5)
+    assert recorder.kinds["read_mostly"] == recorder.ceremonies.count > 0
+    plans = list((stage.site.folder / "secrets").glob("plan-*.json"))
+    assert {plan.stat().st_mode & 0o777 for plan in plans} == {0o600}
