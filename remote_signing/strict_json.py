@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import NoReturn, TypeAlias
 
 from remote_signing.errors import InvalidInput
@@ -18,6 +19,7 @@ JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, J
 MAX_DEPTH = 16
 _LARGEST = 2**53 - 1  # RFC 7493 cl. 2.2: integers that every reader keeps exactly
 _LONGEST_NUMBER = 32
+_UNSOUND = re.compile("[\0\ud800-\udfff]")
 
 
 def loads(data: bytes) -> JsonValue:
@@ -27,7 +29,9 @@ def loads(data: bytes) -> JsonValue:
         value: JsonValue = _decoder.decode(text)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InvalidInput(f"not JSON: {error}") from None
-    _check_depth(value)
+    # Most texts cannot be deep: each level opens with one of these.
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value)
     if "\\u" in text:
         _check_strings(value)
     return value
@@ -100,5 +104,5 @@ def _check_strings(value: JsonValue) -> None:
         pending.extend(_children(item))
         if isinstance(item, dict):
             pending.extend(item)
-        elif isinstance(item, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in item):
+        elif isinstance(item, str) and _UNSOUND.search(item):
             raise InvalidInput("a JSON string holds NUL or half a surrogate pair")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastapi import FastAPI
 
+from remote_signing import heap
 from remote_signing.rssp import config as configuration
 from remote_signing.rssp import (
     consent,
@@ -36,12 +37,14 @@ from remote_signing.rssp import (
     validate,
 )
 from remote_signing.rssp.certificate_status import Status
+from remote_signing.rssp.csc import dispatch
 from remote_signing.rssp.csc.v1 import routes as csc_v1
 from remote_signing.rssp.csc.v2 import attach, polling
 from remote_signing.rssp.csc.v2 import routes as csc_v2
 from remote_signing.rssp.deps import open_services
 from remote_signing.rssp.documents.signing import Desk
 from remote_signing.rssp.edge import middleware
+from remote_signing.rssp.edge.express import Express
 from remote_signing.rssp.figures import CountedLog, Figures, Measured
 from remote_signing.rssp.health import Health
 from remote_signing.rssp.housekeeping import Housekeeping
@@ -90,6 +93,8 @@ def create_app(
     others = (pki, validate, health, openapi)
     for router in (*apis, *(module.router for module in (*desk, *documents, *factors, *others))):
         app.include_router(router)
+    signing = dispatch.express(csc_v2.VERSION, "signatures/signHash")
+    app.add_middleware(Express, table={**oauth.EXPRESS, **consent.EXPRESS, **signing})
     middleware.install(app)
     app.add_middleware(middleware.Farewell, is_leaving=lambda: services.drain.started)
     app.add_middleware(logs.RequestLog)
@@ -156,6 +161,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     webhooks.start()
     pushes.start()
     _give_notice(services)
+    heap.settle()
     figures: Figures | None = app.state.figures
     counting = nullcontext() if figures is None else figures.sampled(services.database)
     try:

@@ -15,15 +15,18 @@ from anyio import to_thread
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from fastapi import APIRouter, Depends, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from remote_signing.clock import as_datetime
 from remote_signing.errors import ActivationUnknown, InvalidInput, SessionInvalid, Unavailable
 from remote_signing.identifiers import Ticket, is_id
 from remote_signing.rssp import activation, service_authorization, sessions
-from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
+from remote_signing.rssp.deps import (
+    ServicesDep,
+)
+from remote_signing.rssp.deps import services as services_of
 from remote_signing.rssp.edge.body import read_object
+from remote_signing.rssp.edge.threads import in_thread
 from remote_signing.rssp.sim import cards
 from remote_signing.rssp.sim import consent as sim_consent
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.activation import Answered
     from remote_signing.rssp.activation_model import ActivationDetails, Document
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.edge.express import Table
     from remote_signing.rssp.notices import Notice
     from remote_signing.rssp.request_details import RequestDetails
     from remote_signing.rssp.service_authorization import ServiceDetails
@@ -57,8 +61,11 @@ _CHECKS_WAITING = 64
 _password_checks = anyio.CapacityLimiter(_CHECKS_AT_ONCE)
 
 
-def session_ticket(request: Request) -> Ticket:
-    """The session in the Authorization header. Errors: ``SessionInvalid``."""
+async def session_ticket(request: Request) -> Ticket:
+    """The session in the Authorization header. Errors: ``SessionInvalid``.
+
+    A coroutine, like every dependency here: FastAPI takes any other to a thread and back.
+    """
     values = request.headers.getlist("authorization")
     scheme, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     ticket = Ticket.parse(token) if scheme.lower() == "bearer" else None
@@ -101,7 +108,7 @@ def opened_members(opened: Opened) -> Members:
 @router.delete("/sessions/current")
 async def sign_out(services: ServicesDep, session: SessionDep) -> Response:
     """End the session. 204, also when it was over already."""
-    await run_in_threadpool(sessions.sign_out, services, session)
+    await in_thread(sessions.sign_out, services, session)
     return Response(status_code=204)
 
 
@@ -127,10 +134,26 @@ async def approve(
     503 when nothing was used up.
     """
     given = await read_texts(request, pin=LONGEST_EVIDENCE, otp=LONGEST_EVIDENCE)
-    approved = await run_in_threadpool(
+    approved = await in_thread(
         activation.approve, services, session, known_request(name), given["pin"], given["otp"]
     )
     return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
+
+
+async def _show_express(request: Request) -> Response:
+    session, name = await session_ticket(request), request.path_params["name"]
+    return await show_request(name, services_of(request), session)
+
+
+async def _approve_express(request: Request) -> Response:
+    session, name = await session_ticket(request), request.path_params["name"]
+    return await approve(request, name, services_of(request), session)
+
+
+EXPRESS: Table = {
+    ("GET", "/consent/v1/requests/{name}"): _show_express,
+    ("POST", "/consent/v1/requests/{name}/approve"): _approve_express,
+}
 
 
 @router.get("/services/{name}")
@@ -149,9 +172,7 @@ async def approve_service(
 ) -> Response:
     """Let it. The session is enough: nothing can be signed with this."""
     await read_texts(request)
-    target = await run_in_threadpool(
-        service_authorization.approve, services, session, known_request(name)
-    )
+    target = await in_thread(service_authorization.approve, services, session, known_request(name))
     return JSONResponse({"redirect_to": target, "state": "GRANTED"})
 
 
@@ -161,9 +182,7 @@ async def deny_service(
 ) -> Response:
     """Refuse it."""
     await read_texts(request)
-    target = await run_in_threadpool(
-        service_authorization.deny, services, session, known_request(name)
-    )
+    target = await in_thread(service_authorization.deny, services, session, known_request(name))
     return JSONResponse({"redirect_to": target, "state": "DENIED"})
 
 
@@ -177,7 +196,7 @@ async def for_signer(
         members = work(signer)
         return {"now": time_text(services.now_ms()), "subscriber": _signer(signer), **members}
 
-    return JSONResponse(await run_in_threadpool(both))
+    return JSONResponse(await in_thread(both))
 
 
 async def read_texts(request: Request, **longest: int) -> Mapping[str, str]:

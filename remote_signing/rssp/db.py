@@ -31,11 +31,14 @@ from remote_signing.errors import (
     SimBusy,
     Unavailable,
 )
+from remote_signing.rssp.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Executable, Row
+
+    from remote_signing.rssp.prepared import Outcome
 
 _BUSY_MS = 10_000
 _CONNECTIONS = 20
@@ -95,6 +98,7 @@ class Database:
         if password is not None:
             parsed = parsed.set(password=password)
         self.engine: Engine = _engine(parsed, connections)
+        self._prepared = None if self.dialect == "sqlite" else Prepared(self.engine)
         self._apart: list[Database] = []
 
     def apart(self) -> Database:
@@ -130,6 +134,8 @@ class Database:
         self, statement: Executable, parameters: Mapping[str, object] | None = None
     ) -> Sequence[Row[Any]]:
         """Like :meth:`one`, every row. Without a result (plain INSERT, UPDATE) an empty list."""
+        if (done := self._short(statement, parameters)) is not None:
+            return done.rows
         with _translated(), self.engine.connect() as connection:
             result = connection.execute(statement, parameters or {})
             # All rows are fetched: SQLite commits when the statement has run to its end.
@@ -137,6 +143,8 @@ class Database:
 
     def run(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE without RETURNING; the number of rows it touched."""
+        if (done := self._short(statement, parameters)) is not None:
+            return done.touched
         with _translated(), self.engine.connect() as connection:
             # SQLAlchemy forgets the count of an INSERT unless told to keep it.
             kept = {"preserve_rowcount": True}
@@ -155,6 +163,15 @@ class Database:
                 if not connection.invalidated:
                     connection.exec_driver_sql("ROLLBACK")
                 raise
+
+    def _short(
+        self, statement: Executable, parameters: Mapping[str, object] | None
+    ) -> Outcome | None:
+        """What a constant statement gives on PostgreSQL; None: it has not run."""
+        if self._prepared is None:
+            return None
+        with _translated():
+            return self._prepared.run(statement, parameters or {})
 
     def close(self) -> None:
         """Close the pool's connections."""

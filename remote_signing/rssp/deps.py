@@ -82,7 +82,12 @@ def services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-ServicesDep = Annotated[Services, Depends(services)]
+async def _services(request: Request) -> Services:
+    # A coroutine: FastAPI takes any other dependency to a thread and back, for each request.
+    return services(request)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
 
 
 def _address(sam: SamConfig) -> UnixAddress | TlsAddress:

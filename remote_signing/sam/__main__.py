@@ -14,6 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
+from remote_signing import heap
 from remote_signing.errors import InvalidInput
 from remote_signing.sam.config import load
 from remote_signing.sam.listeners import Listeners
@@ -35,6 +36,7 @@ async def serve(config_file: Path) -> None:
     try:
         supervisor.start()
         await listeners.open()
+        heap.settle()
         log.info("listening", extra={"socket": str(config.socket), "pid": os.getpid()})
         await ending.wait()
         log.info("draining")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
 from remote_signing import strict_json
@@ -67,9 +67,13 @@ class Bound:
             expires_at_ms=request.expires_at_ms,
         )
 
+    def members(self) -> dict[str, object]:
+        """What is sealed and hashed of it."""
+        return {name: getattr(self, name) for name in _NAMES}
+
     def digest(self) -> bytes:
         """SHA-256 that a bound factor (passkey, SIM) signs. Its nonce makes it unpredictable."""
-        return hashlib.sha256(_DIGEST_DOMAIN + strict_json.canonical(asdict(self))).digest()
+        return hashlib.sha256(_DIGEST_DOMAIN + strict_json.canonical(self.members())).digest()
 
     def added(self) -> dict[str, object]:
         """What the SAM added to the request: with it, anybody can compute :meth:`digest`."""
@@ -83,6 +87,9 @@ class Bound:
     def verification_code(self) -> str:
         """Four digits that portal and phone show side by side."""
         return f"{int.from_bytes(hashlib.sha256(self.digest()).digest()[-2:]) % 10_000:04d}"
+
+
+_NAMES = tuple(field.name for field in fields(Bound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ class Sad:
 
 def seal_challenge(node: Node, bound: Bound) -> bytes:
     """The challenge token that comes back with the evidence."""
-    return node.seal(_CHALLENGE, strict_json.canonical(asdict(bound)), b"")
+    return node.seal(_CHALLENGE, strict_json.canonical(bound.members()), b"")
 
 
 def open_challenge(node: Node, token: bytes, now_ms: int) -> Bound:
@@ -116,7 +123,13 @@ def open_challenge(node: Node, token: bytes, now_ms: int) -> Bound:
 
 def seal_sad(node: Node, sad: Sad) -> bytes:
     """The SAD as the rssp keeps it."""
-    return node.seal(_SAD, strict_json.canonical(asdict(sad)), b"")
+    members = {
+        "bound": sad.bound.members(),
+        "evidence_digest": sad.evidence_digest,
+        "expires_at_ms": sad.expires_at_ms,
+        "factor_ids": sad.factor_ids,
+    }
+    return node.seal(_SAD, strict_json.canonical(members), b"")
 
 
 def open_sad(node: Node, token: bytes, now_ms: int) -> Sad:

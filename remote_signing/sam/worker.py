@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remote_signing import strict_json
+from remote_signing import heap, strict_json
 from remote_signing.clock import SystemClock
 from remote_signing.errors import HsmFault, InvalidInput, RemoteSigningError
 from remote_signing.sam.activation import Activation
@@ -149,6 +149,7 @@ def main(arguments: list[str]) -> int:
             node = Node.open(node_config, config.state_folder)
             handlers = verbs(config, node)
             link.sendall(answer(handlers, _CANARY))
+            heap.settle()
             serve(handlers, link)
         except RemoteSigningError as error:
             fault = {"node": node_name, "error": type(error).__name__, "cause": error.cause}

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 
 from remote_signing.errors import Refusal, RemoteSigningError
 from remote_signing.rssp import audit, bearer
@@ -30,6 +29,7 @@ from remote_signing.rssp.csc.wire import answer
 from remote_signing.rssp.deps import services
 from remote_signing.rssp.edge.body import read_object
 from remote_signing.rssp.edge.measured import MEASURED_AS
+from remote_signing.rssp.edge.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.config import RsspConfig
     from remote_signing.rssp.csc.v2.credentials import Outcome
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.edge.express import Handler, Table
     from remote_signing.strict_json import JsonValue
 
 Wanted = TypeVar("Wanted")
@@ -124,7 +125,7 @@ def for_caller(read: Reader[Wanted], work: Work[Wanted], give: Give = _given) ->
     async def method(call: Call) -> Response:
         presented = bearer.read(call.services, call.request)
         wanted = await call.read(read)
-        outcome = await run_in_threadpool(_judge, call, presented, wanted, work)
+        outcome = await in_thread(_judge, call, presented, wanted, work)
         return give(call.services, outcome)
 
     return method
@@ -163,7 +164,7 @@ def for_bearer(read: Reader[Wanted], work: BearerWork[Wanted]) -> Method:
     async def method(call: Call) -> Response:
         presented = bearer.read(call.services, call.request)
         wanted = await call.read(read)
-        status, members = await run_in_threadpool(work, call.services, presented, wanted)
+        status, members = await in_thread(work, call.services, presented, wanted)
         return answer(members, status)
 
     return method
@@ -181,10 +182,26 @@ def router(version: Version) -> APIRouter:
     return made
 
 
+def express(version: Version, *names: str) -> Table:
+    """These methods for who asks with POST at their exact address."""
+
+    def handler(name: str) -> Handler:
+        async def method(request: Request) -> Response:
+            return await _answered(version, name, request)
+
+        return method
+
+    return {("POST", f"{version.prefix}/{name}"): handler(name) for name in names}
+
+
 async def _dispatch(version: Version, request: Request) -> Response:
     config = services(request).config
     path = request.path_params.get("method", "")
-    name = path if config.csc.strict else path.rstrip("/")
+    return await _answered(version, path if config.csc.strict else path.rstrip("/"), request)
+
+
+async def _answered(version: Version, name: str, request: Request) -> Response:
+    config = services(request).config
     try:
         if not version.offers(config, name):
             raise not_implemented()

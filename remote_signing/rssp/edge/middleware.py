@@ -16,7 +16,7 @@ from remote_signing.errors import RemoteSigningError
 from remote_signing.rssp.edge import problem, request_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from starlette.applications import Starlette
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,6 +31,8 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
 }
+_ID_HEADER = request_id.HEADER.lower().encode("ascii")
+_USUAL = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 SERVER_ERROR = (
     "The authorization server encountered an unexpected condition that prevented it from"
     " fulfilling the request."
@@ -68,10 +70,7 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                headers[request_id.HEADER] = name
-                for header, value in SECURITY_HEADERS.items():
-                    headers.setdefault(header, value)
+                message["headers"] = _dressed(message["headers"], name)
             await send(message)
 
         token = request_id.current.set(name)
@@ -107,6 +106,17 @@ class Farewell:
             await send(message)
 
         await self._app(scope, receive, last if scope["type"] == "http" else send)
+
+
+def _dressed(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[tuple[bytes, bytes]]:
+    """``headers`` with the request's id, and with what every answer has unless it says otherwise.
+
+    Names are in lower case already, as ASGI has them.
+    """
+    own = [pair for pair in headers if pair[0] != _ID_HEADER]
+    said = {header for header, _ in own}
+    usual = [pair for pair in _USUAL if pair[0] not in said]
+    return [*own, (_ID_HEADER, name.encode("ascii")), *usual]
 
 
 def _server_error(name: str) -> Response:

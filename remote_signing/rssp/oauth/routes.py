@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from remote_signing.errors import InvalidInput
-from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads it at run time
+from remote_signing.rssp.deps import (
+    ServicesDep,
+)
+from remote_signing.rssp.deps import services as services_of
+from remote_signing.rssp.edge.threads import in_thread
 from remote_signing.rssp.oauth import metadata
 from remote_signing.rssp.oauth.request import V1_PREFIX, read
 from remote_signing.rssp.oauth.server import Server
 
 if TYPE_CHECKING:
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.edge.express import Handler, Table
 
 router = APIRouter()
 
@@ -74,5 +78,19 @@ async def _answer(name: str, request: Request, services: Services) -> Response:
         on_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
         return server.refuse(error, on_page=on_page)
     if name == "token":
-        return await run_in_threadpool(server.token, asked)
-    return await run_in_threadpool(server.endpoint, name, asked)
+        return await in_thread(server.token, asked)
+    return await in_thread(server.endpoint, name, asked)
+
+
+def _express(name: str) -> Handler:
+    async def handler(request: Request) -> Response:
+        return await _answer(name, request, services_of(request))
+
+    return handler
+
+
+EXPRESS: Table = {
+    ("POST", "/oauth2/pushed_authorize"): _express("pushed_authorize"),
+    ("GET", "/oauth2/authorize"): _express("authorize"),
+    ("POST", "/oauth2/token"): _express("token"),
+}
