@@ -23,7 +23,6 @@ from consent_app.answers import (
     SimQuestion,
     Waiting,
 )
-from consent_app.direct import DirectTransport
 from consent_app.faults import RsspAway
 from consent_app.rssp_faults import fault_of
 
@@ -40,10 +39,12 @@ def open_client(
     config: RsspConfig, transport: httpx.AsyncBaseTransport | None = None
 ) -> httpx.AsyncClient:
     """A connection pool to the rssp of ``config``."""
+    verify = ssl.create_default_context(cafile=config.ca) if config.ca else True
     return httpx.AsyncClient(
         base_url=config.url,
         timeout=httpx.Timeout(config.timeout, connect=3.0, pool=3.0),
-        transport=transport or DirectTransport(ssl.create_default_context(cafile=config.ca)),
+        verify=verify,
+        transport=transport,
         trust_env=False,  # a proxy named by the environment must not see PINs
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -61,9 +62,7 @@ def test_an_iterator_that_ends_is_an_error_and_no_wait_for_ever() -> None:
 
 
 def test_more_work_than_threads_waits_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "MOST", 3)
-    monkeypatch.setattr(threads, "_started", 0)
-    monkeypatch.setattr(threads, "_idle", [])
+    monkeypatch.setattr(threads, "_pool", ThreadPoolExecutor(3))
     at_once, most = 0, 0
     lock = threading.Lock()
 
