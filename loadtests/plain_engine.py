@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import select
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -31,10 +32,7 @@ class PlainHttp:
         del step
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = self._connections.get(parts.netloc)
-        if connection is None:
-            connection = http.client.HTTPConnection(parts.netloc, timeout=_SECONDS)
-            self._connections[parts.netloc] = connection
+        connection = self._connection_to(parts.netloc)
         try:
             connection.request(method, target, body or None, dict(headers))
             answer = connection.getresponse()
@@ -42,9 +40,17 @@ class PlainHttp:
         except (OSError, http.client.HTTPException):
             connection.close()
             return Answer(NO_ANSWER, {}, b"")
-        return Answer(
-            answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
-        )
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, found, content)
+
+    def _connection_to(self, host: str) -> http.client.HTTPConnection:
+        """The one that is kept, unless the host has closed it while it was idle."""
+        kept = self._connections.get(host)
+        if kept is None:
+            kept = self._connections[host] = http.client.HTTPConnection(host, timeout=_SECONDS)
+        elif kept.sock is not None and select.select([kept.sock], [], [], 0)[0]:
+            kept.close()  # opens itself anew
+        return kept
 
     def close(self) -> None:
         """Close the connections."""

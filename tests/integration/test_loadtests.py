@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +16,7 @@ from loadtests.generators import Generators
 from loadtests.once import place_of, take_turns
 from loadtests.options import Options
 from loadtests.place import Needs
+from loadtests.plain_engine import PlainHttp
 from loadtests.scenarios import SCENARIOS
 from loadtests.site import Site
 
@@ -98,3 +102,32 @@ def test_generators_share_the_load_and_their_figures_add_up(stage: Stage) -> Non
     assert recorder.kinds["read_mostly"] == recorder.ceremonies.count > 0
     plans = list((stage.site.folder / "secrets").glob("plan-*.json"))
     assert {plan.stat().st_mode & 0o777 for plan in plans} == {0o600}
+
+
+def test_plain_client_opens_a_connection_that_the_host_has_closed() -> None:
+    class Once(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(201)
+            self.send_header("X-Asked", self.path)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = True  # without saying so
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Once)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    client, url = PlainHttp(), f"http://127.0.0.1:{server.server_port}/a?b=c"
+    for number in range(3):
+        answer = client.send("x", "POST", url, {}, b"%d" % number)
+        assert (answer.status, answer.body) == (201, b"%d" % number)
+        assert answer.headers["x-asked"] == "/a?b=c"
+        time.sleep(0.05)
+    server.shutdown()
+    server.server_close()
+    assert client.send("x", "POST", url, {}, b"").status == 0
+    client.close()
