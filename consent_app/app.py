@@ -84,6 +84,7 @@ def create_app(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
     )
     app.state.site = open_site(config, transport)
+    app.router.routes.extend(requests.FIRST)
     for router in _ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Fault, _on_fault)
