@@ -36,6 +36,7 @@ MOST_OF_A_LIST: Final = 20
 """Values of an ``IN``: each number of them is a text of its own."""
 
 _BINARY = 1
+_NOT_PREPARED = b"26000"  # invalid_sql_statement_name
 _KNOWN = (String, Integer, LargeBinary, Boolean, NullType)
 _MARK = re.compile(r"%\((\w+)\)s|__\[POSTCOMPILE_(\w+)\]|%%")
 
@@ -163,7 +164,12 @@ class Prepared:
 
     def _execute(self, plan: _Plan, values: list[bytes | None], formats: list[int]) -> Outcome:
         with self._connection(plan) as link:
-            return _outcome(plan, link.exec_prepared(plan.name, values, formats, _BINARY))  # type: ignore[arg-type]  # NULL is None, which the stub leaves out
+            result = link.exec_prepared(plan.name, values, formats, _BINARY)  # type: ignore[arg-type]  # NULL is None, which the stub leaves out
+            if result.error_field(pq.DiagnosticField.SQLSTATE) == _NOT_PREPARED:
+                # The driver deallocates everything after a ROLLBACK, ours too; nothing has run.
+                _check(link.prepare(plan.name, plan.text), pq.ExecStatus.COMMAND_OK)
+                result = link.exec_prepared(plan.name, values, formats, _BINARY)  # type: ignore[arg-type]  # as above
+            return _outcome(plan, result)
 
     @contextmanager
     def _connection(self, plan: _Plan) -> Iterator[PGconn]:

@@ -206,3 +206,13 @@ def test_many_threads_share_the_plans(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert sorted(seen) == list(range(200))
+
+
+def test_a_statement_that_the_driver_has_deallocated_is_prepared_anew(database: Database) -> None:
+    database.run(_ADD, _ROWS[1])
+    for _ in range(3):
+        assert len(database.all(_ALL)) == 1
+    database.run(text("DEALLOCATE ALL"))
+    for _ in range(2):
+        assert len(database.all(_ALL)) == 1
+    assert short(database) == 1
