@@ -39,7 +39,7 @@ def open_client(
     config: RsspConfig, transport: httpx.AsyncBaseTransport | None = None
 ) -> httpx.AsyncClient:
     """A connection pool to the rssp of ``config``."""
-    verify = ssl.create_default_context(cafile=config.ca) if config.ca else True
+    verify = ssl.create_default_context(cafile=config.ca)
     return httpx.AsyncClient(
         base_url=config.url,
         timeout=httpx.Timeout(config.timeout, connect=3.0, pool=3.0),
