@@ -207,16 +207,16 @@ def test_read_the_history_and_a_receipt_by_keyboard(keys: Keys) -> None:
 
 
 def test_see_certificates_and_delegation_and_help_by_keyboard(keys: Keys) -> None:
-    keys.use("a[href='/account']", "form[action='/account/freeze']")
+    keys.use("a[href='/security']", "a[href='/lost-phone']")
     keys.use("a[href='/certificates']", "a[download]")
-    keys.open("/account")
+    keys.open("/security")
     keys.use("a[href='/delegation']", "h1")
     keys.use("a[href='/help']", "h1")
 
 
 def test_remove_a_device_by_keyboard(keys: Keys) -> None:
     keys.stage.rssp.coming_in.add_entry()
-    keys.open("/account")
+    keys.open("/security")
     keys.use("a[href='/devices']", "a[href='/devices/add']")
     keys.use("a[href$='/remove']", "#password")
     keys.type("#password", keys.stage.rssp.coming_in.password)
@@ -224,13 +224,14 @@ def test_remove_a_device_by_keyboard(keys: Keys) -> None:
 
 
 def test_freeze_all_keys_by_keyboard(keys: Keys) -> None:
-    keys.open("/account")
+    keys.open("/security")
+    keys.use("a[href='/lost-phone']", "form[action='/account/freeze']")
     keys.use("form[action='/account/freeze'] button", ".notice.good")
     assert keys.stage.rssp.frozen
 
 
 def test_sign_out_everywhere_by_keyboard(keys: Keys) -> None:
-    keys.open("/account")
+    keys.open("/security")
     keys.use("form[action='/account/sign-out'] button", "#username")
 
 

@@ -56,5 +56,5 @@ def test_an_official_comes_in_by_the_provider_and_by_password_when_it_is_away(
             page.wait_for_selector(".notice.wait")
             assert "VNeID hiện không phản hồi" in page.inner_text("main")
             assert faults(page, Look()) == []
-            stage.sign_in(page, "/account")
+            stage.sign_in(page, "/security")
             context.close()

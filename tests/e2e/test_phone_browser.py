@@ -173,7 +173,7 @@ def test_list_history_and_receipts_are_read_without_a_connection_as_old_copies(
 
 def test_no_page_with_a_secret_and_no_form_of_one_is_ever_kept(page: Page, stage: Stage) -> None:
     read_all(page, stage)
-    for path in (HERE, "/devices/add", "/activate", "/account", "/batch"):
+    for path in (HERE, "/devices/add", "/activate", "/security", "/batch"):
         page.goto(stage.home + path)
     page.goto(stage.home + HERE)
     answer(page, pin="12345678")
@@ -238,7 +238,7 @@ def test_buttons_come_back_with_the_connection_and_typed_words_stay(
 @pytest.mark.parametrize("way", ["/sign-out", "/account/sign-out", "offline", "elsewhere"])
 def test_nothing_is_left_after_signing_out(page: Page, stage: Stage, way: str) -> None:
     read_all(page, stage)
-    page.goto(stage.home + "/account")
+    page.goto(stage.home + "/security")
     if way == "elsewhere":  # signed out everywhere at another device, or the session was over
         stage.rssp.session_is_valid = False
         page.goto(stage.home + "/")

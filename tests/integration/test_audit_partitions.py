@@ -114,7 +114,7 @@ def test_rows_of_before_stay_where_they_were(postgres_server: PostgresServer) ->
 
 def test_processes_that_run_meanwhile_go_on(postgres_server: PostgresServer) -> None:
     url = postgres_server.fresh()
-    migrations.upgrade(url, revision="0009")
+    migrations.upgrade(url, revision="0010")
     world = furnish(connect(url, FixedClock(NOW)))
     try:
         for _ in range(7):  # until statements are prepared, those of triggers too
