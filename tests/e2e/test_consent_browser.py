@@ -316,7 +316,11 @@ def test_a_file_that_is_dropped_on_the_form_is_checked(page: Page, stage: Stage)
 
 def test_a_page_is_small(page: Page, stage: Stage) -> None:
     asked: list[Request] = []
-    page.on("requestfinished", asked.append)
+
+    def note(request: Request) -> None:
+        asked.append(request)
+
+    page.on("requestfinished", note)
     page.goto(f"{stage.home}/sign-in")
     page.wait_for_load_state("networkidle")
     told = [each.sizes() for each in asked]
