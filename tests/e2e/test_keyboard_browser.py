@@ -30,7 +30,7 @@ from tests.support.reports import report, signature
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, FileChooser, Page
 
 HERE = f"/requests/{REQUEST}"
 FURTHEST = 60  # presses of Tab: what is further away is not reached
@@ -249,6 +249,12 @@ def test_change_the_language_by_keyboard(keys: Keys) -> None:
 
 def test_check_a_signed_document_by_keyboard(keys: Keys) -> None:
     keys.stage.rssp.validated = JSONResponse(report(signature()))
+    choosers: list[FileChooser] = []
+
+    def note(chooser: FileChooser) -> None:
+        choosers.append(chooser)
+
+    keys.page.on("filechooser", note)  # early: the browser takes a moment to hand its dialog over
     keys.use("a[href='/validate']", "#document")
     keys.reach("#document")
     keys.page.wait_for_load_state()
