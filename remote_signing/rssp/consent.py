@@ -21,9 +21,7 @@ from remote_signing.clock import as_datetime
 from remote_signing.errors import ActivationUnknown, InvalidInput, SessionInvalid, Unavailable
 from remote_signing.identifiers import Ticket, is_id
 from remote_signing.rssp import activation, service_authorization, sessions
-from remote_signing.rssp.deps import (
-    ServicesDep,
-)
+from remote_signing.rssp.deps import ServicesDep
 from remote_signing.rssp.deps import services as services_of
 from remote_signing.rssp.edge.body import read_object
 from remote_signing.rssp.edge.threads import in_thread

@@ -10,9 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from remote_signing.errors import InvalidInput
-from remote_signing.rssp.deps import (
-    ServicesDep,
-)
+from remote_signing.rssp.deps import ServicesDep
 from remote_signing.rssp.deps import services as services_of
 from remote_signing.rssp.edge.threads import in_thread
 from remote_signing.rssp.oauth import metadata
