@@ -135,7 +135,7 @@ GOALS: dict[str, tuple[Goal, ...]] = {
             "ratios.call/unwrap, sign, verify, destroy",
             "at least",
             0.5,
-            "signHash with a ready authorisation against raw unwrap and sign",
+            "signHash with a ready authorisation against raw unwrap, sign, verify, destroy",
             _is_alone,
         ),
     ),

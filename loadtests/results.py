@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 GENERATOR = "generator"
-_OUTSIDE = {GENERATOR, OPERATOR, PHONES}
+OUTSIDE = {GENERATOR, OPERATOR, PHONES}
 # As `hsm bench` names them.
 C_SIGN, SINGLE = "C_Sign", "unwrap, sign, verify, destroy"
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -148,7 +148,7 @@ def _cpu(seen: Observed, done: int) -> dict[str, float]:
         role: _each(max(0.0, after.cpu - seen.before.get(role, Usage()).cpu) * 1000, done)
         for role, after in seen.after.items()
     }
-    server = sum(each for role, each in used.items() if role not in _OUTSIDE)
+    server = sum(each for role, each in used.items() if role not in OUTSIDE)
     return {**used, "server": server}
 
 
@@ -160,16 +160,17 @@ def _memory(seen: Observed) -> dict[str, Any]:
 
 
 def _growth(seen: Observed) -> dict[str, float]:
-    """End against start, of the service as a whole."""
+    """End against start, of the service as a whole; nothing where the start could not be read."""
 
     def total(usages: dict[str, Usage], name: str) -> float:
-        inside = (each for role, each in usages.items() if role not in _OUTSIDE)
+        inside = (each for role, each in usages.items() if role not in OUTSIDE)
         return float(sum(getattr(each, name) for each in inside))
 
     names = ("rss", "pss", "files", "processes")
     return {
-        name: total(seen.after, name) / before if (before := total(seen.before, name)) else 0.0
+        name: total(seen.after, name) / before
         for name in names
+        if (before := total(seen.before, name))
     }
 
 

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loadtests.results import OUTSIDE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -62,8 +64,18 @@ def _run(found: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|"
     yield f"| ceremonies a second (failed) | {found['rate']:.1f} ({found['errors']['total']}) |"
     yield f"| p50, p95, p99 | {', '.join(f'{latency[name]:.0f}' for name in latency)} ms |"
-    roles = ", ".join(f"{role} {ms:.2f}" for role, ms in cpu.items() if role != "server")
-    yield f"| server-side processor time of a ceremony | {cpu['server']:.2f} ms ({roles}) |"
+    inside, outside = (
+        ", ".join(
+            f"{role} {ms:.2f}"
+            for role, ms in cpu.items()
+            if role != "server" and (role in OUTSIDE) is is_outside
+        )
+        for is_outside in (False, True)
+    )
+    yield (
+        f"| server-side processor time of a ceremony | {cpu['server']:.2f} ms ({inside};"
+        f" not in it: {outside}) |"
+    )
     if "statements" in found:
         counted = found["statements"]
         yield (

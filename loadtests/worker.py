@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -49,7 +48,8 @@ class Desk:
             signatures = self.scenario.ceremony(self.place, official, Steps(http, self.recorder))
         except CeremonyFailed as error:
             cause = str(error)
-        except (KeyError, json.JSONDecodeError) as error:
+        except (LookupError, TypeError, ValueError) as error:
+            # Else the user would end here, or be begun anew, and nobody would count the failure.
             cause = f"answer without {error}"
         finally:
             self.pool.give_back(official)

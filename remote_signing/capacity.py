@@ -149,6 +149,9 @@ def _missing_of_load(demand: Demand, load: Mapping[str, Any] | None) -> list[str
         "scenario": (load.get("scenario"), scenario),
         "algorithm": (options.get("algorithm"), demand.algorithm),
         "database": (options.get("database"), "postgresql"),
+        # A database that may forget is quicker; one that fell over has lost its processor time.
+        "durable": (options.get("durable"), True),
+        "event": (options.get("event", "unknown"), None),
         "errors": (load.get("errors", {}).get("total"), 0),
     }
     wrong = [

@@ -66,6 +66,38 @@ def test_the_reader_of_strict_json_is_one_text_on_both_sides_of_the_wall() -> No
     assert ours == theirs
 
 
+def _without_own_names(package: str, prefix: str, file: str) -> str:
+    """The code of ``file`` without its package's name, its figures' prefix and its lines' breaks.
+
+    A log line of the consent page names its fact ``fault``, the others' ``error``.
+    """
+    text = (ROOT / package / file).read_text(encoding="utf-8").replace(package, "PACKAGE")
+    text = text.replace(f'"{prefix}_', '"PACKAGE_').replace("fault", "error")
+    return ast.unparse(ast.parse(text))
+
+
+@pytest.mark.parametrize("file", ["figures.py", "management.py"])
+def test_consent_page_and_sim_adapter_are_watched_by_one_text(file: str) -> None:
+    """As above: they share no code, so a copy it is."""
+    pages = _without_own_names("consent_app", "consent", file)
+    assert pages == _without_own_names("sim_adapter", "sim_adapter", file)
+
+
+def test_the_management_address_answers_by_one_text_in_all_programs() -> None:
+    """How the rssp's processes are added up is its own; who asks is answered as by the others."""
+    answering = {"Management", "_Handler"}
+    found = [
+        [
+            ast.unparse(node)
+            for node in ast.parse((ROOT / package / "management.py").read_text("utf-8")).body
+            if isinstance(node, ast.ClassDef) and node.name in answering
+        ]
+        for package in ("remote_signing/rssp", "consent_app", "sim_adapter")
+    ]
+    assert [len(classes) for classes in found] == [2, 2, 2]
+    assert found[0] == found[1] == found[2]
+
+
 def test_the_package_imports_nothing() -> None:
     assert (ROOT / "remote_signing" / "__init__.py").read_bytes() == b""
 

@@ -14,11 +14,13 @@ from loadtests.accounting import WORKERS, Usage
 from loadtests.histogram import Histogram
 from loadtests.options import Options
 from loadtests.people import Official
+from loadtests.place import Needs, Scenario
 from loadtests.profiles import working_day
 from loadtests.recorder import Answer, CeremonyFailed, Recorder, Steps
 from loadtests.results import C_SIGN, GENERATOR, SINGLE, Observed, machine, results
 from loadtests.statements import Counted
 from loadtests.turns import Arrivals, Pool
+from loadtests.worker import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -212,6 +214,29 @@ def test_figure_that_is_not_there_misses_its_goal() -> None:
     assert not judged(found, chosen)["ratios.call/C_Sign"]
 
 
+def test_growth_from_nothing_that_could_be_read_misses_its_goals() -> None:
+    chosen = Options("ceremony_otp", seconds=600)
+    unread = {"rssp": Usage(1.0, 0, 0, 0, 1), WORKERS: Usage()}
+    reached = judged(results(observed(before=unread)), chosen)
+    assert not reached["growth.pss"]
+    assert not reached["growth.files"]
+    assert judged(results(observed()), chosen)["growth.pss"]
+
+
+@pytest.mark.parametrize("error", [KeyError("SAD"), IndexError("0"), TypeError("int")])
+def test_answer_of_another_shape_is_a_failed_ceremony(error: Exception) -> None:
+    def ceremony(*_: object) -> int:
+        raise error
+
+    now = time.time()
+    recorder, users = Recorder(now - 5, now + 5), Pool([official()])
+    scenario = Scenario("x", "", Needs(), ceremony)
+    desk: Any = Desk(scenario, None, users, Arrivals(None, now, now + 5), recorder)  # type: ignore[arg-type]  # a place is not looked at
+    assert desk.turn(None)
+    assert recorder.errors.total() == 1
+    assert users.take() is not None
+
+
 def test_rate_is_no_goal_where_none_is_asked_for() -> None:
     found = results(observed())
     assert "rate" not in judged(found, Options("ceremony_otp", database="sqlite"))
@@ -312,6 +337,7 @@ def test_documents_tables_come_from_results(tmp_path: Path) -> None:
     assert "old" not in filled
     assert "| ceremonies a second (failed) | 10.0 (0) |" in filled
     assert "**missed**" in filled
+    assert "not in it: generator 70.00, phones 30.00) |" in filled
     assert "kept" in filled
     assert missing == ["seal"]
     again, _ = tables.filled(filled, tmp_path)
