@@ -62,8 +62,8 @@ _NOT_FOUND = 404
 _LISTS = ("/", "/history")
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
-    *("/approve", "/refuse", "/match", "/freeze", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
-    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/end", "/openid"),
+    *("/approve", "/refuse", "/match", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
+    *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/openid"),
     *("/push/end", "/push/all", "/push"),
 )
 _ROUTERS = (
@@ -143,6 +143,8 @@ def _to_sign_in(request: Request) -> Response:
 def _page_of(request: Request) -> str:
     """The address of the page whose form was sent, or the address itself."""
     path = request.url.path
+    if path.startswith("/account/"):  # their forms stand on two pages of other names
+        return "/lost-phone" if path == "/account/freeze" else "/security"
     for ending in _FORM_ENDINGS:
         path = path.removesuffix(ending)
     return sign_in.next_address(path)

@@ -1,4 +1,4 @@
-"""The five cookies, and what is derived from their secrets.
+"""The six cookies, and what is derived from their secrets.
 
 ``session``   the rssp's session; the only right a visitor has
 ``visitor``   a random secret for somebody who is not signed in, so that the sign-in form is bound

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from consent_app.site import StaticFile
 
 SHELL = (
-    *("consent.css", "phone.css", "mark.svg", "app.js", "live.js", "push.js"),
+    *("consent.css", "dark.css", "phone.css", "mark.svg", "app.js", "live.js", "push.js"),
     *("icon-192.png", "icon-badge.png"),
 )
 """Files that pages need which are shown without a connection."""

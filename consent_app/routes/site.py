@@ -13,7 +13,7 @@ from consent_app.visit import Visit
 
 router = APIRouter()
 
-_OPEN = {"/sign-in", "/validate", "/settings"}  # pages without a session
+_OPEN = {"/sign-in", "/validate"}  # pages that one never comes to by signing in
 _FOR_EVER = "public, max-age=31536000, immutable"
 _A_WHILE = "public, max-age=300"
 _UNAVAILABLE = 503

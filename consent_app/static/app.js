@@ -63,7 +63,10 @@ export function badge(count) {
 const counted = document.querySelector("[data-waiting]");
 if (counted !== null && !isOldCopy) badge(Number(counted.dataset.waiting));
 
-if (page.dataset.signedOut !== undefined) {
+// A page without a connection has no session in it and does not know whether there is one: what
+// was typed for a form that was not sent stays, unless that form was to sign out.
+const isUnreached = document.querySelector("[data-unreached]") !== null;
+if (page.dataset.signedOut !== undefined && (!isUnreached || location.pathname.endsWith("/sign-out"))) {
   sessionStorage.clear();
   badge(0);
 }

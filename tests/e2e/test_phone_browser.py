@@ -230,6 +230,12 @@ def test_buttons_come_back_with_the_connection_and_typed_words_stay(
     page.goto(stage.home + HERE)
     assert page.input_value("#text") == "Thiếu phụ lục"
     assert page.input_value("#pin") == ""
+    page.context.set_offline(offline=True)
+    page.goto(stage.home + HERE)  # a page with no session in it, though nobody has signed out
+    assert page.inner_text("h1") == "Không có kết nối"
+    page.context.set_offline(offline=False)
+    page.goto(stage.home + HERE)
+    assert page.input_value("#text") == "Thiếu phụ lục"
     page.click("form[action='/sign-out'] button")
     sign_in(page, stage, HERE)
     assert page.input_value("#text") == ""

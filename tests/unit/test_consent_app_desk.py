@@ -215,6 +215,16 @@ def test_everything_is_frozen_in_one_step(visitor: Visitor) -> None:
     assert visitor.get("/account/freeze").headers["location"] == "/security"
 
 
+def test_who_could_not_freeze_is_led_back_to_where_it_is_done(visitor: Visitor) -> None:
+    page = visitor.get("/lost-phone")
+    visitor.rssp.away = True
+    assert 'class="main" href="/lost-phone"' in visitor.send(page, "/account/freeze").text
+    visitor.rssp.away = False
+    visitor.rssp.session_is_valid = False
+    answer = visitor.send(page, "/account/freeze")
+    assert answer.headers["location"] == "/sign-in?next=%2Flost-phone"
+
+
 def test_signing_out_everywhere_leaves_no_session(visitor: Visitor) -> None:
     answer = visitor.send(visitor.get("/security"), "/account/sign-out")
     assert answer.headers["location"] == "/sign-in"
