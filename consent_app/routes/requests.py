@@ -175,7 +175,8 @@ async def match(request: Request, name: Name) -> Response:
 async def refuse(request: Request, name: Name) -> Response:
     """Refuse or return for good; then back to the portal, or to the result."""
     visit = Visit(request)
-    denial = _denial(await visit.form())
+    form = await visit.form()
+    denial = _denial(form)
     session = required_session(visit)
     here = f"/requests/{name}"
     rssp, repeats = visit.site.rssp, visit.site.repeats
@@ -184,10 +185,11 @@ async def refuse(request: Request, name: Name) -> Response:
             ("refuse", session, name), lambda: rssp.refuse(session, name, denial)
         )
     except (RsspRefused, RsspAway) as fault:
-        if isinstance(fault, RsspAway) and denial and "text" in denial:
-            raise  # to the page that keeps what was typed
+        if isinstance(fault, RsspAway) and fault.is_settled and denial and "text" in denial:
+            raise  # to the page that keeps what was typed and says that nothing was changed
         return visit.to(here, notice_of(fault, name))
-    return visit.to(outcome.redirect_to or here)
+    # The page that kept the form lets it lead to ourselves only: it does not know the portal.
+    return visit.to(here if "again" in form else outcome.redirect_to or here)
 
 
 def notice_of(fault: RsspRefused | RsspAway, name: str) -> Notice:

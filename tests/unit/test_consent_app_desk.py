@@ -255,7 +255,11 @@ def test_pages_of_the_desk_run_our_own_files_and_nothing_written_into_them(
     assert "script-src" not in visitor.get("/security").headers["content-security-policy"]
 
 
-def test_the_reason_that_was_typed_survives_an_outage_and_is_sent_once(visitor: Visitor) -> None:
+@pytest.mark.parametrize("portal", [None, "https://motcua.example.gov.vn"])
+def test_the_reason_that_was_typed_survives_an_outage_and_is_sent_once(
+    visitor: Visitor, portal: str | None
+) -> None:
+    visitor.rssp.portal = portal  # the page that kept the form may not lead there
     page = visitor.get(HERE)
     visitor.rssp.away = True
     typed = {"kind": "returned", "reason": "form", "text": 'Thiếu dấu "tròn" & chữ ký'}

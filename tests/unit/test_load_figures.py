@@ -230,7 +230,7 @@ def test_answer_of_another_shape_is_a_failed_ceremony(error: Exception) -> None:
 
     now = time.time()
     recorder, users = Recorder(now - 5, now + 5), Pool([official()])
-    scenario = Scenario("x", "", Needs(), ceremony)
+    scenario = Scenario("x", "", Needs(), ceremony)  # type: ignore[arg-type]  # takes anything
     desk: Any = Desk(scenario, None, users, Arrivals(None, now, now + 5), recorder)  # type: ignore[arg-type]  # a place is not looked at
     assert desk.turn(None)
     assert recorder.errors.total() == 1
