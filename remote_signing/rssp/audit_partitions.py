@@ -1,7 +1,7 @@
 """The weeks of the audit table on PostgreSQL: made ahead, told of, taken out when they are old.
 
 On SQLite the table is one and nothing here has anything to do. The service's role may make weeks
-(``make_audit_partitions``, migration 0010) and nothing else; the rest is for the schema's owner.
+(``make_audit_partitions``, migration 0011) and nothing else; the rest is for the schema's owner.
 
 A row whose week is missing lies in ``audit_event_default``: it is on record, found and guarded
 like any other, but as long as it lies there its week cannot be made. Hence the alarm, and
