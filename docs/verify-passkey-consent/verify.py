@@ -62,6 +62,7 @@ def asked_of(evidence: dict[str, Any], record: dict[str, Any]) -> tuple[dict[str
     """
     request = evidence["request"]
     if evidence["format"] == FORMAT:
+        demand("together" not in record, "the evidence of several requests as that of one")
         return record["challenge"], challenge_of(request, record["challenge"])
     demand(evidence["format"] == TOGETHER_FORMAT, "evidence of another format")
     members, own = record["together"], challenge_of(request, evidence["challenge"])

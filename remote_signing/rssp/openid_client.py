@@ -207,7 +207,8 @@ class OpenidProvider:
 
 def _bounded(answer: httpx.Response, is_late: Callable[[], bool]) -> bytes:
     body = bytearray()
-    for piece in answer.iter_bytes(chunk_size=8192):
+    # As they come: pieces of a size would be waited for, and the deadline not looked at meanwhile.
+    for piece in answer.iter_bytes():
         body += piece
         if len(body) > LONGEST_ANSWER:
             raise OpenidMisbehaved("an answer that is too long")

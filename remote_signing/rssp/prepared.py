@@ -174,7 +174,10 @@ class Prepared:
     @contextmanager
     def _connection(self, plan: _Plan) -> Iterator[PGconn]:
         """A connection of the pool where ``plan`` has been prepared."""
-        link = self._engine.raw_connection()
+        try:
+            link = self._engine.raw_connection()
+        except psycopg.Error as error:  # which the engine tells as it came, unlike its connect()
+            raise _told(plan, error, is_lost=True) from error
         raw: psycopg.Connection[Any] = link.driver_connection  # type: ignore[assignment]  # the dialect is psycopg's
         known = link.info.setdefault(Prepared, set())
         try:
@@ -183,16 +186,20 @@ class Prepared:
                 known.add(plan.name)
             yield raw.pgconn
         except psycopg.Error as error:
-            lost = raw.pgconn.status != pq.ConnStatus.OK
-            if lost:
+            is_lost = raw.pgconn.status != pq.ConnStatus.OK
+            if is_lost:
                 link.invalidate(error)
                 self._engine.dispose()  # the others of the pool will hardly have survived it
-            text = plan.text.decode("utf-8")
-            raise DBAPIError.instance(
-                text, None, error, psycopg.Error, connection_invalidated=lost
-            ) from error
+            raise _told(plan, error, is_lost=is_lost) from error
         finally:
             link.close()
+
+
+def _told(plan: _Plan, error: psycopg.Error, *, is_lost: bool) -> DBAPIError:
+    """``error`` as SQLAlchemy tells it."""
+    text = plan.text.decode("utf-8")
+    told = DBAPIError.instance(text, None, error, psycopg.Error, connection_invalidated=is_lost)
+    return cast("DBAPIError", told)
 
 
 def _row(names: list[str]) -> Callable[[Iterable[object]], Any]:
@@ -240,6 +247,9 @@ def _written(value: object) -> bytes | None:
     if value is None or type(value) is bytes:
         return value
     if type(value) is str:
+        # libpq reads a text up to its first NUL: what comes after would be lost without a word.
+        if "\0" in value:
+            raise _Unfit
         return value.encode("utf-8")
     if type(value) is int:
         return b"%d" % value

@@ -2,7 +2,7 @@
 
 Among people's PINs, dates, runs, repetitions and a few shapes on the keypad are most of what is
 guessed early (Bonneau et al., "A Birthday Present Every Eleven Wallets?", 2012; Markert et al.,
-"This PIN Can Be Easily Guessed", 2020). About one six-digit number in eight is refused here.
+"This PIN Can Be Easily Guessed", 2020). About one six-digit number in eleven is refused here.
 """
 
 from __future__ import annotations

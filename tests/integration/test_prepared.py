@@ -189,6 +189,24 @@ def test_a_cut_connection_is_unavailable_once_and_the_pool_is_new(database: Data
     other.close()
 
 
+def test_where_no_connection_is_to_be_had_both_ways_are_unavailable() -> None:
+    away = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            away.one(_ALL)
+    away.close()
+
+
+def test_a_text_with_nul_is_refused_and_never_cut(database: Database) -> None:
+    database.run(_ADD, _ROWS[1])
+    named = select(_THING.size).where(_THING.name == bindparam("its_name"))
+    for _ in range(3):
+        assert [row.size for row in database.all(named, {"its_name": ""})] == [-1]
+    with pytest.raises(DBAPIError, match="NUL"):
+        database.all(named, {"its_name": "\0more"})
+    assert short(database) == 1
+
+
 def test_many_threads_share_the_plans(database: Database) -> None:
     database.run(_ADD, _ROWS[1])
     grow = update(_THINGS).values(size=_THING.size + bindparam("more")).returning(_THING.size)

@@ -321,7 +321,7 @@ def test_a_pin_that_is_none_of_these_is_taken(pin: str) -> None:
     pin_rules.check(pin)
 
 
-def test_one_six_digit_number_in_eight_is_refused() -> None:
+def test_one_six_digit_number_in_eleven_is_refused() -> None:
     refused = 0
     for number in range(0, 1_000_000, 101):
         try:
