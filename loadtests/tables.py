@@ -64,18 +64,7 @@ def _run(found: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|"
     yield f"| ceremonies a second (failed) | {found['rate']:.1f} ({found['errors']['total']}) |"
     yield f"| p50, p95, p99 | {', '.join(f'{latency[name]:.0f}' for name in latency)} ms |"
-    inside, outside = (
-        ", ".join(
-            f"{role} {ms:.2f}"
-            for role, ms in cpu.items()
-            if role != "server" and (role in OUTSIDE) is is_outside
-        )
-        for is_outside in (False, True)
-    )
-    yield (
-        f"| server-side processor time of a ceremony | {cpu['server']:.2f} ms ({inside};"
-        f" not in it: {outside}) |"
-    )
+    yield _processor_time(cpu)
     if "statements" in found:
         counted = found["statements"]
         yield (
@@ -93,6 +82,21 @@ def _run(found: Mapping[str, Any]) -> Iterator[str]:
         measured = "–" if goal["measured"] is None else f"{goal['measured']:.4g}"
         state = "reached" if goal["reached"] else "**missed**"
         yield f"| {goal['told']} | {goal['bound']} {goal['limit']:g} | {measured} | {state} |"
+
+
+def _processor_time(cpu: Mapping[str, float]) -> str:
+    inside, outside = (
+        ", ".join(
+            f"{role} {ms:.2f}"
+            for role, ms in cpu.items()
+            if role != "server" and (role in OUTSIDE) is is_outside
+        )
+        for is_outside in (False, True)
+    )
+    return (
+        f"| server-side processor time of a ceremony | {cpu['server']:.2f} ms ({inside};"
+        f" not in it: {outside}) |"
+    )
 
 
 def _comparison(found: Mapping[str, Any]) -> Iterator[str]:
