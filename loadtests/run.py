@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadtests import accounting, events, generators, people, portal, sims, statements
@@ -24,9 +25,17 @@ _STEP = 30  # seconds of a one-time code
 _FEWEST = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """What was found out before the load: the machine at rest, the token alone."""
+
+    machine: dict[str, Any]
+    raw: dict[str, float]
+
+
 def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
     """The figures. Errors: ``ProgramFailed``, ``GeneratorFailed``."""
-    scenario = SCENARIOS[options.scenario]
+    scenario, here = SCENARIOS[options.scenario], machine()  # before our own work loads it
     interpreter = python_of(options.engine, say)
     with Site(options, scenario.needs) as site:
         say(f"the service is ready ({', '.join(site.roots)})")
@@ -38,7 +47,7 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
         people.give_phones(site, officials, scenario.needs)
         raw = raw_figures(site, options)
         say("raw " + ", ".join(f"{name} {rate:.0f}/s" for name, rate in raw.items()))
-        return _measured(site, options, officials, raw, interpreter)
+        return _measured(site, options, officials, Calm(here, raw), interpreter)
 
 
 def officials_needed(options: Options) -> int:
@@ -72,11 +81,11 @@ def _measured(
     site: Site,
     options: Options,
     officials: list[Official],
-    raw: dict[str, float],
+    calm: Calm,
     interpreter: str,
 ) -> dict[str, Any]:
     orders = generators.plans(site, options, officials)
-    signed, here = site.count_signed(), machine()
+    signed = site.count_signed()
     running = Generators(site.folder, interpreter, orders)
     try:
         times = running.begin(options)
@@ -107,8 +116,8 @@ def _measured(
             before=before,
             after=after,
             statements=counted,
-            raw=raw,
-            machine=here,
+            raw=calm.raw,
+            machine=calm.machine,
             on_record=site.count_signed() - signed,
         )
     )
