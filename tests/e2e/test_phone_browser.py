@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -107,10 +108,13 @@ def pushed(page: Page, stage: Stage) -> tuple[str, str]:
     wait(page, lambda: any(each["scopeURL"] == f"{stage.home}/" for each in known))
     found = next(each for each in known if each["scopeURL"] == f"{stage.home}/")
     message = {"origin": stage.home, "registrationId": found["registrationId"], "data": ""}
-    cdp.send("ServiceWorker.deliverPushMessage", message)
     shown: list[list[str]] = []
+    looks = itertools.count()
 
     def is_shown() -> bool:
+        # Again after a while: a message that meets a worker which is just being stopped is lost.
+        if next(looks) % 100 == 0:
+            cdp.send("ServiceWorker.deliverPushMessage", message)
         shown[:] = page.evaluate(
             """async () => {
               const found = await (await navigator.serviceWorker.ready).getNotifications();
