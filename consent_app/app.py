@@ -132,7 +132,8 @@ def _to_sign_in(request: Request) -> Response:
     visit = Visit(request)
     was_signed_in = visit.session is not None
     visit.session = None
-    page = _page_of(request)
+    address = f"{request.url.path}?{request.url.query}"
+    page = address if sign_in.is_ours(address) else _page_of(request)
     target = "/sign-in" if page == "/" else f"/sign-in?{urlencode({'next': page})}"
     response = visit.to(target, Notice("session_over") if was_signed_in else None)
     if was_signed_in:

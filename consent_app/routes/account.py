@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consent_app.passkey_api import Passkeys
+    from consent_app.rssp_account import OpenSession
     from consent_app.rssp_sign_in import Happened
     from consent_app.site import Site
 
@@ -73,7 +74,7 @@ async def security(request: Request) -> Response:
         and not (passkeys and passkeys.notices)
         and all(each.state not in _AMISS for each in held.credentials),
         wrong=kinds.count("session.refused"),
-        last_in=_before_this(held.events),
+        last_in=_last_in(held.events, found.sessions),
     )
 
 
@@ -129,7 +130,8 @@ async def _passkeys(site: Site, session: str) -> Passkeys | None:
         return None
 
 
-def _before_this(events: Sequence[Happened]) -> Happened | None:
-    """When somebody signed in before the session that is open now: the youngest is this one."""
-    opened = [event for event in events if event.kind == "session.opened"]
-    return opened[1] if len(opened) > 1 else None
+def _last_in(events: Sequence[Happened], sessions: Sequence[OpenSession]) -> Happened | None:
+    """When somebody signed in last, this session apart: before it, or elsewhere since."""
+    this = next((each.created_at for each in sessions if each.is_this), None)
+    opened = (event for event in events if event.kind == "session.opened")
+    return next((event for event in opened if event.at != this), None)

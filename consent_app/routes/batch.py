@@ -22,7 +22,7 @@ from consent_app.routes.session import required_session
 from consent_app.visit import Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from consent_app.rssp_account import Result, Reviewed
 
@@ -50,6 +50,7 @@ async def show(request: Request) -> Response:
         left_out=left_out,
         has_passkey=has_passkey,
         signer=found.subscriber,
+        here=_without(left_out),  # another language leaves out the same
         has_script=has_passkey or any(item.attached for item in chosen),
     )
 
@@ -127,7 +128,10 @@ def _told(visit: Visit, results: list[Result]) -> Response:
 
 def _again(form: Mapping[str, str]) -> str:
     """The page that the form was on, without what was left out of it."""
-    left_out = _ids(form.get("without", ""))
+    return _without(_ids(form.get("without", "")))
+
+
+def _without(left_out: Sequence[str]) -> str:
     return f"/batch?without={'.'.join(left_out)}" if left_out else "/batch"
 
 

@@ -24,7 +24,8 @@ _LONGEST_NAME = 100
 _LONGEST_PASSWORD = 256
 _UNAUTHORIZED = 401
 _OURS = re.compile(
-    r"/|/account|/security|/lost-phone|/settings|/batch|/history|/(?:requests|services|history)/[0-9a-z]{26}"
+    r"/|/account|/security|/lost-phone|/settings|/history|/(?:requests|services|history)/[0-9a-z]{26}"
+    r"|/batch(?:\?without=[0-9a-z]{26}(?:\.[0-9a-z]{26}){0,49})?"
     r"|/requests/[0-9a-z]{26}/documents/[0-9]{1,3}"
     r"|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
     r"|/welcome|/certificates|/delegation|/help|/activate"
@@ -98,7 +99,12 @@ async def sign_out(request: Request) -> Response:
 
 def next_address(wanted: str | None) -> str:
     """``wanted`` if it is one of our own pages, else the list: never another site."""
-    return wanted if wanted is not None and _OURS.fullmatch(wanted) else "/"
+    return wanted if wanted is not None and is_ours(wanted) else "/"
+
+
+def is_ours(address: str) -> bool:
+    """Whether it is one of our own pages where a visitor can go on."""
+    return _OURS.fullmatch(address) is not None
 
 
 def sign_in_page(visit: Visit, after: str, username: str = "", refused: str = "") -> Response:

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from PIL import Image, ImageDraw
 from starlette.responses import JSONResponse, Response
 
-from tests.support.fake_coming_in import FakeComingIn
+from tests.support.fake_coming_in import OPENED, FakeComingIn
 from tests.support.fake_passkeys import FakePasskeys
 from tests.support.fake_phone import FakePhone
 
@@ -292,8 +292,8 @@ class FakeRssp:
             return JSONResponse({"ended": 2})
         now = datetime.now(UTC).isoformat()
         opened = [
-            {"id": f"{number:026}", "created_at": now, "last_used_at": now, "is_this": not number}
-            for number in range(2)
+            {"id": f"{number:026}", "created_at": at, "last_used_at": now, "is_this": not number}
+            for number, at in enumerate((OPENED, now))
         ]
         members = {"subscriber": SIGNER, "sessions": opened, "frozen": self.frozen}
         return JSONResponse(members)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,10 @@ def held(**changes: Any) -> dict[str, Any]:
     }
 
 
+OPENED = "2026-11-26T01:02:03.456000Z"
+"""When the session of these tests was opened."""
+
+
 @dataclass
 class FakeComingIn:
     """``entries`` are the passkeys that sign in; ``password`` is what a change needs."""
@@ -57,6 +62,7 @@ class FakeComingIn:
     added: list[Any] = field(default_factory=list)
     is_full: bool = False
     kinds: tuple[str, ...] = ("session.opened", "session.refused", "sign_in_passkey.added")
+    at: tuple[str, ...] = (OPENED,)  # when those were; the others now
     provider: str = "https://dinh-danh.example"
     provider_away: bool = False
     provider_refuses: tuple[int, str] = (401, "sign_in_refused")
@@ -170,7 +176,12 @@ class FakeComingIn:
             "credentials": self.credentials,
             "sign_in_passkeys": self.entries,
             "password": {"is_own": True, "since": now},
-            "events": [{"kind": kind, "at": now} for kind in self.kinds],
+            "events": [
+                {"kind": kind, "at": at}
+                for kind, at in itertools.zip_longest(
+                    self.kinds, self.at[: len(self.kinds)], fillvalue=now
+                )
+            ],
         }
 
 

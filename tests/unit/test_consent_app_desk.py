@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import pytest
 
@@ -306,6 +307,19 @@ def test_any_may_be_left_out(reviewed: Visitor) -> None:
     alone = reviewed.get("/batch", params={"without": f"{REQUEST}.{third}"}).text
     assert "Chưa có yêu cầu nào" in alone
     assert reviewed.get("/batch", params={"without": "x"}).status_code == 400
+
+
+def test_what_was_left_out_stays_out_in_another_language_and_after_signing_in(
+    reviewed: Visitor,
+) -> None:
+    address = f"/batch?without={REQUEST}"
+    page = reviewed.get(address).text
+    link = re.search(r'href="(/language/en[^"]*)"', page)
+    assert link is not None
+    assert reviewed.get(unescape(link[1])).headers["location"] == address
+    reviewed.rssp.session_is_valid = False
+    target = reviewed.get(address).headers["location"]
+    assert unquote(target) == f"/sign-in?next={address}"
 
 
 def test_each_result_is_told_where_one_came_too_late(reviewed: Visitor) -> None:

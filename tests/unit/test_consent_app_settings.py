@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.consent_api import CAME_BY_ITSELF, OTHER_REQUEST, REQUEST
 from tests.support.consent_visitor import Visitor
-from tests.support.fake_coming_in import held
+from tests.support.fake_coming_in import OPENED, held
 
 HERE = f"/requests/{REQUEST}"
 LOOK = "__Host-consent-look"
@@ -209,10 +209,17 @@ def test_a_service_without_passkeys_has_a_page_of_security_all_the_same(visitor:
     assert visitor.get("/security").status_code == 503
 
 
-def test_the_sign_in_before_this_one_is_told(visitor: Visitor) -> None:
+@pytest.mark.parametrize("others_place", [0, 1], ids=["since", "before"])
+def test_the_last_sign_in_that_is_not_this_one_is_told(visitor: Visitor, others_place: int) -> None:
     assert "Lần đăng nhập trước" not in visitor.get("/security").text
-    visitor.rssp.coming_in.kinds = ("session.opened", "session.opened")
-    assert "Lần đăng nhập trước" in visitor.get("/security").text
+    coming_in = visitor.rssp.coming_in
+    coming_in.kinds = ("session.opened", "session.opened")
+    at = [OPENED]
+    at.insert(others_place, "2026-11-25T04:05:06Z")
+    coming_in.at = tuple(at)
+    told = re.search('Lần đăng nhập trước: <time datetime="([^"]*)"', visitor.get("/security").text)
+    assert told is not None
+    assert told[1].startswith("2026-11-25T")
 
 
 def test_a_lost_phone_is_one_page_with_one_button(visitor: Visitor) -> None:
