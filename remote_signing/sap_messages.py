@@ -6,9 +6,11 @@ Bytes are raw here; :mod:`remote_signing.sap` puts them into base64.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from remote_signing.strict_json import JsonValue
 
 
@@ -107,14 +109,36 @@ class CreatedCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class TotpUse:
+    """A one-time code that was evidence: of which factor, and of which time step (RFC 6238).
+
+    Each SAM host knows the codes that it took itself; the rssp refuses a second use of one at
+    another host.
+    """
+
+    factor_id: str
+    step: int
+
+    @classmethod
+    def told(cls, ok: Mapping[str, JsonValue]) -> TotpUse | None:
+        """The code that an answer of the SAM names; None: there was none in the evidence."""
+        factor_id, step = ok["totp_factor_id"], ok["totp_step"]
+        return None if factor_id is None else cls(cast("str", factor_id), cast("int", step))
+
+
+@dataclass(frozen=True, slots=True)
 class Resealed:
-    """A credential after a change of its factors or certificate."""
+    """A credential after a change of its factors or certificate.
+
+    ``code``: by which of the signer's one-time codes, if any.
+    """
 
     sealed: bytes
     version: int
     certificate: bytes | None = None
     secrets: bytes | None = None
     factor_ids: tuple[str, ...] = ()
+    code: TotpUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +212,7 @@ class BoundPasskey:
     aaguid: bytes
     is_eligible: bool
     usable_from_ms: int
+    code: TotpUse | None = None
 
 
 @dataclass(frozen=True, slots=True)

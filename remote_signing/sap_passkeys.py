@@ -8,7 +8,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
-from remote_signing.sap_messages import BoundPasskey, PasskeyBeginning, PasskeyQuestion, Resealed
+from remote_signing.sap_messages import (
+    BoundPasskey,
+    PasskeyBeginning,
+    PasskeyQuestion,
+    Resealed,
+    TotpUse,
+)
 from remote_signing.sap_transport import b64, unb64
 
 if TYPE_CHECKING:
@@ -86,13 +92,25 @@ class PasskeyVerbs(ABC):
             aaguid=unb64(ok["aaguid"], "aaguid"),
             is_eligible=cast("bool", ok["is_eligible"]),
             usable_from_ms=cast("int", ok["usable_from_ms"]),
+            code=TotpUse.told(ok),
         )
 
+    def check_drop(
+        self, sealed: bytes, token: bytes, evidence: Sequence[Evidence]
+    ) -> TotpUse | None:
+        """The code that :meth:`drop_passkey` would take in this evidence. Removes nothing."""
+        return TotpUse.told(self._call("check_drop", _dropping(sealed, token, evidence)))
+
     def drop_passkey(self, sealed: bytes, token: bytes, evidence: Sequence[Evidence]) -> Resealed:
-        """The credential without the passkey, by evidence of the factors that stay."""
-        arguments = {"sealed": b64(sealed), "token": b64(token), "evidence": list(evidence)}
-        ok = self._call("drop_passkey", arguments)
-        return Resealed(unb64(ok["sealed"], "sealed"), cast("int", ok["version"]))
+        """The credential without the passkey, for ever, by evidence of the factors that stay."""
+        ok = self._call("drop_passkey", _dropping(sealed, token, evidence))
+        return Resealed(
+            unb64(ok["sealed"], "sealed"), cast("int", ok["version"]), code=TotpUse.told(ok)
+        )
+
+
+def _dropping(sealed: bytes, token: bytes, evidence: Sequence[Evidence]) -> dict[str, object]:
+    return {"sealed": b64(sealed), "token": b64(token), "evidence": list(evidence)}
 
 
 def _question(ok: dict[str, JsonValue]) -> PasskeyQuestion:

@@ -9,7 +9,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
-from remote_signing.sap_messages import Resealed
+from remote_signing.sap_messages import Resealed, TotpUse
 from remote_signing.sap_transport import b64, unb64
 
 if TYPE_CHECKING:
@@ -64,4 +64,5 @@ class PinVerbs(ABC):
             sealed=unb64(ok["sealed"], "sealed"),
             version=cast("int", ok["version"]),
             factor_ids=tuple(cast("list[str]", ok["factor_ids"])),
+            code=TotpUse.told(ok),
         )

@@ -68,6 +68,8 @@ _ABORTS: dict[str, type[RemoteSigningError]] = {
 _UNIQUE: dict[str, type[RemoteSigningError]] = {
     "uq_signature_activation_totp": EvidenceReplayed,
     "signature_activation.totp_factor_id": EvidenceReplayed,
+    "pk_totp_step": EvidenceReplayed,
+    "totp_step.step": EvidenceReplayed,
     "pk_replay": ReplayDetected,
     "replay.digest": ReplayDetected,
     "uq_subscriber_username": InvalidInput,

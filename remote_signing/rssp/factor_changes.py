@@ -21,7 +21,7 @@ from remote_signing.errors import (
     EvidenceInvalid,
     RemoteSigningError,
 )
-from remote_signing.rssp import audit
+from remote_signing.rssp import audit, totp_steps
 from remote_signing.rssp.models import credential
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.deps import Services
     from remote_signing.sap import Evidence
+    from remote_signing.sap_messages import TotpUse
     from remote_signing.strict_json import JsonValue
 
 _ROW = credential.c
@@ -38,13 +39,14 @@ _ROW = credential.c
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of a record: its event, and what is stored."""
+    """What becomes of a record: its event, what is stored, and the code that is used up by it."""
 
     kind: str
     detail: dict[str, JsonValue]
     sealed: bytes
     version: int
     factors: list[dict[str, JsonValue]]
+    code: TotpUse | None = None
 
 
 def record(services: Services, subscriber_id: str, credential_id: str) -> Row[Any]:
@@ -79,9 +81,9 @@ def typed(row: Row[Any], **values: str) -> list[Evidence]:
 def judged(
     services: Services, row: Row[Any], kind: str, *, is_charged: bool = True
 ) -> Iterator[None]:
-    """What the SAM refuses becomes an event ``kind``.
+    """What is refused becomes an event ``kind``: by the SAM, or as a code that another host took.
 
-    The attempt that was charged is given back when the SAM judged nothing.
+    The attempt that was charged is given back when what was typed was not found wrong.
     """
     try:
         yield
@@ -105,7 +107,8 @@ def store(
 ) -> None:
     """Write a change with its event, if the record is still the one we knew.
 
-    ``also`` is what else belongs to it. Errors: ``ActivationConflict``.
+    ``also`` is what else belongs to it. The code that let it be made is used up with it. Errors:
+    ``ActivationConflict``; ``EvidenceReplayed`` when the code was used at another SAM host.
     """
     unchanged = (
         _ROW.id == row.id,
@@ -122,6 +125,7 @@ def store(
         statement = update(credential).where(*unchanged).values(values)
         if connection.execute(statement).rowcount == 0:
             raise ActivationConflict("the credential was changed by somebody else meanwhile")
+        totp_steps.use(connection, change.code)
         also(connection)
         audit.record(connection, event(change.kind, row, change.detail), services.now_ms())
 

@@ -16,6 +16,7 @@ from remote_signing.rssp import (
     pin_records,
     push_deliveries,
     sign_in_challenges,
+    totp_steps,
     webhook_deliveries,
 )
 from remote_signing.rssp.attachments import register as attachments
@@ -83,6 +84,7 @@ class Housekeeping:
             + push_deliveries.prune(self._services)
             + pin_records.prune(self._services)
             + openid_sign_in.prune(self._services)
+            + totp_steps.prune(self._services)
         )
 
     def _tend(self, name: str, work: Callable[[Services], object]) -> None:

@@ -21,7 +21,7 @@ from remote_signing.errors import (
     PasskeyUnknown,
 )
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import credentials, factor_changes, factor_passkeys
+from remote_signing.rssp import credentials, factor_changes, factor_passkeys, totp_steps
 from remote_signing.rssp.showable import is_showable
 
 if TYPE_CHECKING:
@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from remote_signing.rssp.credentials import CredentialView
     from remote_signing.rssp.deps import Services
     from remote_signing.sap import Evidence
-    from remote_signing.sap_messages import NewPasskey, PasskeyBeginning, PasskeyQuestion
+    from remote_signing.sap_messages import (
+        BoundPasskey,
+        NewPasskey,
+        PasskeyBeginning,
+        PasskeyQuestion,
+    )
     from remote_signing.strict_json import JsonValue
 
 
@@ -110,12 +115,17 @@ def bind(
     with _judged(services, row, proof):
         evidence = _evidence(services, row, proof)
         bound = services.sam.bind_passkey(row.sealed, new.made, evidence)
+        _store(services, row, bound, new.name)
+    return bound.factor_id
+
+
+def _store(services: Services, row: Row[Any], bound: BoundPasskey, name: str) -> None:
     values = {
         "factor_id": bound.factor_id,
         "credential_id": row.id,
         "subscriber_id": row.subscriber_id,
         "webauthn_id": bound.passkey_id,
-        "name": new.name,
+        "name": name,
         "aaguid": bound.aaguid.hex(),
         "is_synced": bound.is_eligible,
         "state": factor_passkeys.ACTIVE,
@@ -137,21 +147,28 @@ def bind(
         sealed=bound.sealed,
         version=bound.version,
         factors=[*json.loads(row.factors), known],
+        code=bound.code,
     )
     factor_changes.store(
         services, row, change, lambda connection: factor_passkeys.add(connection, values)
     )
-    return bound.factor_id
 
 
 def drop(
     services: Services, subscriber_id: str, factor_id: str, token: bytes, proof: Proof
 ) -> None:
-    """Remove a passkey for ever, by the factors that stay. Errors: as :func:`bind`."""
+    """Remove a passkey for ever, by the factors that stay. Errors: as :func:`bind`.
+
+    What the SAM removes is gone at once, whatever is stored here. So a code is used up before.
+    """
     named = factor_passkeys.get(services.database, factor_id)
     row = _taken(services, subscriber_id, named.credential_id, proof)
     with _judged(services, row, proof):
         evidence = _evidence(services, row, proof)
+        if proof.passkey is None:
+            code = services.sam.check_drop(row.sealed, token, evidence)
+            with services.database.transaction() as connection:
+                totp_steps.use(connection, code)
         resealed = services.sam.drop_passkey(row.sealed, token, evidence)
     change = factor_changes.Change(
         kind="credential.factor_dropped",

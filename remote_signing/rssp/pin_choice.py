@@ -47,7 +47,8 @@ def change(services: Services, subscriber_id: str, credential_id: str, typed: Ty
         evidence = factor_changes.typed(row, pin=typed.known, totp=typed.otp)
         factor_id = new_id(services.now_ms())
         resealed = services.sam.change_pin(row.sealed, factor_id, typed.new_pin, evidence)
-    _store(services, row, resealed)
+        _store(services, row, resealed)
+    pin_records.retire(services, row.id)
 
 
 def choose(services: Services, subscriber_id: str, credential_id: str, typed: Typed) -> None:
@@ -65,7 +66,8 @@ def choose(services: Services, subscriber_id: str, credential_id: str, typed: Ty
             resealed = services.sam.choose_pin(row.sealed, order, typed.new_pin, evidence)
         except (OrderExpired, OrderInvalid) as error:
             raise PinNotOffered("the SAM does not follow the order") from error
-    _store(services, row, resealed)
+        _store(services, row, resealed)
+    pin_records.retire(services, row.id)
 
 
 def _store(services: Services, row: Row[Any], resealed: Resealed) -> None:
@@ -78,6 +80,7 @@ def _store(services: Services, row: Row[Any], resealed: Resealed) -> None:
         sealed=resealed.sealed,
         version=resealed.version,
         factors=[{"id": factor_id, "kind": "pin"}, *(one for one in known if one["kind"] != "pin")],
+        code=resealed.code,
     )
     now = services.now_ms()
 
@@ -86,4 +89,3 @@ def _store(services: Services, row: Row[Any], resealed: Resealed) -> None:
         notices.record(connection, notices.PIN_CHANGED, row, {"factor_id": factor_id}, now)
 
     factor_changes.store(services, row, changed, also)
-    pin_records.retire(services, row.id)

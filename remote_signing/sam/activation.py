@@ -142,8 +142,7 @@ class Activation:
             "expires_at_ms": expires_at_ms,
             "evidence_digest": b64(verified.digest),
             "evidence_statement": b64(verified.statement),
-            "totp_factor_id": verified.totp_factor_id,
-            "totp_step": verified.totp_step,
+            **verified.code,
         }
         return answer, [b64(sad.seal_sad(self._node, each)) for each in sads]
 

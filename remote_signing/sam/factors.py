@@ -67,6 +67,11 @@ class Verified:
         """SHA-256 of the statement: what the SAD and the records keep."""
         return hashlib.sha256(self.statement).digest()
 
+    @property
+    def code(self) -> dict[str, JsonValue]:
+        """The one-time code that was used, as answers tell it: each host knows its own only."""
+        return {"totp_factor_id": self.totp_factor_id, "totp_step": self.totp_step}
+
 
 def new_pin() -> str:
     """A random PIN of eight digits."""

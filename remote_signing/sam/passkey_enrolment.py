@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from remote_signing.clock import Clock
     from remote_signing.sam.arguments import Answer, Arguments
     from remote_signing.sam.config import PasskeyConfig
-    from remote_signing.sam.factors import EvidenceCheck
+    from remote_signing.sam.factors import EvidenceCheck, Verified
     from remote_signing.sam.sealed import Credential
 
 MOST_PASSKEYS: Final = 8  # of one credential
@@ -68,6 +68,7 @@ class PasskeyEnrolment:
             "begin_passkey": self._begin,
             "confirm_passkey": self._confirm,
             "bind_passkey": self._bind,
+            "check_drop": self._check_drop,
             "drop_passkey": self._drop,
         }
 
@@ -120,7 +121,7 @@ class PasskeyEnrolment:
         """The record with the new passkey, when the factors from before consent to it."""
         credential = self._live(arguments)
         factor, digest = self._taken(arguments, credential)
-        self._verify(arguments, credential, digest)
+        verified = self._verify(arguments, credential, digest)
         successor = credential.successor(factors=(*credential.factors, factor))
         return {
             "sealed": b64(successor.seal(self._node)),
@@ -131,20 +132,31 @@ class PasskeyEnrolment:
             "aaguid": b64(factor.aaguid),
             "is_eligible": factor.is_eligible,
             "usable_from_ms": factor.usable_from_ms,
+            **verified.code,
         }
+
+    def _check_drop(self, arguments: Arguments) -> Answer:
+        """The code by which the factors that stay consent; nothing is removed by that."""
+        _, _, verified = self._left(arguments)
+        return dict(verified.code)
 
     def _drop(self, arguments: Arguments) -> Answer:
         """The record without the passkey, for ever, when the factors that stay consent."""
+        gone, successor, verified = self._left(arguments)
+        # On the list first: a crash in between leaves a record whose factor is refused.
+        self._revoked.add([gone.id])
+        self._passkeys.counters.forget(gone.id)
+        sealed = b64(successor.seal(self._node))
+        return {"sealed": sealed, "version": successor.version, **verified.code}
+
+    def _left(self, arguments: Arguments) -> tuple[PasskeyFactor, Credential, Verified]:
+        """The passkey that is to go, what stays without it, and how that consents."""
         credential = self._live(arguments)
         token = self._opened(arguments.get("token"), credential, _DROP)
         gone = _passkey(credential, cast("str", token["factor_id"]))
         kept = tuple(factor for factor in credential.factors if factor is not gone)
         successor = credential.successor(factors=kept)
-        self._verify(arguments, successor, _challenge(token))
-        # On the list first: a crash in between leaves a record whose factor is refused.
-        self._revoked.add([gone.id])
-        self._passkeys.counters.forget(gone.id)
-        return {"sealed": b64(successor.seal(self._node)), "version": successor.version}
+        return gone, successor, self._verify(arguments, successor, _challenge(token))
 
     def _live(self, arguments: Arguments) -> Credential:
         return open_live(self._node, self._revoked, arguments)
@@ -210,10 +222,10 @@ class PasskeyEnrolment:
         ]
         return factor, hashlib.sha256(_CONFIRM_DOMAIN + strict_json.canonical(said)).digest()
 
-    def _verify(self, arguments: Arguments, credential: Credential, digest: bytes) -> None:
+    def _verify(self, arguments: Arguments, credential: Credential, digest: bytes) -> Verified:
         evidence = read_evidence(arguments.get("evidence"))
         question = Question(credential, digest, self._clock.now_ms(), has_nonce=True)
-        self._evidence.verify(evidence, question)
+        return self._evidence.verify(evidence, question)
 
 
 def _challenge(token: Token) -> bytes:

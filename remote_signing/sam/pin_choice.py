@@ -113,7 +113,7 @@ class PinChoice:
         said = strict_json.canonical([sealed, factor_id, pin])
         digest = self._node.mac(_CHOICE, said)
         question = Question(asked or credential, digest, self._clock.now_ms())
-        self._evidence.verify(evidence, question)
+        verified = self._evidence.verify(evidence, question)
         old = [factor for factor in credential.factors if isinstance(factor, PinFactor)]
         if any(self._is_pin(credential, factor, pin) for factor in old):
             raise PinRefused("the one there is", reason="same")
@@ -128,6 +128,7 @@ class PinChoice:
             "sealed": b64(successor.seal(self._node)),
             "version": successor.version,
             "factor_ids": [fresh.id],
+            **verified.code,
         }
 
     def _is_pin(self, credential: Credential, factor: PinFactor, pin: str) -> bool:

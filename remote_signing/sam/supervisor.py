@@ -40,6 +40,7 @@ _ENROLMENT_VERBS = frozenset(
         "bind_factor",
         "drop_factor",
         "bind_passkey",
+        "check_drop",
         "drop_passkey",
         "change_pin",
         "choose_pin",

@@ -17,6 +17,7 @@ from remote_signing.sam.config import Deadlines
 from remote_signing.sap import (
     MAX_LINE,
     ChallengeRequest,
+    Resealed,
     SapClient,
     SignRequest,
     UnixAddress,
@@ -25,6 +26,7 @@ from remote_signing.sap import (
     sim_evidence,
     unb64,
 )
+from remote_signing.sap_messages import TotpUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,10 +160,14 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
 
 
 def test_choices_of_a_pin_are_sent_and_read(peer: Peer, client: SapClient) -> None:
-    peer.ok(sealed="AQ==", version=5, factor_ids=["f"])
-    assert client.change_pin(b"s", "f", "73519482", []).factor_ids == ("f",)
+    answer = {"sealed": "AQ==", "version": 5, "factor_ids": ["f"]}
+    peer.ok(**answer, totp_factor_id="t", totp_step=4)
+    changed = client.change_pin(b"s", "f", "73519482", [])
+    assert (changed.factor_ids, changed.code) == (("f",), TotpUse("t", 4))
+    peer.ok(**answer, totp_factor_id=None, totp_step=None)
     chosen = client.choose_pin(b"s", ORDER, "73519482", [])
     assert (chosen.sealed, chosen.version, chosen.secrets) == (b"\1", 5, None)
+    assert chosen.code is None
     peer.ok(number=8)
     assert client.retire_pin(b"s") == 8
     verbs = [request["verb"] for request in peer.requests]
@@ -172,6 +178,16 @@ def test_choices_of_a_pin_are_sent_and_read(peer: Peer, client: SapClient) -> No
         "new_pin": "73519482",
         "evidence": [],
     }
+
+
+def test_what_removes_a_passkey_is_asked_in_two_steps(peer: Peer, client: SapClient) -> None:
+    used: dict[str, Any] = {"totp_factor_id": "t", "totp_step": 4}
+    peer.ok(**used)
+    assert client.check_drop(b"s", b"k", []) == TotpUse("t", 4)
+    peer.ok(sealed="AQ==", version=5, **used)
+    assert client.drop_passkey(b"s", b"k", []) == Resealed(b"\1", 5, code=TotpUse("t", 4))
+    assert [request["verb"] for request in peer.requests] == ["check_drop", "drop_passkey"]
+    assert peer.requests[0]["args"] == peer.requests[1]["args"]
 
 
 def test_error_of_the_sam_arrives_as_the_same_fact(peer: Peer, client: SapClient) -> None:

@@ -45,6 +45,7 @@ _PRUNES = (
     "refresh_token",
     "login_session",
     "replay",
+    "totp_step",
     "sim_transaction",
     "signing_job",
     "job_part",

@@ -62,6 +62,9 @@ from remote_signing.rssp.models.sims import (
     sim_card,
     sim_transaction,
 )
+from remote_signing.rssp.models.totp_steps import (
+    totp_step,
+)
 from remote_signing.rssp.models.webhooks import (
     webhook_delivery,
     webhook_endpoint,
@@ -103,6 +106,7 @@ __all__ = [
     "sim_card",
     "sim_transaction",
     "subscriber",
+    "totp_step",
     "webhook_delivery",
     "webhook_endpoint",
     "webhook_secret",

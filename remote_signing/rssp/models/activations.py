@@ -74,6 +74,8 @@ signature_activation = Table(
     Column("denial", Text),
     Index("ix_signature_activation_subscriber_id_id", "subscriber_id", "id"),
 )
+# A trigger copies the code to totp_step, where it also meets those of changes of factors (migration
+# 0015). This index goes with a later release, when no process is left that knows it alone.
 Index(
     "uq_signature_activation_totp",
     signature_activation.c.totp_factor_id,
