@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from remote_signing.errors import EvidenceInvalid, FactorRevoked
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import factor_changes, pin_records
-from remote_signing.rssp.models import credential, pin_retirement
+from remote_signing.rssp.models import credential, pin_retirement, totp_step
 from tests.support import pin_crashing
 from tests.support.passkey_world import PasskeyWorld, passkey_world
 from tests.support.world import new_world
@@ -82,6 +82,10 @@ class Change:
             return False
         return True
 
+    def codes_used(self) -> int:
+        """How many one-time codes the database knows of as used."""
+        return len(self.world.database.all(select(totp_step)))
+
     def is_owed(self) -> bool:
         return bool(self.world.database.all(select(pin_retirement)))
 
@@ -93,14 +97,16 @@ def test_a_kill_at_any_moment_leaves_exactly_one_pin(
         change = Change(passkey_world(world, tmp_path), tmp_path)
         outcomes: list[str] = []
         for moment in count(1):
-            before, old = change.record(), world.pin
+            before, old, used = change.record(), world.pin, change.codes_used()
             new = next(pin for pin in PINS if pin != old)
             ended = change.kill_at(moment, new, victims)
             assert ended in {0, -signal.SIGKILL}
             # As the next signature does: an attempt that nobody judged stays counted till then.
             world.database.run(update(credential).values(failed_attempts=0))
             stored = change.record()
-            if stored.sealed_version == before.sealed_version:
+            is_stored = stored.sealed_version != before.sealed_version
+            assert change.codes_used() == used + is_stored, "with the change, or not at all"
+            if not is_stored:
                 assert change.is_let_through(stored, old)
                 assert not change.is_let_through(stored, new)
                 outcomes.append("the old one")

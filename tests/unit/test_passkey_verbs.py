@@ -805,6 +805,34 @@ def test_passkey_is_dropped_by_the_factors_that_stay_and_by_no_other(
     assert drop(sam, second, begun["token"], second.evidence(digest))
 
 
+def test_code_that_lets_a_passkey_go_is_told_before_anything_is_removed(
+    sam: Sam, official: Official
+) -> None:
+    begun = begin(sam, official.known, "drop", factor_id=official.passkey_id)
+    evidence = official.known.evidence(sam.otp(official.known))
+    given = {"sealed": official.known.sealed, "token": begun["token"], "evidence": evidence}
+    told = sam.call("check_drop", **given)
+    step = sam.clock.now_ms() // 30_000
+    assert told == {"totp_factor_id": official.known.totp_id, "totp_step": step}
+    assert official.passkey_id not in sam.revoked
+    assert sam.call("check_drop", **given) == told, "the same question again"
+    dropped = drop(sam, official, begun["token"], *evidence)
+    assert {name: dropped[name] for name in told} == told
+    assert official.passkey_id in sam.revoked
+
+
+def test_nothing_is_told_of_a_code_that_lets_no_passkey_go(sam: Sam, official: Official) -> None:
+    begun = begin(sam, official.known, "drop", factor_id=official.passkey_id)
+    evidence = official.known.evidence("000000")
+    with pytest.raises(errors.EvidenceInvalid):
+        sam.call(
+            "check_drop",
+            sealed=official.known.sealed,
+            token=begun["token"],
+            evidence=evidence,
+        )
+
+
 def test_order_drops_a_passkey_like_any_factor(sam: Sam, official: Official) -> None:
     order = sam.order("drop_factor", official.known.credential_id, factor_id=official.passkey_id)
     sam.call("drop_factor", sealed=official.known.sealed, order=order)

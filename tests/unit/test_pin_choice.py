@@ -329,3 +329,14 @@ def test_one_six_digit_number_in_eleven_is_refused() -> None:
         except errors.PinRefused:
             refused += 1
     assert 0.09 < refused / 9901 < 0.14
+
+
+def test_answers_name_the_code_that_was_used_so_that_no_other_host_takes_it(
+    sam: Sam, official: Enrolled
+) -> None:
+    used = {"totp_factor_id": official.totp_id, "totp_step": sam.clock.now_ms() // 30_000}
+    changed = change(sam, official)
+    assert {name: changed[name] for name in used} == used
+    sam.clock.advance(30)
+    chosen = choose(sam, official)
+    assert chosen["totp_step"] == used["totp_step"] + 1
