@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
 from remote_signing.clock import Clock, SystemClock
+from remote_signing.rssp import vapid
 from remote_signing.rssp.clients import ClientDirectory
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.openid_client import OpenidProvider
@@ -46,6 +48,15 @@ class Services:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "refusals", Refusals(self.database, self.clock))
+
+    @cached_property
+    def push(self) -> vapid.Identity | None:
+        """Who we are to push services; None where push is not configured. Read once.
+
+        What tells browsers reads it when it starts: ``ConfigInvalid`` when the key cannot be read.
+        """
+        config = self.config.push
+        return None if config is None else vapid.load(config.key_file, config.contact)
 
     def now_ms(self) -> int:
         """The clock's time in milliseconds since the epoch."""

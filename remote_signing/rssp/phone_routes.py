@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from remote_signing.errors import InvalidInput
-from remote_signing.rssp import push_subscriptions, vapid, watching
+from remote_signing.rssp import push_subscriptions, watching
 from remote_signing.rssp.consent import SessionDep, for_signer, read_texts
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
 
@@ -37,8 +37,7 @@ async def show(services: ServicesDep, session: SessionDep) -> Response:
     """What a browser needs to be told (null: nobody is), and how many of the signer's are."""
 
     def work(signer: Signer) -> Members:
-        config = services.config.push
-        public = None if config is None else vapid.load(config.key_file, config.contact).public
+        public = None if services.push is None else services.push.public
         count = push_subscriptions.count_of(services, signer.subscriber_id)
         return {"public_key": public, "browsers": count}
 

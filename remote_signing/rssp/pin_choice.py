@@ -54,9 +54,9 @@ def change(services: Services, subscriber_id: str, credential_id: str, typed: Ty
 def choose(services: Services, subscriber_id: str, credential_id: str, typed: Typed) -> None:
     """Choose a first PIN, by the authority's order and its code.
 
-    Errors: as :func:`change`, and ``PinNotOffered``.
+    Errors: as :func:`change`, and ``PinNotOffered``: also for a credential that is not his.
     """
-    order = pin_records.order_for(services, credential_id)
+    order = pin_records.order_for(services, subscriber_id, credential_id)
     if order is None:
         raise PinNotOffered("no order waits for this credential")
     row = factor_changes.charged(services, subscriber_id, credential_id)

@@ -10,7 +10,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from remote_signing.errors import RemoteSigningError
 from remote_signing.rssp.models import credential, pin_order, pin_retirement
@@ -26,9 +26,16 @@ _OWED, _ORDER = pin_retirement.c, pin_order.c
 _AT_ONCE = 100  # of a round of housekeeping
 
 
-def order_for(services: Services, credential_id: str) -> Order | None:
-    """The order by which a PIN of that credential may be chosen now. One statement."""
-    parameters = {"the_credential": credential_id, "now": services.now_ms()}
+def order_for(services: Services, subscriber_id: str, credential_id: str) -> Order | None:
+    """The order by which the signer may choose a PIN of that credential now. One statement.
+
+    None also for a credential that is somebody else's, or nobody's: whoever asks learns of his own.
+    """
+    parameters = {
+        "the_credential": credential_id,
+        "the_owner": subscriber_id,
+        "now": services.now_ms(),
+    }
     row = services.database.one(_OFFERED, parameters)
     return None if row is None else cast("Order", json.loads(row.signed_order))
 
@@ -66,28 +73,30 @@ def owe(connection: Connection, credential_id: str, at_ms: int) -> None:
 def retire_owed(services: Services) -> int:
     """Have the SAM revoke what is owed; how many there were. One statement, and two for each.
 
-    What fails is tried again in the next round.
+    What has waited longest comes first, and what fails waits anew: however much of it fails, the
+    rest has its turn. A further statement for each that fails.
     """
-    rows = services.database.all(select(_OWED.credential_id).limit(_AT_ONCE))
+    rows = services.database.all(_LONGEST_OWED.limit(_AT_ONCE))
     for row in rows:
         retire(services, row.credential_id)
     return len(rows)
 
 
 def retire(services: Services, credential_id: str) -> None:
-    """Have the SAM revoke what one record's PIN replaced. A failure is left to the next round."""
+    """Have the SAM revoke what one record's PIN replaced. A failure is left to a later round."""
     row = services.database.one(_TO_RETIRE, {"the_credential": credential_id})
     if row is None:
         return
+    # Not if another change was stored meanwhile: that is owed still.
+    values = {"the_credential": credential_id, "since": row.owed_since}
     try:
         if row.state not in _WITHOUT_USE:
             services.sam.retire_pin(row.sealed)
     except RemoteSigningError as error:
         told = {"credential_id": credential_id, "error": type(error).__name__}
         _log.warning("a replaced PIN is not revoked yet", extra=told)
+        services.database.run(_PUT_OFF, values | {"now": services.now_ms()})
         return
-    # Not if another change was stored meanwhile: that is owed still.
-    values = {"the_credential": credential_id, "since": row.owed_since}
     services.database.run(_RETIRED, values)
 
 
@@ -100,7 +109,9 @@ _WITHOUT_USE = ("destroyed", "revoked")  # the SAM refuses such a record whateve
 _named = bindparam("the_credential", type_=_OWED.credential_id.type)
 _now = bindparam("now", type_=_ORDER.expires_at.type)
 _OFFERED = select(_ORDER.signed_order).where(
-    _ORDER.credential_id == _named, _ORDER.expires_at > _now
+    _ORDER.credential_id == _named,
+    _ORDER.subscriber_id == bindparam("the_owner", type_=_ORDER.subscriber_id.type),
+    _ORDER.expires_at > _now,
 )
 _OVER = delete(pin_order).where(_ORDER.expires_at <= _now)
 _TO_RETIRE = (
@@ -108,7 +119,10 @@ _TO_RETIRE = (
     .join_from(pin_retirement, credential)
     .where(_OWED.credential_id == _named)
 )
-_RETIRED = delete(pin_retirement).where(
+_LONGEST_OWED = select(_OWED.credential_id).order_by(_OWED.owed_since, _OWED.credential_id)
+_AS_KNOWN = (
     _OWED.credential_id == _named,
     _OWED.owed_since == bindparam("since", type_=_OWED.owed_since.type),
 )
+_RETIRED = delete(pin_retirement).where(*_AS_KNOWN)
+_PUT_OFF = update(pin_retirement).where(*_AS_KNOWN).values(owed_since=_now)

@@ -11,14 +11,15 @@ import logging
 import threading
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
-from remote_signing.rssp import callback, push_deliveries, vapid
+from remote_signing.rssp import callback, push_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from remote_signing.rssp import vapid
     from remote_signing.rssp.config_push import PushConfig
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.push_deliveries import Claimed
@@ -49,7 +50,8 @@ class Teller:
         self._services = services
         self._config = config
         self._steady = steady
-        self._identity = vapid.load(config.key_file, config.contact)
+        # Of the services, not read anew: one key for what browsers are told and what is sent.
+        self._identity = cast("vapid.Identity", services.push)
         self._paused: dict[str, tuple[float, float]] = {}  # host: until when, for how long
 
     def step(self) -> bool:

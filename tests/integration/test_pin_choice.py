@@ -79,8 +79,8 @@ def approves(place: PasskeyWorld, pin: str) -> bool:
     return True
 
 
-def row(place: PasskeyWorld) -> Any:
-    query = select(credential).where(credential.c.id == place.world.credential_id)
+def row(place: PasskeyWorld, name: str | None = None) -> Any:
+    query = select(credential).where(credential.c.id == (name or place.world.credential_id))
     return place.world.database.one(query)
 
 
@@ -146,6 +146,55 @@ def test_another_officials_credential_has_no_pin_to_change(small: PasskeyWorld) 
             body = {"new_pin": NEW, known: world.pin, "otp": "123456"}
             answer = small.ask("POST", f"/credentials/{name}/{path}", body)
             assert answer.status_code == 404, (name, path)
+
+
+def test_whether_an_order_waits_for_another_official_is_told_to_nobody(
+    place: PasskeyWorld,
+) -> None:
+    code, theirs = invited(place), place.world.credential_id
+    place.world.new_signer("binh.tran")
+    told = [
+        (answer.status_code, {**answer.json(), "request_id": ""})
+        for name in (theirs, "0" * 26)
+        for answer in [
+            place.ask(
+                "POST",
+                f"/credentials/{name}/first-pin",
+                {"new_pin": NEW, "code": code, "otp": place.world.otp()},
+            )
+        ]
+    ]
+    assert told[0] == told[1]
+    assert (told[0][0], told[0][1]["code"]) == (404, "pin_not_offered")
+    assert len(place.world.database.all(select(pin_order))) == 1
+    assert row(place).failed_attempts == 0
+
+
+def test_what_fails_to_be_revoked_holds_nothing_else_up(
+    place: PasskeyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = place.world
+    for since in (1, 2, 3):
+        world.new_credential()
+        values = {"credential_id": world.credential_id, "owed_since": since}
+        world.database.run(pin_retirement.insert().values(values))
+    first = min(owed(place), key=lambda each: each.owed_since).credential_id
+    stuck, retire = row(place, first).sealed, place.sap.retire_pin
+
+    def failing(sealed: bytes) -> int:
+        if sealed == stuck:
+            raise SamUnavailable("for this one, each time")
+        return retire(sealed)
+
+    sap: Any = place.sap
+    sap.retire_pin = failing
+    monkeypatch.setattr(pin_records, "_AT_ONCE", 1)
+    for _ in range(3):
+        assert pin_records.retire_owed(world.services) == 1
+    assert [each.credential_id for each in owed(place)] == [first]
+    sap.retire_pin = retire
+    pin_records.retire_owed(world.services)
+    assert owed(place) == []
 
 
 def test_what_the_sam_did_not_revoke_is_owed_until_it_has(

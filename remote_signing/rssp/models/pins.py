@@ -21,5 +21,5 @@ pin_retirement = Table(
     "pin_retirement",
     metadata,
     Column("credential_id", Identifier, ForeignKey("credential.id"), primary_key=True),
-    Column("owed_since", BigInteger, nullable=False),
+    Column("owed_since", BigInteger, nullable=False),  # or tried in vain: the oldest comes first
 )
