@@ -4,7 +4,9 @@
 
 Needs the package cryptography and nothing of the service: it is for whoever does not want to take
 the service's word. The format of the evidence and what each mode proves: docs/sim-consent.md.
-Without --issuer the certificate is only shown, not judged; revocation is not looked at.
+With --issuer the certificate must be of that authority, which may certify, and both must have been
+valid from the question to its end. Without it the certificate is only shown, not judged. Revocation
+is not looked at, nor who certified the authority: whoever names it believes it.
 """
 
 from __future__ import annotations
@@ -205,6 +207,37 @@ def check_signature(key: object, evidence: dict, structure: Structure) -> None:
     raise failures[0]
 
 
+# Whose certificate it is
+
+
+def check_issued(certificate: x509.Certificate, pem: bytes, structure: Structure) -> None:
+    """Demand that an authority certified the signer, and that both were valid at the time.
+
+    When within the question the SIM signed is told by nobody; so both must outlast it.
+    """
+    authority = x509.load_pem_x509_certificate(pem)
+    found = [extension.value for extension in authority.extensions]
+    constraints = [each for each in found if isinstance(each, x509.BasicConstraints)]
+    usages = [each for each in found if isinstance(each, x509.KeyUsage)]
+    may_certify = constraints and all(each.ca for each in constraints)
+    may_certify = may_certify and all(each.key_cert_sign for each in usages)
+    demand(may_certify, "the issuer is no authority that may certify")
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        demand(holds=False, otherwise="the certificate is not of this issuer")
+    first, last = moments(structure)
+    for one, name in ((certificate, "certificate"), (authority, "issuer's certificate")):
+        is_valid = one.not_valid_before_utc <= first and last <= one.not_valid_after_utc
+        demand(is_valid, f"the {name} was not valid for as long as the question was")
+
+
+def moments(structure: Structure) -> tuple[datetime, datetime]:
+    """When the SIM was asked, and until when it could answer."""
+    asked, ended = structure.not_before / 1000, structure.expires / 1000
+    return datetime.fromtimestamp(asked, UTC), datetime.fromtimestamp(ended, UTC)
+
+
 def check(evidence: dict, digest: str, issuer: Path | None) -> list[str]:
     """What the evidence shows, line by line; ``Wrong`` when it does not show it."""
     demand(evidence.get("format") == FORMAT, "another format of evidence")
@@ -217,15 +250,8 @@ def check(evidence: dict, digest: str, issuer: Path | None) -> list[str]:
     demand(labels, "the SIM did not sign for this digest")
     check_signature(certificate.public_key(), evidence, structure)
     if issuer is not None:
-        authority = x509.load_pem_x509_certificate(issuer.read_bytes())
-        try:
-            certificate.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
-            demand(holds=False, otherwise="the certificate is not of this issuer")
-    first, last = (
-        datetime.fromtimestamp(moment / 1000, UTC).isoformat()
-        for moment in (structure.not_before, structure.expires)
-    )
+        check_issued(certificate, issuer.read_bytes(), structure)
+    first, last = (moment.isoformat() for moment in moments(structure))
     return [
         f"signer       {certificate.subject.rfc4514_string()}",
         f"issuer       {certificate.issuer.rfc4514_string()}"

@@ -10,13 +10,15 @@ import json
 import random
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from tests.support.sim_card import Issuer, SimCard
+from tests.support.sim_card import AUTHORITY, DAY, NOW, SIGNER, Issuer, SimCard
 from tests.unit.test_sim_consent_structure import bound, build
 from tests.unit.test_sim_signature import card, issuer, signed
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify-sim-consent" / "verify.py"
 SHA256 = "2.16.840.1.101.3.4.2.1"
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +157,72 @@ def test_verifier_refuses_what_the_sim_did_not_sign(
     authority.write_bytes(Issuer().certificate.public_bytes(serialization.Encoding.PEM))
     arguments = [written(tmp_path, good), "--digest", digest, "--issuer", str(authority)]
     assert main(arguments) == 1
+
+
+def judged(
+    main: Callable[[list[str]], int], folder: Path, authority: Issuer, one: SimCard | None = None
+) -> int:
+    """The verdict on good evidence of a SIM that ``authority`` certified."""
+    evidence = exported(one=one or SimCard(authority))
+    anchor = folder / "ca.pem"
+    anchor.write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    digest = evidence["documents"][0]["digest"]
+    return main([written(folder, evidence), "--digest", digest, "--issuer", str(anchor)])
+
+
+NO_AUTHORITY: dict[str, tuple[tuple[x509.ExtensionType, bool], ...]] = {
+    "nothing said of it": (),
+    "not an authority": ((x509.BasicConstraints(ca=False, path_length=None), True),),
+    "only the usage": ((AUTHORITY, True),),
+    "not to certify": ((x509.BasicConstraints(ca=True, path_length=None), True), (SIGNER, True)),
+}
+
+
+@pytest.mark.parametrize("extensions", NO_AUTHORITY.values(), ids=NO_AUTHORITY)
+def test_verifier_believes_no_issuer_that_may_not_certify(
+    main: Callable[[list[str]], int],
+    tmp_path: Path,
+    extensions: tuple[tuple[x509.ExtensionType, bool], ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert judged(main, tmp_path, Issuer()) == 0
+    assert judged(main, tmp_path, Issuer(extensions=extensions)) == 1
+    assert "no authority that may certify" in capsys.readouterr().err
+
+
+def test_verifier_takes_no_other_officials_certificate_for_an_authority(
+    main: Callable[[list[str]], int], tmp_path: Path
+) -> None:
+    official = Issuer(parent=Issuer("Gốc"), extensions=((SIGNER, True),))
+    assert judged(main, tmp_path, official) == 1
+
+
+# The question of the evidence begins at NOW and ends five minutes later.
+OUT_OF_TIME: dict[str, dict[str, Any]] = {
+    "not yet valid": {"not_before": NOW + SECOND},
+    "over before": {"not_after": NOW - DAY},
+    "over before its end": {"not_after": NOW + 299 * SECOND},
+}
+
+
+@pytest.mark.parametrize("times", OUT_OF_TIME.values(), ids=OUT_OF_TIME)
+def test_verifier_looks_at_the_time_of_both_certificates(
+    main: Callable[[list[str]], int],
+    tmp_path: Path,
+    times: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    authority = Issuer()
+    fitting: dict[str, Any] = {"not_before": NOW, "not_after": NOW + 300 * SECOND}
+    good, late = SimCard(authority), SimCard(authority)
+    good.certificate = authority.issue(good.key, **fitting)
+    late.certificate = authority.issue(late.key, **times)
+    assert judged(main, tmp_path, authority, good) == 0
+    assert judged(main, tmp_path, authority, late) == 1
+    assert "the certificate was not valid" in capsys.readouterr().err
+    assert judged(main, tmp_path, Issuer(**fitting)) == 0
+    assert judged(main, tmp_path, Issuer(**times)) == 1
+    assert "the issuer's certificate was not valid" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("member", ["structure", "signature"])
