@@ -53,7 +53,7 @@ class MeetingSam(InProcessSam):
     def _call(self, verb: str, arguments: Mapping[str, object]) -> dict[str, JsonValue]:
         answer = super()._call(verb, arguments)
         if verb in _JUDGES and self.meeting is not None:
-            self.meeting.wait(20)
+            self.meeting.wait(60)
         return answer
 
 
