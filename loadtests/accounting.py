@@ -43,11 +43,14 @@ class Usage:
 
 
 def usage(roots: Mapping[str, int]) -> dict[str, Usage]:
-    """Role → what its processes have used. The SAM's workers are a role of their own."""
+    """Role → what its processes have used. The SAM's workers are a role of their own.
+
+    ``roots`` names a program ``role``, that of a second host ``role@2``: they are one role.
+    """
     children = _children()
     found: dict[str, Usage] = {}
-    for role, root in roots.items():
-        waiting = [root]
+    for name, root in roots.items():
+        role, waiting = name.partition("@")[0], [root]
         while waiting:
             pid = waiting.pop()
             waiting += children.get(pid, [])

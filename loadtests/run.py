@@ -85,7 +85,6 @@ def _measured(
     interpreter: str,
 ) -> dict[str, Any]:
     orders = generators.plans(site, options, officials)
-    signed = site.count_signed()
     running = Generators(site.folder, interpreter, orders)
     try:
         times = running.begin(options)
@@ -118,7 +117,7 @@ def _measured(
             statements=counted,
             raw=calm.raw,
             machine=calm.machine,
-            on_record=site.count_signed() - signed,
+            missing=site.count_missing(recorder.activations),
         )
     )
 
