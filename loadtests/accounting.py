@@ -58,6 +58,17 @@ def usage(roots: Mapping[str, int]) -> dict[str, Usage]:
     return found
 
 
+def processors() -> tuple[float, float]:
+    """Seconds that the machine's processors worked, and that they were there, since it started.
+
+    By the work of everybody (proc(5), ``/proc/stat``): what a run could have had beside its own.
+    """
+    line = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
+    user, nice, system, idle, waiting, *others = (int(each) / _TICKS for each in line.split()[1:9])
+    busy = user + nice + system + sum(others)
+    return busy, busy + idle + waiting
+
+
 def _added(found: dict[str, Usage], role: str, pid: int) -> dict[str, Usage]:
     """``found`` with what one process of ``role`` used, and its children that have ended."""
     stat = _stat(pid)

@@ -41,6 +41,7 @@ class Observed:
     statements: Counted | None
     raw: dict[str, float]
     machine: dict[str, Any]
+    busy: float = 0.0  # share of the machine's processors that anybody's work took meanwhile
     missing: int = 0  # activations whose signatures a portal was given, and not on record
 
 
@@ -68,6 +69,7 @@ def results(seen: Observed) -> dict[str, Any]:
         "latency_ms": quantiles(recorder.ceremonies),
         "steps": _steps(recorder, done),
         "cpu_ms": _cpu(seen, done),
+        "machine_busy": seen.busy,
         "memory": _memory(seen),
         "growth": _growth(seen),
         "raw": seen.raw,

@@ -53,6 +53,7 @@ def observed(scenario: str = "ceremony_otp", **changes: Any) -> Observed:
         },
         "statements": Counted(1200, 400, 900, 0.3, []),
         "machine": machine(),
+        "busy": 0.75,
         "raw": {f"{SINGLE} p256": 100.0, f"{C_SIGN} p256": 1000.0},
     }
     return Observed(**(given | changes))
@@ -355,6 +356,7 @@ def test_documents_tables_come_from_results(tmp_path: Path) -> None:
     assert "| ceremonies a second (failed) | 10.0 (0) |" in filled
     assert "**missed**" in filled
     assert "not in it: generator 70.00, phones 30.00) |" in filled
+    assert "processors 75 % busy" in filled
     assert "kept" in filled
     assert missing == ["seal"]
     again, _ = tables.filled(filled, tmp_path)
@@ -362,10 +364,33 @@ def test_documents_tables_come_from_results(tmp_path: Path) -> None:
 
 
 def test_comparison_is_a_table_too(tmp_path: Path) -> None:
-    members = {"p256": {"ours": 40.0, "other": 80.0, "ratio": 0.5, "goal": 0.4}}
-    (tmp_path / "compare.json").write_text(json.dumps(members), "utf-8")
+    rates = {"ours": 40.0, "other": 80.0, "ratio": 0.5, "goal": 0.4}
+    processes = {"our_processes": {"rssp": 1, "sam_workers": 2}, "other_processes": 1}
+    (tmp_path / "compare.json").write_text(json.dumps({"p256": rates | processes}), "utf-8")
     filled, _ = tables.filled("<!-- measured: compare -->\n<!-- end -->", tmp_path)
-    assert "| p256 | 40.0/s | 80.0/s | 0.50 | 0.4 | reached |" in filled
+    row = "| p256 | 40.0/s | 80.0/s | 0.50 | 0.4 | reached | rssp 1, sam_workers 2; 1 |"
+    assert row in filled.splitlines()
+
+
+def test_each_algorithm_has_its_own_column(tmp_path: Path) -> None:
+    for algorithm, missing in (("p256", 0), ("rsa3072", 1)):
+        chosen = Options("seal", algorithm=algorithm, users=1)
+        raw = {f"{SINGLE} {algorithm}": 100.0, f"{C_SIGN} {algorithm}": 1000.0}
+        seen = observed("seal", options=chosen, missing=missing, raw=raw)
+        output.write(tmp_path, with_goals(results(seen), chosen))
+    filled, _ = tables.filled("<!-- measured: seal -->\n<!-- end -->", tmp_path)
+    lines = filled.splitlines()
+    assert "| figure | p256 | rsa3072 |" in lines
+    assert "| goal | p256 | rsa3072 |" in lines
+    lost = next(line for line in lines if "is on record" in line)
+    assert lost.endswith("| 0 reached | 1 **missed** |")
+    assert sum(line.startswith(("p256: ", "rsa3072: ")) for line in lines) == 2
+    # What only one of them has leaves the other's place empty.
+    found = json.loads((tmp_path / "seal.json").read_text("utf-8"))
+    found["ratios"]["more"] = 0.5
+    (tmp_path / "seal.json").write_text(json.dumps(found), "utf-8")
+    again, _ = tables.filled(filled, tmp_path)
+    assert "| more | 0.500 | – |" in again.splitlines()
 
 
 def test_empty_chart_is_drawn_all_the_same() -> None:
