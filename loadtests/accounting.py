@@ -43,16 +43,30 @@ class Usage:
 
 
 def usage(roots: Mapping[str, int]) -> dict[str, Usage]:
-    """Role → what its processes have used. The SAM's workers are a role of their own."""
+    """Role → what its processes have used. The SAM's workers are a role of their own.
+
+    ``roots`` names a program ``role``, that of a second host ``role@2``: they are one role.
+    """
     children = _children()
     found: dict[str, Usage] = {}
-    for role, root in roots.items():
-        waiting = [root]
+    for name, root in roots.items():
+        role, waiting = name.partition("@")[0], [root]
         while waiting:
             pid = waiting.pop()
             waiting += children.get(pid, [])
             found = _added(found, role, pid)
     return found
+
+
+def processors() -> tuple[float, float]:
+    """Seconds that the machine's processors worked, and that they were there, since it started.
+
+    By the work of everybody (proc(5), ``/proc/stat``): what a run could have had beside its own.
+    """
+    line = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0]
+    user, nice, system, idle, waiting, *others = (int(each) / _TICKS for each in line.split()[1:9])
+    busy = user + nice + system + sum(others)
+    return busy, busy + idle + waiting
 
 
 def _added(found: dict[str, Usage], role: str, pid: int) -> dict[str, Usage]:

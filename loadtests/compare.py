@@ -2,7 +2,8 @@
 
 Both are asked for the same: an authorisation for one hash and the signature over it, RSA-2048 and
 P-256, by the same generators, one server after the other. Ours checks client, PIN, one-time code
-and hash, seals and stores everything, and signs in the token; the other does none of that.
+and hash, seals and stores everything, and signs in the token; the other does none of that. Ours is
+several processes, which more than one core helps; how many each has is told beside the rates.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadtests import generators, people, portal
+from loadtests import accounting, generators, people, portal
 from loadtests.environment import python_of, python_of_compared
 from loadtests.generators import GeneratorFailed, Generators
 from loadtests.options import Options
@@ -25,7 +26,7 @@ from loadtests.simple_server import SCENARIO, SimpleServer
 from loadtests.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from loadtests.recorder import Recorder
 
@@ -52,13 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reached = "reached" if each["ratio"] >= each["goal"] else "MISSED "
         print(
             f"{reached} {algorithm}: ours {each['ours']:.1f}/s, the other {each['other']:.1f}/s,"
-            f" {each['ratio']:.2f} times (at least {each['goal']:g})"
+            f" {each['ratio']:.2f} times (at least {each['goal']:g}); processes"
+            f" {sum(each['our_processes'].values())} and {each['other_processes']}"
         )
     return int(any(each["ratio"] < each["goal"] for each in found.values()))
 
 
 def compare(given: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
-    """Algorithm → both rates and their ratio. Errors: ``ProgramFailed``, ``GeneratorFailed``."""
+    """Algorithm → both rates, ratio, processes. Errors: ``ProgramFailed``, ``GeneratorFailed``."""
     options = Options(
         "authorize_sign",
         users=given.users,
@@ -82,18 +84,22 @@ def compare(given: argparse.Namespace, say: Callable[[str], None]) -> dict[str, 
             officials = people.enrol(site, given.officials, algorithm, needs)
             say(f"{len(officials)} signers with {algorithm}")
             orders = generators.plans(site, chosen, officials)
-            ours = _rate(site, chosen, interpreter, orders)
-            theirs = _of_other(site, chosen, interpreter, other)
+            ours, our_processes = _rate(site, chosen, interpreter, orders, site.roots)
+            theirs, their_processes = _of_other(site, chosen, interpreter, other)
             found[algorithm] = {
                 "ours": ours,
                 "other": theirs,
                 "ratio": ours / theirs if theirs else 0.0,
                 "goal": goal,
+                "our_processes": our_processes,
+                "other_processes": sum(their_processes.values()),
             }
     return found
 
 
-def _of_other(site: Site, options: Options, interpreter: str, python: str) -> float:
+def _of_other(
+    site: Site, options: Options, interpreter: str, python: str
+) -> tuple[float, dict[str, int]]:
     server = SimpleServer(site.folder / "simple-server", python)
     server.start()
     try:
@@ -102,22 +108,36 @@ def _of_other(site: Site, options: Options, interpreter: str, python: str) -> fl
         orders = generators.plans(site, options, nobody)
         for order in orders:
             order |= {"scenario": SCENARIO.name, "issuer": server.address}
-        return _rate(site, options, interpreter, orders)
+        return _rate(site, options, interpreter, orders, {SCENARIO.name: server.pid})
     finally:
         server.stop()
 
 
-def _rate(site: Site, options: Options, interpreter: str, orders: list[dict[str, Any]]) -> float:
-    """Signatures a second. Errors: ``GeneratorFailed``, also when anything went wrong."""
+def _rate(
+    site: Site,
+    options: Options,
+    interpreter: str,
+    orders: list[dict[str, Any]],
+    roots: Mapping[str, int],
+) -> tuple[float, dict[str, int]]:
+    """Signatures a second, and how many processes each of ``roots`` (role → process id) is.
+
+    Errors: ``GeneratorFailed``, also when anything went wrong.
+    """
     running = Generators(site.folder, interpreter, orders)
     try:
-        running.begin(options)
+        times = running.begin(options)
+        time.sleep(max(0.0, times.end - time.time()))
+        processes = {role: used.processes for role, used in accounting.usage(roots).items()}
         recorder: Recorder = running.gather()
     finally:
         running.kill()
-    if recorder.errors or recorder.short:
-        raise GeneratorFailed(f"{dict(recorder.errors)}, {recorder.short} turns without a signer")
-    return recorder.signatures / (recorder.end - recorder.start)
+    if recorder.errors or recorder.short or recorder.unfinished:
+        raise GeneratorFailed(
+            f"{dict(recorder.errors)}, {recorder.short} turns without a signer,"
+            f" {recorder.unfinished} unfinished"
+        )
+    return recorder.signatures / (recorder.end - recorder.start), processes
 
 
 def _parser() -> argparse.ArgumentParser:

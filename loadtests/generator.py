@@ -16,6 +16,7 @@ from typing import Any
 
 from loadtests import profiles
 from loadtests.generators import READY, Times
+from loadtests.hosts import Balancer
 from loadtests.people import Official
 from loadtests.place import Place
 from loadtests.portal import Key, Portal
@@ -42,7 +43,9 @@ def main() -> int:
     arrivals = Arrivals(plan["rate"], times.begin, times.end, plan["seed"], profile)
     recorder = Recorder(times.start, times.end)
     time.sleep(max(0.0, times.begin - time.time()))
-    engine.run(Desk(scenario, place, pool, arrivals, recorder, engine.sleep), plan["users"])
+    balancer = Balancer(plan["behind"]) if plan["behind"] else None
+    desk = Desk(scenario, place, pool, arrivals, recorder, engine.sleep, times.give_up, balancer)
+    engine.run(desk, plan["users"])
     result_file.write_text(json.dumps(recorder.members()), encoding="utf-8")
     return 0
 

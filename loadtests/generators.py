@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from loadtests import hosts
 from loadtests.environment import ROOT
 from loadtests.recorder import Recorder
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 READY = b"ready\n"
 _SECONDS_TO_BEGIN = 0.2
-_SECONDS_AFTER = 90.0
+_PATIENCE = 30.0  # seconds for what was due and has not ended
+_SECONDS_AFTER = 30.0  # more, for writing it down
 
 
 class GeneratorFailed(Exception):
@@ -31,11 +33,12 @@ class GeneratorFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Epoch seconds: when the generators begin, and what is measured."""
+    """Epoch seconds: when the generators begin, what is measured, when nothing is waited for."""
 
     begin: float
     start: float
     end: float
+    give_up: float
 
 
 def plans(site: Site, options: Options, officials: Sequence[Official]) -> list[dict[str, Any]]:
@@ -50,6 +53,7 @@ def plans(site: Site, options: Options, officials: Sequence[Official]) -> list[d
             "seed": number,
             "issuer": site.issuer,
             "consent": site.consent,
+            "behind": hosts.behind(site.hosts),
             "identity": str(secrets / "portal.pem"),
             "binding": str(secrets / "proof.pem") if options.dpop else "",
             "algorithm": options.algorithm,
@@ -66,7 +70,7 @@ class Generators:
 
     def __init__(self, folder: Path, interpreter: str, orders: Sequence[dict[str, Any]]) -> None:
         self._log = folder / "log" / "generator.log"
-        self._times = Times(0, 0, 0)
+        self._times = Times(0, 0, 0, 0)
         self._running = [
             self._start(folder, interpreter, number, plan) for number, plan in enumerate(orders)
         ]
@@ -83,7 +87,8 @@ class Generators:
                 raise GeneratorFailed(self._told())
         begin = time.time() + _SECONDS_TO_BEGIN
         start = begin + options.warm_up
-        self._times = Times(begin, start, start + options.seconds)
+        end = start + options.seconds
+        self._times = Times(begin, start, end, end + _PATIENCE)
         for process, _ in self._running:
             if process.stdin is not None:
                 process.stdin.write(json.dumps(asdict(self._times)).encode() + b"\n")
@@ -95,7 +100,8 @@ class Generators:
         recorder = Recorder(self._times.start, self._times.end)
         for process, file in self._running:
             try:
-                status = process.wait(_SECONDS_AFTER)
+                left = self._times.give_up - time.time()
+                status = process.wait(max(left, 0.0) + _SECONDS_AFTER)
             except subprocess.TimeoutExpired:
                 process.kill()
                 status = process.wait()

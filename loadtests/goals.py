@@ -33,12 +33,14 @@ def _is_open(options: Options) -> bool:
     return options.rate is not None and options.event is None
 
 
-def _is_peak(options: Options) -> bool:
-    return options.rate is not None and options.rate >= PEAK
-
-
 def _is_real(options: Options) -> bool:
-    return options.database == "postgresql" and options.durable
+    """Nothing is left out that the service does in earnest, and nothing put in."""
+    is_whole = options.consent_page and options.dpop and not options.hsm_latency
+    return is_whole and options.database == "postgresql" and options.durable
+
+
+def _is_peak(options: Options) -> bool:
+    return options.rate is not None and options.rate >= PEAK and _is_real(options)
 
 
 def _is_down(options: Options) -> bool:
@@ -100,7 +102,8 @@ SOMETHING = Goal("ceremonies", "at least", 1, "there was something to measure")
 _EACH = (
     SOMETHING,
     NO_ERRORS,
-    Goal("lost", "at most", 0, "each signature that a portal was given is on record"),
+    Goal("unfinished", "at most", 0, "whatever was due has ended, at the latest 30 s after"),
+    Goal("lost", "at most", 0, "each activation whose signatures a portal was given is on record"),
     Goal("recovery.seconds", "at most", 5, "good again after a node was lost", _loses_node),
     Goal("recovery.seconds", "at most", 10, "good again after PostgreSQL fell over", _is_down),
     NO_SHORTAGE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,23 +14,31 @@ _UNIT = 1e-5  # seconds; whatever is faster counts as that
 
 
 class Histogram:
-    """Of seconds."""
+    """Of seconds. ``total`` is their exact sum."""
 
-    def __init__(self, buckets: Mapping[int, int] | None = None) -> None:
+    def __init__(self, buckets: Mapping[int, int] | None = None, total: float = 0.0) -> None:
         self._buckets = Counter[int](buckets or {})
+        self.total = total
 
     def add(self, seconds: float) -> None:
         """Count one."""
+        self.total += seconds
         self._buckets[math.ceil(math.log(max(seconds, _UNIT) / _UNIT) / _WIDTH)] += 1
 
     def merge(self, other: Histogram) -> None:
         """Count all of ``other`` too."""
         self._buckets.update(other._buckets)
+        self.total += other.total
 
     @property
     def count(self) -> int:
         """How many there are."""
         return self._buckets.total()
+
+    @property
+    def mean(self) -> float:
+        """Seconds of one; 0 of none."""
+        return self.total / self.count if self.count else 0.0
 
     def quantile(self, share: float) -> float:
         """Seconds within which ``share`` of them lie, rounded up by at most 2 %; 0 of none."""
@@ -42,11 +50,13 @@ class Histogram:
                 return _UNIT * math.exp(bucket * _WIDTH)
         return 0.0
 
-    def members(self) -> dict[str, int]:
+    def members(self) -> dict[str, Any]:
         """For JSON."""
-        return {str(bucket): count for bucket, count in sorted(self._buckets.items())}
+        buckets = {str(bucket): count for bucket, count in sorted(self._buckets.items())}
+        return {"buckets": buckets, "total": self.total}
 
     @classmethod
-    def of(cls, members: Mapping[str, int]) -> Self:
+    def of(cls, members: Mapping[str, Any]) -> Self:
         """From JSON."""
-        return cls({int(bucket): count for bucket, count in members.items()})
+        buckets = {int(bucket): count for bucket, count in members["buckets"].items()}
+        return cls(buckets, members["total"])

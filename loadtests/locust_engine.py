@@ -42,7 +42,7 @@ class _LocustHttp:
 
 
 def run(desk: Desk, users: int) -> None:
-    """Until the arrivals end."""
+    """Until the arrivals end, or it is given up; who is at something then is stopped."""
 
     class User(FastHttpUser):  # type: ignore[misc]  # locust's types are not seen here
         """Takes turns at ``desk``."""
@@ -64,7 +64,7 @@ def run(desk: Desk, users: int) -> None:
     runner = environment.create_local_runner()
     runner.start(users, spawn_rate=users)
     runner.spawning_greenlet.join()
-    while runner.user_count:
+    while runner.user_count and time.time() < desk.give_up:
         sleep(0.1)
     runner.quit()
 

@@ -45,4 +45,5 @@ def sign(place: Place, official: Official, steps: Steps, values: list[str], toke
         "signAlgo": SIGN_ALGO[place.algorithm],
     }
     answer = place.portal.call(steps, "sign_hash", "signatures/signHash", members, token)
+    steps.signed_by(token.value)
     return len(answer["signatures"])

@@ -33,6 +33,8 @@ class Options:
     rssp_workers: int = 1
     sam_workers: int = 2
     nodes: int = 1
+    hosts: int = 1
+    hsm_latency: float = 0.0  # ms
     durable: bool = True
     statements: bool = True
     event: str | None = None
@@ -90,8 +92,16 @@ def _add_site(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--database", choices=["sqlite", "postgresql"], default="postgresql")
     add("--rssp-workers", type=int, default=1, help="processes of the rssp")
-    add("--nodes", type=int, default=1, help="HSM nodes (SoftHSM)")
+    add("--hosts", type=int, default=1, help="of rssp, SAM with nodes of its own, consent page")
+    add("--nodes", type=int, default=1, help="HSM nodes (SoftHSM) of each host")
     add("--sam-workers", type=int, default=2, help="processes for each node")
+    add(
+        "--hsm-latency",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="that C_Sign and C_UnwrapKey of the token sleep before they work (needs a C compiler)",
+    )
     add(
         "--forgetful",
         dest="durable",

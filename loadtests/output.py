@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from loadtests import report
+from loadtests.place import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,12 +15,11 @@ if TYPE_CHECKING:
 
 
 def write(folder: Path, found: Mapping[str, Any]) -> dict[str, Path]:
-    """Files named by scenario and time; what they are by kind. The newest JSON is ``latest``."""
+    """Files named by scenario, algorithm and time, by kind. The newest JSON is ``latest``."""
     folder.mkdir(parents=True, exist_ok=True)
     moment = found["started_at"].replace(":", "").replace("-", "").partition("+")[0]
-    files = {
-        kind: folder / f"{found['scenario']}-{moment}.{kind}" for kind in ("json", "csv", "html")
-    }
+    name = latest(found["scenario"], found["options"]["algorithm"]).removesuffix(".json")
+    files = {kind: folder / f"{name}-{moment}.{kind}" for kind in ("json", "csv", "html")}
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     files["json"].write_text(text, encoding="utf-8")
     with files["csv"].open("w", encoding="utf-8", newline="") as lines:
@@ -27,9 +27,14 @@ def write(folder: Path, found: Mapping[str, Any]) -> dict[str, Path]:
         table.writerow(["figure", "value"])
         table.writerows(_flat("", {k: v for k, v in found.items() if k != "series"}))
     files["html"].write_text(report.page(found), encoding="utf-8")
-    files["latest"] = folder / f"{found['scenario']}.json"
+    files["latest"] = folder / latest(found["scenario"], found["options"]["algorithm"])
     files["latest"].write_text(text, encoding="utf-8")
     return files
+
+
+def latest(scenario: str, algorithm: str) -> str:
+    """Name of the file with the newest results of ``scenario`` with keys of ``algorithm``."""
+    return f"{scenario}.json" if algorithm == USUAL else f"{scenario}-{algorithm}.json"
 
 
 def told(found: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from loadtests.recorder import Steps
 
 SHA256 = "2.16.840.1.101.3.4.2.1"
-SIGN_ALGO = {"p256": "1.2.840.10045.4.3.2", "rsa2048": "1.2.840.113549.1.1.11"}
+_RSA = "1.2.840.113549.1.1.11"
+USUAL = "p256"
+SIGN_ALGO = {USUAL: "1.2.840.10045.4.3.2", "rsa2048": _RSA, "rsa3072": _RSA}
 _STEP = 30
 
 

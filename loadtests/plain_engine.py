@@ -59,7 +59,7 @@ class PlainHttp:
 
 
 def run(desk: Desk, users: int) -> None:
-    """Until the arrivals end."""
+    """Until the arrivals end, or it is given up; who is at something then ends with the process."""
 
     def user() -> None:
         http = PlainHttp()
@@ -67,11 +67,12 @@ def run(desk: Desk, users: int) -> None:
             pass
         http.close()
 
-    threads = [threading.Thread(target=user) for _ in range(users)]
+    threads = [threading.Thread(target=user, daemon=True) for _ in range(users)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        left = min(desk.give_up - time.time(), threading.TIMEOUT_MAX)
+        thread.join(max(left, 0.0))
 
 
 def sleep(seconds: float) -> None:

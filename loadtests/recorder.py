@@ -1,7 +1,9 @@
 """What a load generator writes down: steps, ceremonies, errors, bytes, each second by itself.
 
 A ceremony's time runs from the moment it was *due*, not from when a user was free to begin it: who
-measures from the beginning leaves out just those that had to wait (coordinated omission).
+measures from the beginning leaves out just those that had to wait (coordinated omission). For the
+same reason the times are those of all ceremonies that were due while it was measured, also of those
+that ended later; rates are of what ended meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from loadtests.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from loadtests.hosts import Balancer
 
 NO_ANSWER = 0
 
@@ -59,7 +63,12 @@ class Second:
 
 
 class Recorder:
-    """Of one generator. Only what ends between ``start`` and ``end`` (epoch seconds) counts."""
+    """Of one generator, measured from ``start`` to ``end`` (epoch seconds).
+
+    ``ceremonies`` are the times of those that were due then and ended well, ``late`` of them after
+    the end; ``kinds`` and ``signatures`` what ended well then, whenever it was due; ``errors`` any
+    that were due or ended then. ``unfinished`` were due and have not ended.
+    """
 
     def __init__(self, start: float, end: float) -> None:
         self.start, self.end = start, end
@@ -68,13 +77,19 @@ class Recorder:
         self.kinds: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.signatures = 0
-        self.acknowledged = 0  # ceremonies that signed, whenever they ended
+        self.late = self.unfinished = 0
+        self.activations: list[str] = []  # whose signatures a portal was given, whenever that was
         self.seconds: dict[int, Second] = {}
         self.short = 0  # turns for which no official was ready: the generator's own shortage
 
     def counts_now(self) -> bool:
         """Whether this moment is measured."""
-        return self.start <= time.time() < self.end
+        return self._is_within(time.time())
+
+    @property
+    def done(self) -> int:
+        """How many ended well while it was measured."""
+        return self.kinds.total()
 
     def step(self, name: str, seconds: float, sent: int, received: int) -> None:
         """An answer came."""
@@ -83,21 +98,34 @@ class Recorder:
         record.sent += sent
         record.received += received
 
+    def begin(self, due: float) -> None:
+        """A ceremony that is ``due`` then has somebody who will do it, or never will."""
+        self.unfinished += self._is_within(due)
+
     def ceremony(self, kind: str, due: float, signatures: int, cause: str | None) -> None:
-        """A ceremony that was ``due`` then has ended; ``cause`` None: well."""
+        """A ceremony that was ``due`` then, and begun, has ended; ``cause`` None: well."""
         now = time.time()
-        self.acknowledged += signatures > 0
-        if not self.start <= now < self.end:
-            return
-        second = self.seconds.setdefault(int(now - self.start), Second())
+        was_due, is_now = self._is_within(due), self._is_within(now)
+        self.unfinished -= was_due
         if cause is not None:
-            self.errors[cause] += 1
+            self.errors[cause] += was_due or is_now
+        elif was_due:
+            self.ceremonies.add(now - due)
+            self.late += not is_now
+        if is_now:
+            self._end_now(kind, now - due, signatures, is_well=cause is None)
+
+    def _end_now(self, kind: str, seconds: float, signatures: int, *, is_well: bool) -> None:
+        second = self.seconds.setdefault(int(time.time() - self.start), Second())
+        if not is_well:
             second.errors += 1
             return
         self.kinds[kind] += 1
         self.signatures += signatures
-        self.ceremonies.add(now - due)
-        second.latencies.add(now - due)
+        second.latencies.add(seconds)
+
+    def _is_within(self, moment: float) -> bool:
+        return self.start <= moment < self.end
 
     def members(self) -> dict[str, Any]:
         """For JSON."""
@@ -114,7 +142,9 @@ class Recorder:
             "kinds": dict(self.kinds),
             "errors": dict(self.errors),
             "signatures": self.signatures,
-            "acknowledged": self.acknowledged,
+            "activations": self.activations,
+            "late": self.late,
+            "unfinished": self.unfinished,
             "short": self.short,
             "seconds": {
                 str(number): {"latencies": each.latencies.members(), "errors": each.errors}
@@ -133,7 +163,9 @@ class Recorder:
         self.kinds.update(members["kinds"])
         self.errors.update(members["errors"])
         self.signatures += members["signatures"]
-        self.acknowledged += members["acknowledged"]
+        self.activations += members["activations"]
+        self.late += members["late"]
+        self.unfinished += members["unfinished"]
         self.short += members["short"]
         for number, other in members["seconds"].items():
             second = self.seconds.setdefault(int(number), Second())
@@ -144,9 +176,14 @@ class Recorder:
 class Steps:
     """Sends a ceremony's requests one after the other and writes each down."""
 
-    def __init__(self, http: Http, recorder: Recorder) -> None:
+    def __init__(self, http: Http, recorder: Recorder, balancer: Balancer | None = None) -> None:
         self._http = http
         self._recorder = recorder
+        self._balancer = balancer
+
+    def signed_by(self, ticket: str) -> None:
+        """The portal has the signatures of the activation that token or SAD ``ticket`` is of."""
+        self._recorder.activations.append(ticket.partition(".")[0])
 
     def send(  # noqa: PLR0913 - a request has as many parts
         self,
@@ -161,7 +198,8 @@ class Steps:
         """The answer, of a ``wanted`` status. Errors: ``CeremonyFailed``."""
         given = headers or {}
         begun = time.perf_counter()
-        answer = self._http.send(step, method, url, given, body)
+        there = url if self._balancer is None else self._balancer.address(url)
+        answer = self._http.send(step, method, there, given, body)
         taken = time.perf_counter() - begun
         if answer.status not in wanted:
             told = answer.body[:200].decode("utf-8", "replace") if answer.status else "no answer"

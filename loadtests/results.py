@@ -41,13 +41,14 @@ class Observed:
     statements: Counted | None
     raw: dict[str, float]
     machine: dict[str, Any]
-    on_record: int = 0  # authorisations used up meanwhile, as the database has them
+    busy: float = 0.0  # share of the machine's processors that anybody's work took meanwhile
+    missing: int = 0  # activations whose signatures a portal was given, and not on record
 
 
 def results(seen: Observed) -> dict[str, Any]:
     """The figures."""
     recorder, seconds = seen.recorder, seen.seconds
-    done = recorder.ceremonies.count
+    done = recorder.done
     found: dict[str, Any] = {
         "version": VERSION,
         "scenario": seen.options.scenario,
@@ -61,11 +62,14 @@ def results(seen: Observed) -> dict[str, Any]:
         "signature_rate": recorder.signatures / seconds,
         "errors": {"total": recorder.errors.total(), "causes": dict(recorder.errors)},
         "shortage": recorder.short,
+        "late": recorder.late,
+        "unfinished": recorder.unfinished,
         # Told a portal that it has a signature, and nothing on record: must never be.
-        "lost": max(0, recorder.acknowledged - seen.on_record),
+        "lost": seen.missing,
         "latency_ms": quantiles(recorder.ceremonies),
         "steps": _steps(recorder, done),
         "cpu_ms": _cpu(seen, done),
+        "machine_busy": seen.busy,
         "memory": _memory(seen),
         "growth": _growth(seen),
         "raw": seen.raw,
@@ -204,9 +208,10 @@ def _ratios(seen: Observed, rate: float) -> dict[str, float]:
             found[f"ceremonies/{operation}"] = rate / raw
             found[f"signatures/{operation}"] = signatures / raw
             if call is not None and call.latencies.count:
-                # What one caller gets out of signHash, one call after the other.
-                each = seen.recorder.signatures / call.latencies.count
-                found[f"call/{operation}"] = each / call.latencies.quantile(0.5) / raw
+                # What one caller gets out of signHash, one call after the other: of the mean, since
+                # the slow calls are part of what it takes.
+                each = seen.options.hashes if seen.options.scenario == "batch" else 1
+                found[f"call/{operation}"] = each / call.latencies.mean / raw
     return found
 
 

@@ -47,7 +47,7 @@ def run(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
         people.give_phones(site, officials, scenario.needs)
         raw = raw_figures(site, options)
         say("raw " + ", ".join(f"{name} {rate:.0f}/s" for name, rate in raw.items()))
-        return _measured(site, options, officials, Calm(here, raw), interpreter)
+        return measured(site, options, officials, Calm(here, raw), interpreter)
 
 
 def officials_needed(options: Options) -> int:
@@ -77,15 +77,15 @@ def raw_figures(site: Site, options: Options) -> dict[str, float]:
     }
 
 
-def _measured(
+def measured(
     site: Site,
     options: Options,
     officials: list[Official],
     calm: Calm,
     interpreter: str,
 ) -> dict[str, Any]:
+    """The figures of a load on ``site``. Errors: ``GeneratorFailed``."""
     orders = generators.plans(site, options, officials)
-    signed = site.count_signed()
     running = Generators(site.folder, interpreter, orders)
     try:
         times = running.begin(options)
@@ -95,9 +95,9 @@ def _measured(
         counting = (
             site.postgres is not None and options.statements and statements.begin(site.postgres)
         )
-        before = _usage(site, running)
+        before, busy_before = _usage(site, running), accounting.processors()
         _sleep_until(times.end)
-        after = _usage(site, running)
+        after, busy_after = _usage(site, running), accounting.processors()
         # A server that fell over has forgotten what it counted.
         counting = counting and options.event != events.RESTART_POSTGRES
         counted = statements.read(site.postgres) if counting and site.postgres else None
@@ -118,13 +118,20 @@ def _measured(
             statements=counted,
             raw=calm.raw,
             machine=calm.machine,
-            on_record=site.count_signed() - signed,
+            missing=site.count_missing(recorder.activations),
+            busy=_share(busy_before, busy_after),
         )
     )
 
 
 def _sleep_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.time()))
+
+
+def _share(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """Of the processors' time from ``before`` to ``after`` that they worked."""
+    worked, there = (late - early for early, late in zip(before, after, strict=True))
+    return worked / there if there else 0.0
 
 
 def _usage(site: Site, running: Generators) -> dict[str, Usage]:

@@ -28,7 +28,7 @@ _VALIDITY = {
     "valid-from": "2020-01-01T00:00:00+0000",
     "valid-to": "2100-01-01T00:00:00+0000",
 }
-_NAMES = ("root", *SIGN_ALGO)
+_NAMES = ("root", "p256", "rsa2048")
 _JSON = {"Content-Type": "application/json"}
 
 

@@ -11,13 +11,16 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from loadtests import toml_text
+from loadtests import slow_token, toml_text
 from loadtests.events import find_node
+from loadtests.hosts import Host
 from loadtests.postgres import PostgresServer
 from loadtests.programs import CommandLine, Program, free_ports
 from loadtests.sims import SimSide
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from loadtests.options import Options
     from loadtests.scenarios import Needs
 
@@ -42,12 +45,12 @@ class Site:
         self.programs: dict[str, Program] = {}
         self._postgres_pid = 0
         self.is_new = True  # nobody is registered yet
-        rssp, consent, *sim = free_ports(5)
-        self.issuer = f"http://127.0.0.1:{rssp}"
-        # WebAuthn knows sites by name: a page at an address has no passkeys.
-        self.consent = f"http://localhost:{consent}"
-        self._ports = {"rssp": rssp, "consent": consent}
-        self._sim_ports = (sim[0], sim[1], sim[2])
+        first, second, third, *ports = free_ports(3 + 2 * options.hosts)
+        self._sim_ports = (first, second, third)
+        self.hosts = [
+            Host(number, ports.pop(), ports.pop()) for number in range(1, options.hosts + 1)
+        ]
+        self.issuer, self.consent = self.hosts[0].addresses
         self._sims: SimSide | None = None
 
     def __enter__(self) -> Self:
@@ -76,21 +79,22 @@ class Site:
             self.postgres.stop(crash=True)
             self._postgres_pid = self.postgres.start()
 
-    def count_signed(self) -> int:
-        """How many authorisations are on record as used up."""
-        statement = "SELECT count(*) FROM signature_activation WHERE state = 'SIGNED'"
+    def count_missing(self, activations: Collection[str]) -> int:
+        """How many of ``activations`` are not on record as SIGNED."""
+        statement = "SELECT id FROM signature_activation WHERE state = 'SIGNED' AND id >= "
+        oldest = [min(activations, default="")]  # identifiers rise with time
         if self.postgres is not None:
             with self.postgres.connect() as connection:
-                row = connection.execute(statement).fetchone()
+                rows = connection.execute(f"{statement}%s", oldest).fetchall()
         else:
             with closing(sqlite3.connect(self.folder / "rssp.sqlite3", timeout=30)) as file:
-                row = file.execute(statement).fetchone()
-        return 0 if row is None else int(str(row[0]))
+                rows = file.execute(f"{statement}?", oldest).fetchall()
+        return len(set(activations) - {str(row[0]) for row in rows})
 
     @property
     def worker_count(self) -> int:
-        """The SAM's workers, each with a session of an HSM node."""
-        return self._options.nodes * self._options.sam_workers
+        """The SAMs' workers, each with a session of an HSM node."""
+        return self._options.hosts * self._options.nodes * self._options.sam_workers
 
     def _open(self) -> None:
         if self._options.kept is None:
@@ -136,32 +140,56 @@ class Site:
             program.wait_until_ready()
 
     def _to_start(self) -> list[tuple[str, list[str], str | None]]:
-        def configured(name: str) -> list[str]:
-            return ["--config", str(self.config / name)]
+        def told(host: Host, name: str) -> list[str]:
+            return ["--config", str(self._file(host, name))]
 
-        programs: list[tuple[str, list[str], str | None]] = [
-            ("sam", ["remote_signing.sam", *configured("sam.toml")], None),
-            ("rssp", ["remote_signing.rssp", *configured("rssp.toml")], f"{self.issuer}/readyz"),
-        ]
-        if self._options.consent_page or self._needs.consent_page:
-            consent = f"http://127.0.0.1:{self._ports['consent']}/readyz"
-            programs.append(("consent_app", ["consent_app", *configured("consent.toml")], consent))
+        programs: list[tuple[str, list[str], str | None]] = []
+        for host in self.hosts:
+            rssp, _ = host.addresses
+            consent = f"http://127.0.0.1:{host.consent}"
+            own = [
+                ("sam", "remote_signing.sam", None),
+                ("rssp", "remote_signing.rssp", f"{rssp}/readyz"),
+                ("consent_app", "consent_app", f"{consent}/readyz"),
+            ]
+            if not (self._options.consent_page or self._needs.consent_page):
+                own.pop()
+            programs += [
+                (host.named(role), [module, *told(host, role)], ready)
+                for role, module, ready in own
+            ]
         return programs
 
+    def _file(self, host: Host, role: str) -> Path:
+        """The program's configuration. ``sam.toml`` is the operator's, who has all nodes in it."""
+        name = {"consent_app": "consent"}.get(role, role)
+        if role == "sam" and len(self.hosts) > 1:
+            return self.config / f"sam@{host.number}.toml"
+        return self.config / f"{host.named(name)}.toml"
+
     def _configure(self, url: str) -> None:
-        tokens = [self._token(f"node-{number}") for number in range(1, self._options.nodes + 1)]
+        count = self._options.nodes
+        tokens = [self._token(f"node-{number + 1}") for number in range(len(self.hosts) * count)]
+        if self._options.hsm_latency:
+            module = slow_token.build(self.folder)
+            tokens = [
+                slow_token.before(token, module, self._options.hsm_latency) for token in tokens
+            ]
         if not (self.config / "ra.key").exists():
             pinned = self.command.json("ra", "init")
         else:
             pinned = self.command.json("ra", "show")
-        self._write("sam.toml", self._of_sam(tokens, pinned))
-        self._write("rssp.toml", self._of_rssp(url))
-        self._write("consent.toml", self._of_consent())
+        self._write(self.config / "sam.toml", self._of_sam(self.hosts[0], tokens, pinned))
+        for number, host in enumerate(self.hosts):
+            own = tokens[number * count : (number + 1) * count]
+            self._write(self._file(host, "sam"), self._of_sam(host, own, pinned))
+            self._write(self._file(host, "rssp"), self._of_rssp(host, url))
+            self._write(self._file(host, "consent_app"), self._of_consent(host))
         if self._sims is not None:
-            self._write("sim.toml", self._sims.of_adapter(self.issuer))
+            self._write(self.config / "sim.toml", self._sims.of_adapter(self.issuer))
 
-    def _write(self, name: str, tables: dict[str, Any]) -> None:
-        (self.config / name).write_text(toml_text.document(tables), encoding="utf-8")
+    def _write(self, file: Path, tables: dict[str, Any]) -> None:
+        file.write_text(toml_text.document(tables), encoding="utf-8")
 
     def _token(self, name: str) -> dict[str, object]:
         folder = self.folder / "hsm" / name
@@ -181,11 +209,13 @@ class Site:
             *("--issuing-name", "CA (đo tải)", "--out", str(self.folder / "ceremony")),
         )
 
-    def _of_sam(self, tokens: list[dict[str, object]], pinned: dict[str, str]) -> dict[str, Any]:
+    def _of_sam(
+        self, host: Host, tokens: list[dict[str, object]], pinned: dict[str, str]
+    ) -> dict[str, Any]:
         return {
             "cluster_file": str(self.folder / "ceremony" / "cluster.json"),
-            "state_folder": str(self.folder / "sam-state"),
-            "socket": str(self.folder / "sap.sock"),
+            "state_folder": str(self.folder / host.named("sam-state")),
+            "socket": str(self.folder / host.named("sap.sock")),
             "allowed_uids": [os.getuid()],
             "registration_keys": {pinned["key_id"]: pinned["public_key"]},
             "authority": {
@@ -204,7 +234,7 @@ class Site:
             "nodes": tokens,
         }
 
-    def _of_rssp(self, url: str) -> dict[str, Any]:
+    def _of_rssp(self, host: Host, url: str) -> dict[str, Any]:
         options = self._options
         return {
             "service": {
@@ -215,26 +245,26 @@ class Site:
             },
             "urls": {"issuer": self.issuer, "consent": self.consent},
             "database": {"url": url},
-            "sam": {"socket": str(self.folder / "sap.sock")},
+            "sam": {"socket": str(self.folder / host.named("sap.sock"))},
             **({} if self._sims is None else {"sim": self._sims.of_rssp}),
             "listen": {
-                "port": self._ports["rssp"],
+                "port": host.rssp,
                 "workers": options.rssp_workers,
                 "notice": 0,
             },
         }
 
-    def _of_consent(self) -> dict[str, Any]:
+    def _of_consent(self, host: Host) -> dict[str, Any]:
         return {
             "public": {"url": self.consent},
-            "rssp": {"url": self.issuer},
+            "rssp": {"url": host.addresses[0]},
             "brand": {
                 "name": "Ký số từ xa",
                 "name_en": "Remote signing",
                 "operator": "Đo tải",
                 "operator_en": "Load test",
             },
-            "listen": {"port": self._ports["consent"]},
+            "listen": {"port": host.consent},
         }
 
 

@@ -1,7 +1,8 @@
 """``python -m loadtests.tables docs/performance.md``: fill the document's tables from results.
 
 Between ``<!-- measured: NAME -->`` and ``<!-- end -->`` comes what ``NAME.json`` in the folder of
-results says, so that no figure there was typed by hand. What has no result stays as it is.
+results says, so that no figure there was typed by hand: a column for each algorithm that there are
+results of. What has no result stays as it is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loadtests.output import latest
+from loadtests.place import SIGN_ALGO
 from loadtests.results import OUTSIDE
 
 if TYPE_CHECKING:
@@ -39,49 +42,84 @@ def filled(text: str, folder: Path) -> tuple[str, list[str]]:
     missing = []
 
     def place(match: re.Match[str]) -> str:
-        file = folder / f"{match[2]}.json"
-        if not file.exists():
+        lines = _lines(match[2], folder)
+        if lines is None:
             missing.append(match[2])
             return match[0]
-        found = json.loads(file.read_text(encoding="utf-8"))
-        lines = _comparison(found) if match[2] == "compare" else _run(found)
         return match[1] + "\n".join(lines) + "\n" + match[3]
 
     return _PLACE.sub(place, text), missing
 
 
-def _run(found: Mapping[str, Any]) -> Iterator[str]:
+def _lines(name: str, folder: Path) -> Iterator[str] | None:
+    """The place's new text; None where there is no result for it."""
+    if (of_their_own := _OWN.get(name)) is not None:
+        file = folder / f"{name}.json"
+        return of_their_own(_read(file)) if file.exists() else None
+    files = [folder / latest(name, algorithm) for algorithm in SIGN_ALGO]
+    runs = {found["options"]["algorithm"]: found for found in map(_read, files) if found}
+    return _runs(runs) if runs else None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The results in ``file``; nothing where there is none."""
+    if not file.exists():
+        return {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _runs(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Runs of one scenario beside one another. ``runs``: algorithm of the keys → results."""
+    for algorithm, found in runs.items():
+        yield _circumstances(algorithm, found)
+        yield ""
+    yield from _beside("figure", {name: dict(_figures(found)) for name, found in runs.items()})
+    yield ""
+    yield from _beside("goal", {name: dict(_goals(found)) for name, found in runs.items()})
+
+
+def _circumstances(algorithm: str, found: Mapping[str, Any]) -> str:
     options, machine = found["options"], found["machine"]
-    latency, cpu = found["latency_ms"], found["cpu_ms"]
     rate = "closed loop" if options["rate"] is None else f"{options['rate']:g}/s asked for"
-    yield (
-        f"{found['started_at']}, {machine['cores']} cores ({machine['processor']}), load before"
-        f" {machine['load_before']:.1f}; {options['database']}, {options['algorithm']}, {rate},"
+    busy = found.get("machine_busy")  # not in results of before it was looked at
+    processors = "" if busy is None else f", processors {100 * busy:.0f} % busy"
+    latency = f", token {options['hsm_latency']:g} ms late" if options.get("hsm_latency") else ""
+    return (
+        f"{algorithm}: {found['started_at']}, {machine['cores']} cores ({machine['processor']}),"
+        f" load before {machine['load_before']:.1f}{processors};"
+        f" {options['database']}{latency}, {rate}, {options['users']} users,"
         f" {found['seconds']:g} s."
     )
-    yield ""
-    yield "| figure | measured |"
-    yield "|---|---|"
-    yield f"| ceremonies a second (failed) | {found['rate']:.1f} ({found['errors']['total']}) |"
-    yield f"| p50, p95, p99 | {', '.join(f'{latency[name]:.0f}' for name in latency)} ms |"
-    yield _processor_time(cpu)
+
+
+def _figures(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    latency, size = found["latency_ms"], found["bytes"]
+    yield "ceremonies a second (failed)", f"{found['rate']:.1f} ({found['errors']['total']})"
+    yield "p50, p95, p99", f"{', '.join(f'{latency[name]:.0f}' for name in latency)} ms"
+    yield "server-side processor time of a ceremony", _processor_time(found["cpu_ms"])
     if "statements" in found:
         counted = found["statements"]
-        yield (
-            f"| SQL statements, rows written, of a ceremony | {counted['work']:.1f},"
-            f" {counted['rows_written']:.1f} |"
-        )
-    size = found["bytes"]
-    yield f"| bytes sent, received | {size['sent']:.0f}, {size['received']:.0f} |"
-    for name, ratio in found["ratios"].items():
-        yield f"| {name} | {ratio:.3f} |"
-    yield ""
-    yield "| goal | limit | measured | |"
-    yield "|---|---|---|---|"
+        written = f"{counted['work']:.1f}, {counted['rows_written']:.1f}"
+        yield "SQL statements, rows written, of a ceremony", written
+    yield "bytes sent, received", f"{size['sent']:.0f}, {size['received']:.0f}"
+    yield from ((name, f"{ratio:.3f}") for name, ratio in found["ratios"].items())
+
+
+def _goals(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for goal in found["goals"]:
         measured = "–" if goal["measured"] is None else f"{goal['measured']:.4g}"
-        state = "reached" if goal["reached"] else "**missed**"
-        yield f"| {goal['told']} | {goal['bound']} {goal['limit']:g} | {measured} | {state} |"
+        limit = f"{goal['told']} ({goal['bound']} {goal['limit']:g})"
+        yield limit, f"{measured} {_state(goal['reached'])}"
+
+
+def _beside(title: str, columns: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """A table. ``columns``: heading → row's name → cell."""
+    yield f"| {title} | {' | '.join(columns)} |"
+    yield f"|---|{'---|' * len(columns)}"
+    for row in dict.fromkeys(row for column in columns.values() for row in column):
+        cells = (column.get(row, "–") for column in columns.values())
+        yield f"| {row} | {' | '.join(cells)} |"
 
 
 def _processor_time(cpu: Mapping[str, float]) -> str:
@@ -93,21 +131,58 @@ def _processor_time(cpu: Mapping[str, float]) -> str:
         )
         for is_outside in (False, True)
     )
-    return (
-        f"| server-side processor time of a ceremony | {cpu['server']:.2f} ms ({inside};"
-        f" not in it: {outside}) |"
-    )
+    return f"{cpu['server']:.2f} ms ({inside}; not in it: {outside})"
 
 
 def _comparison(found: Mapping[str, Any]) -> Iterator[str]:
-    yield "| key | ours | the other | ratio | goal | |"
-    yield "|---|---|---|---|---|---|"
+    yield "| key | ours | the other | ratio | goal | | processes: ours, the other |"
+    yield "|---|---|---|---|---|---|---|"
     for algorithm, each in found.items():
-        state = "reached" if each["ratio"] >= each["goal"] else "**missed**"
+        ours = ", ".join(f"{role} {count}" for role, count in each["our_processes"].items())
         yield (
             f"| {algorithm} | {each['ours']:.1f}/s | {each['other']:.1f}/s | {each['ratio']:.2f} |"
-            f" {each['goal']:g} | {state} |"
+            f" {each['goal']:g} | {_state(each['ratio'] >= each['goal'])} |"
+            f" {ours}; {each['other_processes']} |"
         )
+
+
+def _scaling(found: Mapping[str, Any]) -> Iterator[str]:
+    here = found["machine"]
+    yield (
+        f"{found['started_at']}, {here['cores']} cores ({here['processor']}), load before"
+        f" {here['load_before']:.1f}; {found['database']}, p256, `batch` of {found['hashes']}"
+        f" hashes, {found['seconds']:g} s each, the quickest of"
+        f" {max(len(row['rates']) for row in found['workers'])}."
+    )
+    titles = ("hosts", "sessions", "token", "ceremonies/s", "signatures/s", "of linear", "goal")
+    more = ("of what sleeping allows", "p99", "cores of ours", "processors busy", "failed")
+    for name in ("workers", "hosts"):
+        yield ""
+        yield f"| {' | '.join(titles + more)} |"
+        yield f"|{'---|' * len(titles + more)}"
+        yield from (f"| {' | '.join(_size(row))} |" for row in found[name])
+
+
+def _size(row: Mapping[str, Any]) -> Iterator[str]:
+    yield from (str(row["hosts"]), str(row["sessions"]), _late(row["latency_ms"]))
+    yield from (f"{row['rate']:.2f}", f"{row['signature_rate']:.0f}", f"{row['of_linear']:.2f}")
+    is_told_only = row["goal"] is None
+    yield "–" if is_told_only else f"{row['goal']:g} {_state(row['reached'])}"
+    yield "–" if row["of_limit"] is None else f"{row['of_limit']:.2f}"
+    yield from (f"{row['p99_ms']:.0f} ms", f"{row['cores']:.2f}")
+    yield from (f"{100 * row['machine_busy']:.0f} %", str(row["errors"]))
+
+
+def _late(milliseconds: float) -> str:
+    return f"{milliseconds:g} ms late" if milliseconds else "as it is"
+
+
+def _state(is_reached: bool) -> str:  # noqa: FBT001 - the one thing it is about
+    return "reached" if is_reached else "**missed**"
+
+
+# What has a shape of its own; all others are runs of a scenario.
+_OWN = {"compare": _comparison, "scaling": _scaling}
 
 
 if __name__ == "__main__":

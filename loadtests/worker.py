@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from loadtests.recorder import CeremonyFailed, Steps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from loadtests.hosts import Balancer
     from loadtests.place import Place, Scenario
     from loadtests.recorder import Http, Recorder
     from loadtests.turns import Arrivals, Pool
@@ -20,7 +22,11 @@ _PAUSE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What all users of one generator share. ``sleep`` is the engine's."""
+    """What all users of one generator share. ``sleep`` is the engine's.
+
+    After ``give_up`` (epoch seconds) nothing is begun: what is still due then stays unfinished, and
+    the engine ends the users who are at something.
+    """
 
     scenario: Scenario
     place: Place
@@ -28,6 +34,8 @@ class Desk:
     arrivals: Arrivals
     recorder: Recorder
     sleep: Callable[[float], object] = time.sleep
+    give_up: float = math.inf
+    balancer: Balancer | None = None
 
     def turn(self, http: Http) -> bool:
         """One ceremony; False when the run is over."""
@@ -36,6 +44,9 @@ class Desk:
             return False
         if (early := due - time.time()) > 0:
             self.sleep(early)
+        if time.time() >= self.give_up:
+            self.recorder.begin(due)
+            return True
         official = self.pool.take()
         if official is None:
             # Nobody has an unused code: the generator's shortage, not the service's. Told apart.
@@ -43,9 +54,11 @@ class Desk:
                 self.recorder.short += 1
             self.sleep(_PAUSE)
             return True
+        self.recorder.begin(due)
         cause, signatures = None, 0
+        steps = Steps(http, self.recorder, self.balancer)
         try:
-            signatures = self.scenario.ceremony(self.place, official, Steps(http, self.recorder))
+            signatures = self.scenario.ceremony(self.place, official, steps)
         except CeremonyFailed as error:
             cause = str(error)
         except (LookupError, TypeError, ValueError) as error:

@@ -35,6 +35,7 @@ def ceremony(place: Place, official: Official, steps: Steps) -> int:
     token = token_for(place, official, steps, told["hashes"], browser.approve)
     order["claimedTime"] = told["claimedTime"]
     answer = portal.call(steps, "sign_doc", "signatures/signDoc", order, token)
+    steps.signed_by(token.value)
     return len(answer["DocumentWithSignature"])
 
 

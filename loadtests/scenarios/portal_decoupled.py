@@ -40,7 +40,9 @@ def ceremony(place: Place, official: Official, steps: Steps) -> int:
         "hashAlgorithmOID": SHA256,
         "signAlgo": SIGN_ALGO[place.algorithm],
     }
-    return len(portal.call(steps, "sign_hash", "signatures/signHash", members, token)["signatures"])
+    made = portal.call(steps, "sign_hash", "signatures/signHash", members, token)["signatures"]
+    steps.signed_by(answer["SAD"])
+    return len(made)
 
 
 SCENARIO = Scenario(

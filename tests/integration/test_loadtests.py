@@ -68,6 +68,9 @@ def test_scenario_ends_well(stage: Stage, name: str) -> None:
     assert not recorder.short
     assert recorder.ceremonies.count == 1
     assert recorder.signatures == SIGNATURES.get(name, 1)
+    assert len(recorder.activations) == (recorder.signatures > 0)
+    assert stage.site.count_missing(recorder.activations) == 0
+    assert stage.site.count_missing([*recorder.activations, "0" * 26]) == 1
 
 
 def test_consent_without_the_page_between(stage: Stage) -> None:
@@ -99,7 +102,9 @@ def test_generators_share_the_load_and_their_figures_add_up(stage: Stage) -> Non
         running.kill()
     assert not recorder.errors
     assert times.end - times.start == pytest.approx(1.5)
-    assert recorder.kinds["read_mostly"] == recorder.ceremonies.count > 0
+    assert recorder.kinds["read_mostly"] == recorder.done > 0
+    assert recorder.ceremonies.count > 0
+    assert not recorder.unfinished
     plans = list((stage.site.folder / "secrets").glob("plan-*.json"))
     assert {plan.stat().st_mode & 0o777 for plan in plans} == {0o600}
 

@@ -88,7 +88,7 @@ def test_bare_machine_lacks_everything(machine: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr("remote_signing.sam.softhsm.find_module", lambda: None)
     assert bootstrap.missing_packages("demo") == ["python3-venv", "softhsm2", "openssl"]
-    further = ["git", "curl", "default-jdk-headless", "chromium"]
+    further = ["git", "curl", "default-jdk-headless", "build-essential", "chromium"]
     assert bootstrap.missing_packages("test")[3:] == further
 
 

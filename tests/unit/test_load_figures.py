@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,7 @@ def official(number: int = 0) -> Official:
 
 def observed(scenario: str = "ceremony_otp", **changes: Any) -> Observed:
     recorder = Recorder(time.time() - 5, time.time() + 5)
+    recorder.unfinished = 100
     for _ in range(99):
         recorder.ceremony("x", time.time() - 0.1, 1, None)
         recorder.step("sign_hash", 0.002, 100, 200)
@@ -51,7 +53,7 @@ def observed(scenario: str = "ceremony_otp", **changes: Any) -> Observed:
         },
         "statements": Counted(1200, 400, 900, 0.3, []),
         "machine": machine(),
-        "on_record": 100,
+        "busy": 0.75,
         "raw": {f"{SINGLE} p256": 100.0, f"{C_SIGN} p256": 1000.0},
     }
     return Observed(**(given | changes))
@@ -86,7 +88,8 @@ def test_histograms_add_up_over_json() -> None:
     one.merge(Histogram.of(json.loads(json.dumps(other.members()))))
     assert one.count == 2
     assert one.quantile(1.0) == pytest.approx(5.0, rel=0.02)
-    assert Histogram().quantile(0.99) == 0.0
+    assert one.mean == pytest.approx(2.5005)
+    assert Histogram().quantile(0.99) == Histogram().mean == 0.0
 
 
 def test_time_runs_from_when_a_ceremony_was_due() -> None:
@@ -95,26 +98,22 @@ def test_time_runs_from_when_a_ceremony_was_due() -> None:
     assert recorder.ceremonies.quantile(0.5) == pytest.approx(3.0, rel=0.05)
 
 
-def test_what_ends_outside_the_measured_time_does_not_count() -> None:
-    recorder = Recorder(time.time() + 10, time.time() + 20)
-    recorder.ceremony("x", time.time(), 1, None)
-    recorder.ceremony("x", time.time(), 0, "cause")
-    assert not recorder.ceremonies.count
-    assert not recorder.errors
-
-
 def test_generators_results_add_up() -> None:
     one = Recorder(0, time.time() + 10)
     one.start = time.time() - 1
+    for _ in range(3):
+        one.begin(time.time())
     one.ceremony("x", time.time(), 2, None)
     one.ceremony("x", time.time(), 0, "refused")
     one.step("par", 0.01, 5, 7)
-    one.short = 3
+    one.short, one.late = 3, 4
+    one.activations.append("a")
     members = json.loads(json.dumps(one.members()))
     both = Recorder(one.start, one.end)
     both.merge(members)
     both.merge(members)
-    assert (both.ceremonies.count, both.signatures, both.short) == (2, 4, 6)
+    assert (both.ceremonies.count, both.done, both.signatures, both.short) == (2, 2, 4, 6)
+    assert (both.late, both.unfinished, both.activations) == (8, 2, ["a", "a"])
     assert both.errors == {"refused": 2}
     assert (both.steps["par"].sent, both.steps["par"].received) == (10, 14)
     assert sum(each.errors for each in both.seconds.values()) == 2
@@ -240,8 +239,17 @@ def test_answer_of_another_shape_is_a_failed_ceremony(error: Exception) -> None:
 def test_rate_is_no_goal_where_none_is_asked_for() -> None:
     found = results(observed())
     assert "rate" not in judged(found, Options("ceremony_otp", database="sqlite"))
-    forgetful = Options("ceremony_otp", database="postgresql", durable=False)
-    assert "cpu_ms.server" not in judged(found, forgetful)
+    whole = Options("ceremony_otp", database="postgresql", rate=208)
+    of_the_whole = {"cpu_ms.server", "rate"}
+    assert of_the_whole <= judged(found, whole).keys()
+    for partial in (
+        replace(whole, durable=False),
+        replace(whole, consent_page=False),
+        replace(whole, dpop=False),
+        replace(whole, hsm_latency=5.0),
+        replace(whole, database="sqlite"),
+    ):
+        assert not of_the_whole & judged(found, partial).keys()
     assert "growth.pss" in judged(found, Options("ceremony_otp", seconds=600))
     assert "growth.pss" not in judged(found, Options("ceremony_otp", seconds=599))
 
@@ -260,10 +268,9 @@ def test_time_of_a_child_that_has_ended_is_not_lost() -> None:
 
 
 def test_signature_that_is_not_on_record_is_lost() -> None:
-    seen = observed(on_record=99)
-    seen.recorder.acknowledged = 100
-    assert results(seen)["lost"] == 1
-    assert results(observed(on_record=100))["lost"] == 0
+    chosen = Options("ceremony_otp")
+    assert not judged(results(observed(missing=1)), chosen)["lost"]
+    assert judged(results(observed()), chosen)["lost"]
 
 
 def test_recovery_ends_with_the_last_bad_second() -> None:
@@ -305,6 +312,16 @@ def test_history_shows_a_change_for_the_worse(tmp_path: Path) -> None:
     assert set(worse) == {"cpu_times_raw", f"ratios.ceremonies/{SINGLE}"}
     other = results(observed("seal"))
     assert history.add(file, other) == {}  # of another kind
+    found["options"] |= {"hosts": 2}
+    assert history.add(file, found) == {}  # of more hosts
+
+
+def test_history_of_before_there_were_several_hosts_still_counts(tmp_path: Path) -> None:
+    file = tmp_path / "history.jsonl"
+    found = results(observed())
+    old = {name: value for name, value in history.line(found).items() if "hosts" not in name}
+    file.write_text(json.dumps(old) + "\n", "utf-8")
+    assert history.add(file, found)["cpu_times_raw"] == pytest.approx(1.0)
 
 
 def test_report_needs_nothing_beside_it_and_shows_each_goal() -> None:
@@ -330,7 +347,8 @@ def test_results_are_written_as_json_csv_and_page(tmp_path: Path) -> None:
 
 
 def test_documents_tables_come_from_results(tmp_path: Path) -> None:
-    found = with_goals(results(observed()), Options("ceremony_otp", rate=208))
+    chosen = Options("ceremony_otp", rate=208, database="postgresql")
+    found = with_goals(results(observed()), chosen)
     output.write(tmp_path, found)
     text = "a\n<!-- measured: ceremony_otp -->\nold\n<!-- end -->\n<!-- measured: seal -->\n"
     filled, missing = tables.filled(text + "kept\n<!-- end -->\n", tmp_path)
@@ -338,6 +356,7 @@ def test_documents_tables_come_from_results(tmp_path: Path) -> None:
     assert "| ceremonies a second (failed) | 10.0 (0) |" in filled
     assert "**missed**" in filled
     assert "not in it: generator 70.00, phones 30.00) |" in filled
+    assert "processors 75 % busy" in filled
     assert "kept" in filled
     assert missing == ["seal"]
     again, _ = tables.filled(filled, tmp_path)
@@ -345,10 +364,33 @@ def test_documents_tables_come_from_results(tmp_path: Path) -> None:
 
 
 def test_comparison_is_a_table_too(tmp_path: Path) -> None:
-    members = {"p256": {"ours": 40.0, "other": 80.0, "ratio": 0.5, "goal": 0.4}}
-    (tmp_path / "compare.json").write_text(json.dumps(members), "utf-8")
+    rates = {"ours": 40.0, "other": 80.0, "ratio": 0.5, "goal": 0.4}
+    processes = {"our_processes": {"rssp": 1, "sam_workers": 2}, "other_processes": 1}
+    (tmp_path / "compare.json").write_text(json.dumps({"p256": rates | processes}), "utf-8")
     filled, _ = tables.filled("<!-- measured: compare -->\n<!-- end -->", tmp_path)
-    assert "| p256 | 40.0/s | 80.0/s | 0.50 | 0.4 | reached |" in filled
+    row = "| p256 | 40.0/s | 80.0/s | 0.50 | 0.4 | reached | rssp 1, sam_workers 2; 1 |"
+    assert row in filled.splitlines()
+
+
+def test_each_algorithm_has_its_own_column(tmp_path: Path) -> None:
+    for algorithm, missing in (("p256", 0), ("rsa3072", 1)):
+        chosen = Options("seal", algorithm=algorithm, users=1)
+        raw = {f"{SINGLE} {algorithm}": 100.0, f"{C_SIGN} {algorithm}": 1000.0}
+        seen = observed("seal", options=chosen, missing=missing, raw=raw)
+        output.write(tmp_path, with_goals(results(seen), chosen))
+    filled, _ = tables.filled("<!-- measured: seal -->\n<!-- end -->", tmp_path)
+    lines = filled.splitlines()
+    assert "| figure | p256 | rsa3072 |" in lines
+    assert "| goal | p256 | rsa3072 |" in lines
+    lost = next(line for line in lines if "is on record" in line)
+    assert lost.endswith("| 0 reached | 1 **missed** |")
+    assert sum(line.startswith(("p256: ", "rsa3072: ")) for line in lines) == 2
+    # What only one of them has leaves the other's place empty.
+    found = json.loads((tmp_path / "seal.json").read_text("utf-8"))
+    found["ratios"]["more"] = 0.5
+    (tmp_path / "seal.json").write_text(json.dumps(found), "utf-8")
+    again, _ = tables.filled(filled, tmp_path)
+    assert "| more | 0.500 | – |" in again.splitlines()
 
 
 def test_empty_chart_is_drawn_all_the_same() -> None:
