@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from remote_signing.errors import InvalidInput, Refusal
 from remote_signing.rssp import jose
+from remote_signing.rssp.replay import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,14 +37,10 @@ class DpopProofInvalid(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A good proof. ``jkt`` is the RFC 7638 thumbprint of its key.
-
-    ``once`` names it in the replay table until ``expires_at_ms``, when its time is over anyway.
-    """
+    """A good proof. ``jkt`` is the RFC 7638 thumbprint of its key; ``mark`` is for its one use."""
 
     jkt: str
-    once: bytes
-    expires_at_ms: int
+    mark: Mark
 
 
 def check(
@@ -72,7 +69,7 @@ def check(
     jti = str(jws.claims["jti"])
     once = hashlib.sha256(b"\0".join([b"dpop", jkt.encode(), jti.encode()])).digest()
     # The margin is for hosts whose clocks differ: one must not forget what another still accepts.
-    return Proof(jkt, once, issued_at_ms + OLDEST_MS + FUTURE_MS)
+    return Proof(jkt, Mark(once, issued_at_ms + OLDEST_MS + FUTURE_MS))
 
 
 def is_thumbprint(text: str) -> bool:
