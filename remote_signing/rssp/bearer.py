@@ -118,7 +118,7 @@ def read(services: Services, request: Request) -> Presented:
         proofs=tuple(request.headers.getlist("dpop")),
         certificate=certificate,
         method=request.method,
-        path=request.url.path,
+        path=request.scope["path"],
     )
 
 

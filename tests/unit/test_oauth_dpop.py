@@ -47,6 +47,13 @@ def test_an_rsa_key_fits_into_the_header(size: int) -> None:
     assert check(text).jkt == key.thumbprint()
 
 
+def test_a_header_that_comes_again_is_read_once_and_cannot_be_changed() -> None:
+    first, second = (jose.parse(made(jti=jti), key_in_header=True) for jti in "12")
+    assert jose.brought_key(first)[0] is jose.brought_key(second)[0]
+    assert first.header is second.header
+    assert not hasattr(first.header, "update")
+
+
 def test_the_same_key_gives_the_same_replay_name_only_for_the_same_jti() -> None:
     other = ECKey.generate_key("P-256")
     first, again, second = check(made()), check(made()), check(made(jti="2"))

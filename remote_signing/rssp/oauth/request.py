@@ -87,7 +87,7 @@ async def read(services: Services, request: Request) -> HttpRequest:
     )
     return HttpRequest(
         request.method,
-        f"{services.config.urls.issuer}{request.url.path}",
+        f"{services.config.urls.issuer}{request.scope['path']}",
         parameters,
         headers,
         client_certificate.reported(services.config.proxy, request),
