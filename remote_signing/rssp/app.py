@@ -60,11 +60,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import FrameType
 
+    from fastapi.telemetry import TelemetryConfig
+
     from remote_signing.rssp.config import ListenConfig, RsspConfig
     from remote_signing.rssp.deps import Services
 
 CONFIG_VARIABLE = "REMOTE_SIGNING_RSSP_CONFIG"  # for the workers that uvicorn starts itself
 _log = logging.getLogger(__name__)
+
+# Nothing leaves this process because of a variable in its environment; no request looks for one.
+_NO_TELEMETRY: TelemetryConfig = {
+    "auto_configure": False,
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+}
 
 
 def create_app(
@@ -78,6 +88,7 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
     )
     app.state.services = services
     app.state.health = Health(services)

@@ -118,7 +118,7 @@ def read(services: Services, request: Request) -> Presented:
         proofs=tuple(request.headers.getlist("dpop")),
         certificate=certificate,
         method=request.method,
-        path=request.url.path,
+        path=request.scope["path"],
     )
 
 
@@ -180,7 +180,7 @@ def _proved_key(services: Services, presented: Presented, scope: Scope, ticket: 
         raise BearerRefused(error.cause, "invalid_dpop_proof", "DPoP") from error
     token = replay.Bound(scope, ticket.row_id, ticket.secret_hash, proof.jkt)
     try:
-        replay.once_for_token(services.database, token, proof.once, proof.expires_at_ms)
+        replay.once_for_token(services.database, token, proof.mark)
     except ReplayDetected as error:
         raise BearerRefused(error.cause, "invalid_dpop_proof", "DPoP") from error
     except AccessRefused as error:

@@ -42,9 +42,9 @@ def reported(proxy: ProxyConfig, request: HTTPConnection) -> ClientCertificate |
     Errors: ``InvalidInput`` when a trusted proxy says something that cannot be read, or says it
     twice: then it lets clients' own headers through, and nothing it says can be believed.
     """
-    peer = request.client.host if request.client else None
     values = request.headers.getlist(proxy.certificate_header)
-    if not proxy.trusts(peer) or not any(values):
+    peer = request.client.host if request.client else None
+    if not any(values) or not proxy.trusts(peer):
         return None
     if len(values) != 1:
         raise InvalidInput("the proxy reports more than one client certificate")

@@ -138,7 +138,7 @@ class Database:
         """Like :meth:`one`, every row. Without a result (plain INSERT, UPDATE) an empty list."""
         if (done := self._short(statement, parameters)) is not None:
             return done.rows
-        with _translated(), self.engine.connect() as connection:
+        with _translated, self.engine.connect() as connection:
             result = connection.execute(statement, parameters or {})
             # All rows are fetched: SQLite commits when the statement has run to its end.
             return result.fetchall() if result.returns_rows else []
@@ -147,7 +147,7 @@ class Database:
         """Run one INSERT, UPDATE or DELETE without RETURNING; the number of rows it touched."""
         if (done := self._short(statement, parameters)) is not None:
             return done.touched
-        with _translated(), self.engine.connect() as connection:
+        with _translated, self.engine.connect() as connection:
             # SQLAlchemy forgets the count of an INSERT unless told to keep it.
             kept = {"preserve_rowcount": True}
             return connection.execute(statement, parameters or {}, execution_options=kept).rowcount
@@ -155,7 +155,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction for several statements, committed at the end, rolled back on an error."""
-        with _translated(), self.engine.connect() as connection:
+        with _translated, self.engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN")
             try:
                 yield connection
@@ -172,7 +172,7 @@ class Database:
         """What a constant statement gives on PostgreSQL; None: it has not run."""
         if self._prepared is None:
             return None
-        with _translated():
+        with _translated:
             return self._prepared.run(statement, parameters or {})
 
     def close(self) -> None:
@@ -188,6 +188,7 @@ def _engine(url: URL, connections: int) -> Engine:
     options: dict[str, Any] = {
         "isolation_level": "AUTOCOMMIT",
         "skip_autocommit_rollback": True,
+        "pool_reset_on_return": None,  # likewise: who borrows a connection ends what he began
         "pool_size": connections,
         "max_overflow": 0,
         "pool_timeout": _POOL_TIMEOUT,
@@ -212,17 +213,20 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except PoolTimeout as error:
-        raise Unavailable(f"database: {error}") from error
-    except DBAPIError as error:
-        fact = _domain_error(error)
-        if fact is None:
-            raise
-        raise fact from error
+class _Translated:
+    """Within the block the database's errors become the domain's. Each statement has it."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, PoolTimeout):
+            raise Unavailable(f"database: {error}") from error
+        if isinstance(error, DBAPIError) and (fact := _domain_error(error)) is not None:
+            raise fact from error
+
+
+_translated = _Translated()
 
 
 def _domain_error(error: DBAPIError) -> RemoteSigningError | None:

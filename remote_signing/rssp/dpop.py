@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from remote_signing.errors import InvalidInput, Refusal
 from remote_signing.rssp import jose
+from remote_signing.rssp.replay import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,14 +37,10 @@ class DpopProofInvalid(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A good proof. ``jkt`` is the RFC 7638 thumbprint of its key.
-
-    ``once`` names it in the replay table until ``expires_at_ms``, when its time is over anyway.
-    """
+    """A good proof. ``jkt`` is the RFC 7638 thumbprint of its key; ``mark`` is for its one use."""
 
     jkt: str
-    once: bytes
-    expires_at_ms: int
+    mark: Mark
 
 
 def check(
@@ -58,7 +55,7 @@ def check(
         raise DpopProofInvalid(f"{len(headers)} DPoP headers")
     try:
         jws = jose.parse(headers[0], key_in_header=True)
-        key = jose.public_key(jws.header.get("jwk"))
+        key, jkt = jose.brought_key(jws)
     except InvalidInput as error:
         raise DpopProofInvalid(error.cause) from None
     if jws.header.get("typ") != "dpop+jwt":
@@ -68,11 +65,10 @@ def check(
     issued_at_ms = _check_request(jws.claims, method, url, now_ms)
     if token is not None:
         _check_token(jws.claims, token)
-    jkt = key.thumbprint()
     jti = str(jws.claims["jti"])
     once = hashlib.sha256(b"\0".join([b"dpop", jkt.encode(), jti.encode()])).digest()
     # The margin is for hosts whose clocks differ: one must not forget what another still accepts.
-    return Proof(jkt, once, issued_at_ms + OLDEST_MS + FUTURE_MS)
+    return Proof(jkt, Mark(once, issued_at_ms + OLDEST_MS + FUTURE_MS))
 
 
 def is_thumbprint(text: str) -> bool:
@@ -88,7 +84,7 @@ def _check_request(claims: dict[str, JsonValue], method: str, url: str, now_ms: 
     if claims.get("htm") != method:
         raise DpopProofInvalid("htm is another method")
     htu = claims.get("htu")
-    if not isinstance(htu, str) or normalised(htu) is None or normalised(htu) != normalised(url):
+    if not isinstance(htu, str) or not _is_same(htu, url):
         raise DpopProofInvalid("htu is another address")
     try:
         issued_at_ms = jose.time_claim(claims, "iat")
@@ -105,6 +101,11 @@ def _check_token(claims: dict[str, JsonValue], token: str) -> None:
     ath = claims.get("ath")
     if not isinstance(ath, str) or not hmac.compare_digest(ath.encode(), expected.encode()):
         raise DpopProofInvalid("ath is of another token")
+
+
+def _is_same(htu: str, url: str) -> bool:
+    # Most clients spell the address as we do.
+    return htu == url or (normalised(htu) is not None and normalised(htu) == normalised(url))
 
 
 def normalised(url: str) -> str | None:

@@ -13,6 +13,7 @@ import functools
 import hmac
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from joserfc.errors import JoseError
@@ -48,6 +49,7 @@ _KTY = {"E": "EC", "P": "RSA", "R": "RSA"}
 _RSA_BITS = range(2048, 8193)
 _LONGEST_EXPONENT = 6  # characters: 32 bits
 _MOST_KEYS = 20
+_MOST_HEADERS = 256  # 8 kB each at the most
 _LATEST = 253_402_300_799  # seconds until the year 10000
 
 
@@ -58,7 +60,7 @@ class Jws:
     ``algorithm`` is one of :data:`ALGORITHMS`.
     """
 
-    header: dict[str, JsonValue]
+    header: Mapping[str, JsonValue]
     claims: dict[str, JsonValue]
     algorithm: str
     signed: bytes = field(repr=False)
@@ -83,7 +85,7 @@ def parse(text: str, *, key_in_header: bool = False, algorithms: Sequence[str] =
     match = _SEGMENTS.fullmatch(text) if len(text) <= LONGEST else None
     if match is None:
         raise InvalidInput("not a compact JWS, or too long")
-    header = strict_json.loads_object(_decode(match[1]))
+    header = _header(match[1])
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise InvalidInput(f"JWS algorithm {str(algorithm)[:20]!r}")
@@ -99,6 +101,24 @@ def parse(text: str, *, key_in_header: bool = False, algorithms: Sequence[str] =
         signed=text.rpartition(".")[0].encode("ascii"),
         signature=_decode(match[3]),
     )
+
+
+def brought_key(jws: Jws) -> tuple[PublicKey, str]:
+    """The public key in the header of ``jws``, and its RFC 7638 thumbprint; ``InvalidInput``."""
+    return _brought_key(jws.signed.partition(b".")[0].decode("ascii"))
+
+
+# A sender writes the same header each time. Strangers can fill these caches; they hold little, and
+# who has lost his place is read again.
+@functools.lru_cache(maxsize=_MOST_HEADERS)
+def _header(segment: str) -> Mapping[str, JsonValue]:
+    return MappingProxyType(strict_json.loads_object(_decode(segment)))
+
+
+@functools.lru_cache(maxsize=_MOST_HEADERS)
+def _brought_key(segment: str) -> tuple[PublicKey, str]:
+    key = public_key(_header(segment).get("jwk"))
+    return key, key.thumbprint()
 
 
 def symmetric_claims(text: str, key: bytes) -> dict[str, JsonValue]:

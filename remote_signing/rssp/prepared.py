@@ -16,9 +16,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections import namedtuple
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -27,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import Boolean, Integer, LargeBinary, NullType, String
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from psycopg.pq.abc import PGconn, PGresult
     from sqlalchemy import Engine, Executable, Row
@@ -39,6 +38,7 @@ _BINARY = 1
 _NOT_PREPARED = b"26000"  # invalid_sql_statement_name
 _KNOWN = (String, Integer, LargeBinary, Boolean, NullType)
 _MARK = re.compile(r"%\((\w+)\)s|__\[POSTCOMPILE_(\w+)\]|%%")
+_Made = TypeVar("_Made")
 
 
 class Outcome(NamedTuple):
@@ -127,8 +127,7 @@ class Prepared:
     def _proved(self, plan: _Plan) -> _Plan:
         """``plan``, when PostgreSQL can prepare it and all of its columns can be read."""
         try:
-            with self._connection(plan) as link:
-                found = _check(link.describe_prepared(plan.name), pq.ExecStatus.COMMAND_OK)
+            found = self._at_connection(plan, lambda link: _described(plan, link))
             columns = range(found.nfields)
             names = [(found.fname(column) or b"").decode("utf-8") for column in columns]
             plan.reads = tuple(_READERS[found.ftype(column)] for column in columns)
@@ -163,7 +162,7 @@ class Prepared:
         )
 
     def _execute(self, plan: _Plan, values: list[bytes | None], formats: list[int]) -> Outcome:
-        with self._connection(plan) as link:
+        def run(link: PGconn) -> Outcome:
             result = link.exec_prepared(plan.name, values, formats, _BINARY)  # type: ignore[arg-type]  # NULL is None, which the stub leaves out
             if result.error_field(pq.DiagnosticField.SQLSTATE) == _NOT_PREPARED:
                 # The driver deallocates everything after a ROLLBACK, ours too; nothing has run.
@@ -171,9 +170,10 @@ class Prepared:
                 result = link.exec_prepared(plan.name, values, formats, _BINARY)  # type: ignore[arg-type]  # as above
             return _outcome(plan, result)
 
-    @contextmanager
-    def _connection(self, plan: _Plan) -> Iterator[PGconn]:
-        """A connection of the pool where ``plan`` has been prepared."""
+        return self._at_connection(plan, run)
+
+    def _at_connection(self, plan: _Plan, work: Callable[[PGconn], _Made]) -> _Made:
+        """``work`` at a connection of the pool where ``plan`` has been prepared."""
         try:
             link = self._engine.raw_connection()
         except psycopg.Error as error:  # which the engine tells as it came, unlike its connect()
@@ -184,7 +184,7 @@ class Prepared:
             if plan.name not in known:
                 _check(raw.pgconn.prepare(plan.name, plan.text), pq.ExecStatus.COMMAND_OK)
                 known.add(plan.name)
-            yield raw.pgconn
+            return work(raw.pgconn)
         except psycopg.Error as error:
             is_lost = raw.pgconn.status != pq.ConnStatus.OK
             if is_lost:
@@ -224,6 +224,10 @@ def _check(result: PGresult, expected: pq.ExecStatus) -> PGresult:
     if result.status != expected:
         raise errors.error_from_result(result)
     return result
+
+
+def _described(plan: _Plan, link: PGconn) -> PGresult:
+    return _check(link.describe_prepared(plan.name), pq.ExecStatus.COMMAND_OK)
 
 
 def _numbered(found: re.Match[str], lists: Mapping[str, int], order: list[str]) -> str:

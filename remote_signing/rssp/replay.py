@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 _ONCE = text(
     "INSERT INTO replay (digest, expires_at) VALUES (:digest, :expires_at) ON CONFLICT DO NOTHING"
 )
+# The second is written where the first is new only: whom that one does not let in leaves no row.
+# The answer names what was new.
+_BOTH = text(
+    """
+    INSERT INTO replay (digest, expires_at) VALUES
+        (:first, :first_until),
+        (
+            CASE WHEN EXISTS (SELECT 1 FROM replay WHERE digest = :first)
+                THEN :first ELSE :second END,
+            :second_until
+        )
+    ON CONFLICT DO NOTHING RETURNING digest
+    """
+)
 
 _TOKEN = {
     "service": """
@@ -45,6 +59,14 @@ _ONCE_FOR_TOKEN = {
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What is good once: its name in the table until ``expires_at_ms``, when its time is over."""
+
+    digest: bytes
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A token that a proof says it belongs to: ``scope``, its ticket, the key of the proof."""
 
@@ -54,13 +76,31 @@ class Bound:
     jkt: str
 
 
-def once(database: Database, digest: bytes, expires_at_ms: int) -> None:
+def once(database: Database, mark: Mark) -> None:
     """Pass the first time, ``ReplayDetected`` every other time. One statement."""
-    if database.run(_ONCE, {"digest": digest, "expires_at": expires_at_ms}) != 1:
+    values = {"digest": mark.digest, "expires_at": mark.expires_at_ms}
+    if database.run(_ONCE, values) != 1:
         raise ReplayDetected("seen before")
 
 
-def once_for_token(database: Database, token: Bound, digest: bytes, expires_at_ms: int) -> None:
+def once_with(database: Database, first: Mark, second: Mark) -> bool:
+    """As :func:`once` for ``first``; whether ``second`` was new, too. One statement for both.
+
+    Errors: ``ReplayDetected``: the first was seen before, and the second is not used up by that.
+    """
+    values = {
+        "first": first.digest,
+        "first_until": first.expires_at_ms,
+        "second": second.digest,
+        "second_until": second.expires_at_ms,
+    }
+    new = {row.digest for row in database.all(_BOTH, values)}
+    if first.digest not in new:
+        raise ReplayDetected("seen before")
+    return second.digest in new
+
+
+def once_for_token(database: Database, token: Bound, mark: Mark) -> None:
     """As :func:`once`, but only for a token that is there: a stranger's proof leaves no row.
 
     One statement, a second one for the reason of a refusal. Errors: ``ReplayDetected``;
@@ -68,7 +108,7 @@ def once_for_token(database: Database, token: Bound, digest: bytes, expires_at_m
     """
     named = asdict(token)
     scope = named.pop("scope")
-    values = named | {"digest": digest, "expires_at": expires_at_ms}
+    values = named | {"digest": mark.digest, "expires_at": mark.expires_at_ms}
     if database.run(_ONCE_FOR_TOKEN[scope], values) == 1:
         return
     if database.one(_IS_KNOWN[scope], named) is None:

@@ -149,12 +149,13 @@ def test_an_authorised_hash_is_signed_once(racetrack: tuple[World, Racers]) -> N
     assert {tuple(row) for row in states} == {("SIGNED", "1")}
 
 
-def test_an_assertion_or_a_proof_is_seen_once(racetrack: tuple[World, Racers]) -> None:
+@pytest.mark.parametrize("race", ["see", "see_both"])
+def test_an_assertion_or_a_proof_is_seen_once(racetrack: tuple[World, Racers], race: str) -> None:
     def prepare(world: World) -> Payload:
         seen = hashlib.sha256(new_id(0).encode()).digest()
         return {"digest": seen, "expires_at": world.clock.now_ms() + 60_000}
 
-    errors = run(racetrack, "see", prepare)
+    errors = run(racetrack, race, prepare)
     assert errors == {"ReplayDetected": ROUNDS * (RACERS - 1)}
 
 

@@ -25,6 +25,7 @@ from remote_signing.rssp import (
 )
 from remote_signing.rssp.activation import Use
 from remote_signing.rssp.models import replay as replay_table
+from remote_signing.rssp.replay import Mark
 from tests.support.world import ECDSA_SHA256, PORTAL, REDIRECT, VERIFIER, connect
 
 if TYPE_CHECKING:
@@ -108,7 +109,15 @@ def enter(services: Services, payload: Payload, number: int) -> str:
 
 def see(services: Services, payload: Payload, number: int) -> str:
     """A client assertion or a DPoP proof: once."""
-    replay.once(services.database, payload["digest"], payload["expires_at"])
+    replay.once(services.database, Mark(payload["digest"], payload["expires_at"]))
+    return f"racer {number}"
+
+
+def see_both(services: Services, payload: Payload, number: int) -> str:
+    """A client assertion, each time with another proof: once."""
+    until = payload["expires_at"]
+    assertion, proof = (Mark(payload["digest"] + end, until) for end in (b"", bytes([number])))
+    assert replay.once_with(services.database, assertion, proof)
     return f"racer {number}"
 
 
@@ -118,7 +127,7 @@ def look_then_write(services: Services, payload: Payload, number: int) -> str:
     seen = select(replay_table.c.digest).where(replay_table.c.digest.between(digest, digest + b"~"))
     if services.database.one(seen) is not None:
         raise ReplayDetected
-    replay.once(services.database, digest + bytes([number]), payload["expires_at"])
+    replay.once(services.database, Mark(digest + bytes([number]), payload["expires_at"]))
     return f"racer {number}"
 
 
@@ -130,7 +139,7 @@ def refresh(services: Services, payload: Payload, _number: int) -> str:
 _RACES: dict[str, Callable[[Services, Payload, int], str]] = {
     race.__name__: race
     for race in (
-        *(approve, redeem, open_request, collect, sign, see, refresh),
+        *(approve, redeem, open_request, collect, sign, see, see_both, refresh),
         *(activate, enter, look_then_write),
     )
 }

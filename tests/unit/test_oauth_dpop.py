@@ -35,7 +35,7 @@ def test_a_good_proof_gives_the_thumbprint_of_its_key() -> None:
     proof = check(made())
     assert proof.jkt == KEY.thumbprint()
     assert dpop.is_thumbprint(proof.jkt)
-    assert proof.expires_at_ms > NOW + dpop.OLDEST_MS
+    assert proof.mark.expires_at_ms > NOW + dpop.OLDEST_MS
 
 
 @pytest.mark.parametrize("size", [2048, 4096])
@@ -47,12 +47,19 @@ def test_an_rsa_key_fits_into_the_header(size: int) -> None:
     assert check(text).jkt == key.thumbprint()
 
 
+def test_a_header_that_comes_again_is_read_once_and_cannot_be_changed() -> None:
+    first, second = (jose.parse(made(jti=jti), key_in_header=True) for jti in "12")
+    assert jose.brought_key(first)[0] is jose.brought_key(second)[0]
+    assert first.header is second.header
+    assert not hasattr(first.header, "update")
+
+
 def test_the_same_key_gives_the_same_replay_name_only_for_the_same_jti() -> None:
     other = ECKey.generate_key("P-256")
     first, again, second = check(made()), check(made()), check(made(jti="2"))
     others = check(made({"jwk": other.as_dict(private=False)}, other))
-    assert first.once == again.once
-    assert len({first.once, second.once, others.once}) == 3
+    assert first.mark == again.mark
+    assert len({each.mark.digest for each in (first, second, others)}) == 3
 
 
 @pytest.mark.parametrize("headers", [(), (made(), made()), ("",), ("x" * 20_000,)])

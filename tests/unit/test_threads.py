@@ -98,6 +98,27 @@ def test_who_is_cancelled_goes_on_and_the_thread_serves_the_next() -> None:
     assert asyncio.run(ask()) == "next"
 
 
+def test_work_that_has_not_begun_is_not_done_for_who_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = ThreadPoolExecutor(1)
+    monkeypatch.setattr(threads, "_pool", pool)
+    go_on, done = threading.Event(), threading.Event()
+
+    async def ask() -> None:
+        first = asyncio.create_task(in_thread(go_on.wait, 5))
+        second = asyncio.create_task(in_thread(done.set))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await first
+
+    asyncio.run(ask())
+    pool.shutdown()
+    assert not done.is_set()
+
+
 def test_work_that_outlives_its_loop_ends_for_nobody() -> None:
     started, go_on, done = threading.Event(), threading.Event(), threading.Event()
 

@@ -15,6 +15,7 @@ from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, ReplayDetected
 from remote_signing.rssp import jose, replay, subscribers
 from remote_signing.rssp.oauth.errors import OAuthRefused, invalid
+from remote_signing.rssp.replay import Mark
 
 if TYPE_CHECKING:
     from remote_signing.rssp.clients import Client
@@ -50,7 +51,7 @@ def _subject(services: Services, client: Client, text: str) -> str:
     if claims.get("azp") != client.client_id:
         raise InvalidInput("made by another client")
     once = _once(client, claims.get("jti"))
-    replay.once(services.database, once, issued + LONGEST_LIFE_MS + FUTURE_MS)
+    replay.once(services.database, Mark(once, issued + LONGEST_LIFE_MS + FUTURE_MS))
     name = claims.get("sub")
     found = subscribers.get(services.database, name) if isinstance(name, str) else None
     if found is None or found.state != "active":

@@ -14,8 +14,10 @@ from urllib.parse import unquote_plus
 
 from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, ReplayDetected
-from remote_signing.rssp import jose, replay
+from remote_signing.rssp import jose
+from remote_signing.rssp.oauth import proof
 from remote_signing.rssp.oauth.errors import OAuthRefused, invalid, malformed, missing
+from remote_signing.rssp.replay import Mark
 
 if TYPE_CHECKING:
     from remote_signing.rssp.clients import Client
@@ -36,7 +38,8 @@ _CHALLENGE = (("WWW-Authenticate", 'Basic realm="oauth2", charset="UTF-8"'),)
 def authenticate(services: Services, request: HttpRequest) -> Client:
     """The client that sends ``request``. Errors: :class:`OAuthRefused`.
 
-    No statement, as the directory is cached, but the row of an assertion in ``replay``.
+    No statement, as the directory is cached, but the row of an assertion in ``replay``; with it
+    goes the row of the request's DPoP proof, when that is a good one.
     """
     basic = _basic(request)
     methods = _methods_used(request)
@@ -130,7 +133,7 @@ def _check_assertion(services: Services, request: HttpRequest, client: Client) -
         expires_at_ms = _check_claims(services, request, client, jws)
         # Signed by the client, though perhaps sent by another: a replay is put on record.
         request.authenticated = client.client_id
-        replay.once(services.database, _once(client, jws), expires_at_ms + FUTURE_MS)
+        proof.use_up_with(services, request, Mark(_once(client, jws), expires_at_ms + FUTURE_MS))
     except (InvalidInput, ReplayDetected) as error:
         raise _bad_assertion() from error
 

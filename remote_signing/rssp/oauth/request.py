@@ -15,9 +15,10 @@ from remote_signing.rssp.oauth import form
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from remote_signing.errors import ReplayDetected
     from remote_signing.rssp.client_certificate import ClientCertificate
     from remote_signing.rssp.deps import Services
-
+    from remote_signing.rssp.dpop import DpopProofInvalid, Proof
 
 V1_PREFIX: Final = "/csc/v1"
 
@@ -53,6 +54,8 @@ class HttpRequest(OAuth2Request):
         self.payload = BasicOAuth2Payload(parameters)
         self.seen = headers
         self.certificate = certificate
+        # The proof that is used up, or what is wrong with it; None: nobody has looked yet.
+        self.proof: Proof | DpopProofInvalid | ReplayDetected | None = None
         # Who has proved to be whom, and which activation's code or request_uri was shown: for the
         # record when it is refused.
         self.authenticated: str | None = None
@@ -84,7 +87,7 @@ async def read(services: Services, request: Request) -> HttpRequest:
     )
     return HttpRequest(
         request.method,
-        f"{services.config.urls.issuer}{request.url.path}",
+        f"{services.config.urls.issuer}{request.scope['path']}",
         parameters,
         headers,
         client_certificate.reported(services.config.proxy, request),
