@@ -23,10 +23,10 @@ from consent_app.passkey_api import PasskeyApi
 from consent_app.phone_api import PhoneApi
 from consent_app.pin_api import PinApi
 from consent_app.repeats import Repeats
-from consent_app.rssp import open_client
 from consent_app.rssp_account import AccountApi
 from consent_app.rssp_sign_in import SignInApi
 from consent_app.validator import Validator
+from consent_app.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,8 +87,8 @@ class Site:
 
 def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
     """The site that ``config`` describes. Connects to nothing yet."""
-    static, http = load_static(), open_client(config.rssp, transport)
-    rssp = AccountApi(http)
+    static, wire = load_static(), Wire(config.rssp, transport)
+    rssp = AccountApi(wire)
     phone, drain = PhoneApi(rssp), Drain()
     environments = {
         name: environment(language.catalogue(name), static) for name in language.LANGUAGES
@@ -96,7 +96,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
     return Site(
         config=config,
         rssp=rssp,
-        validator=Validator(http),
+        validator=Validator(wire.client),
         passkeys=PasskeyApi(rssp),
         documents=DocumentsApi(rssp),
         coming_in=SignInApi(rssp),
