@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from consent_app.cookies import Notice
 from consent_app.edge import Edge, Farewell
+from consent_app.express import Express
 from consent_app.faults import (
     Fault,
     MethodUnknown,
@@ -84,12 +85,12 @@ def create_app(
         docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
     )
     app.state.site = open_site(config, transport)
-    app.router.routes.extend(requests.FIRST)
     for router in _ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Fault, _on_fault)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_bad_address)
+    app.add_middleware(Express, stops=requests.EXPRESS, on_fault=_on_fault)
     app.add_middleware(Edge, is_secure=config.public.is_secure)
     app.add_middleware(Farewell, drain=app.state.site.drain)
     if figures is not None:

@@ -15,7 +15,6 @@ the ``__Host-`` prefix, set.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -122,5 +121,5 @@ def open_notice(secret: str, value: str) -> Notice | None:
 
 
 def _mac(secret: str, text: str) -> str:
-    digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
+    digest = hmac.digest(secret.encode(), text.encode(), "sha256")
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

@@ -49,9 +49,12 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, is_secure: bool) -> None:
         self._app = app
-        self._headers = dict(_HEADERS)
+        headers = dict(_HEADERS)
         if is_secure:
-            self._headers["Strict-Transport-Security"] = _TRANSPORT_SECURITY
+            headers["Strict-Transport-Security"] = _TRANSPORT_SECURITY
+        self._headers = tuple(
+            (name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers.items()
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -66,10 +69,10 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers[request_id.HEADER] = name
-                for header, value in self._headers.items():
-                    headers.setdefault(header, value)
+                MutableHeaders(scope=message)[request_id.HEADER] = name
+                # The rest as bytes in one go: what an answer says by itself stays as it is.
+                given = {header for header, _ in message["headers"]}
+                message["headers"] += [pair for pair in self._headers if pair[0] not in given]
             await send(message)
 
         token = request_id.current.set(name)

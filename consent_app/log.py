@@ -13,6 +13,8 @@ from consent_app import request_id
 _SECRET = re.compile(r"[0-9a-z]{26}\.[A-Za-z0-9_-]{43}|(?<![\w-])[A-Za-z0-9_-]{43}(?![\w-])")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName", "color_message"}
 
+_written = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
 
 class JsonLines(logging.Formatter):
     """A record as one line of JSON; what was given as ``extra`` becomes members."""
@@ -31,7 +33,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _SECRET.sub("[redacted]", json.dumps(line, ensure_ascii=False, default=str))
+        return _SECRET.sub("[redacted]", _written(line))
 
 
 def configure_logging() -> None:

@@ -8,7 +8,6 @@ start over with a new one-time code.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,7 +36,7 @@ class Repeats:
 
         It runs to its end even if the browser that asked first has gone.
         """
-        name = hmac.new(self._key, "\0".join(parts).encode(), hashlib.sha256).digest()
+        name = hmac.digest(self._key, "\0".join(parts).encode(), "sha256")
         task = self._tasks.get(name)
         if task is None:
             task = asyncio.create_task(self._run(name, ask))

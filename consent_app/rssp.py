@@ -5,7 +5,6 @@ The session that the rssp gave out is the only right; this program has none of i
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
@@ -27,7 +26,7 @@ from consent_app.faults import RsspAway
 from consent_app.rssp_faults import fault_of
 
 if TYPE_CHECKING:
-    from consent_app.config import RsspConfig
+    from consent_app.wire import Said, Wire
 
 _Kind = TypeVar("_Kind", bound=Answer)
 _Json = Mapping[str, object]
@@ -35,25 +34,11 @@ _Json = Mapping[str, object]
 _CLIENT_ERROR = 400
 
 
-def open_client(
-    config: RsspConfig, transport: httpx.AsyncBaseTransport | None = None
-) -> httpx.AsyncClient:
-    """A connection pool to the rssp of ``config``."""
-    verify = ssl.create_default_context(cafile=config.ca)
-    return httpx.AsyncClient(
-        base_url=config.url,
-        timeout=httpx.Timeout(config.timeout, connect=3.0, pool=3.0),
-        verify=verify,
-        transport=transport,
-        trust_env=False,  # a proxy named by the environment must not see PINs
-    )
-
-
 class ConsentApi:
     """The consent API. Every method raises ``RsspAway`` or ``RsspRefused`` when it fails."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
     async def sign_in(self, username: str, password: str) -> SignedIn:
         """A new session. Refused: ``sign_in_refused``."""
@@ -123,14 +108,14 @@ class ConsentApi:
     async def is_reachable(self) -> bool:
         """Whether the rssp answers at all."""
         try:
-            response = await self._http.get("/healthz", timeout=2.0)
+            response = await self._wire.client.get("/healthz", timeout=2.0)
         except httpx.HTTPError:
             return False
         return response.is_success
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._wire.close()
 
     async def ask(
         self,
@@ -141,11 +126,11 @@ class ConsentApi:
         body: _Json | None = None,
     ) -> _Kind:
         """The answer of ``kind`` to a request of the API."""
-        response = await self._send(method, path, session, body)
-        if response.status_code >= _CLIENT_ERROR:
-            raise fault_of(response)
+        status, content = await self._send(method, path, session, body)
+        if status >= _CLIENT_ERROR:
+            raise fault_of(status, content)
         try:
-            return kind.model_validate_json(response.content or b"{}")
+            return kind.model_validate_json(content or b"{}")
         except ValidationError as error:
             cause = f"{method} {path}: {error.error_count()} members of the answer are wrong"
             raise RsspAway(cause, is_settled=False) from error
@@ -156,27 +141,24 @@ class ConsentApi:
             request_id.HEADER: request_id.current.get(),
             "Authorization": f"Bearer {session}",
         }
-        asked = self._http.build_request("GET", f"/consent/v1/{path}", headers=headers)
+        http = self._wire.client
+        asked = http.build_request("GET", f"/consent/v1/{path}", headers=headers)
         try:
-            response = await self._http.send(asked, stream=True)
+            response = await http.send(asked, stream=True)
             if response.status_code >= _CLIENT_ERROR:
                 await response.aread()
         except httpx.HTTPError as error:
             raise RsspAway(f"GET {path}: {error!r}", is_settled=True) from error
         if response.status_code >= _CLIENT_ERROR:
-            raise fault_of(response)
+            raise fault_of(response.status_code, response.content)
         return response
 
-    async def _send(
-        self, method: str, path: str, session: str | None, body: _Json | None
-    ) -> httpx.Response:
+    async def _send(self, method: str, path: str, session: str | None, body: _Json | None) -> Said:
         headers = {request_id.HEADER: request_id.current.get()}
         if session is not None:
             headers["Authorization"] = f"Bearer {session}"
         try:
-            return await self._http.request(
-                method, f"/consent/v1/{path}", headers=headers, json=body
-            )
+            return await self._wire.ask(method, f"/consent/v1/{path}", headers, body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise RsspAway(f"{method} {path}: {error!r}", is_settled=True) from error
         except httpx.HTTPError as error:

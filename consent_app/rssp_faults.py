@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from consent_app.faults import RsspAway, RsspRefused
@@ -9,33 +10,31 @@ from consent_app.faults import RsspAway, RsspRefused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import httpx
-
 _UNAVAILABLE = 503
 _SERVER_ERROR = 500
 
 
-def fault_of(response: httpx.Response) -> RsspAway | RsspRefused:
-    """The fault that ``response``, whose status is 400 or above, stands for (RFC 9457)."""
-    problem = _problem(response)
+def fault_of(status: int, content: bytes) -> RsspAway | RsspRefused:
+    """The fault that an answer, whose ``status`` is 400 or above, stands for (RFC 9457)."""
+    problem = _problem(content)
     code = problem.get("code")
-    if response.status_code == _UNAVAILABLE and code == "temporarily_unavailable":
+    if status == _UNAVAILABLE and code == "temporarily_unavailable":
         return RsspAway("the rssp cannot work now", is_settled=True)
-    if response.status_code >= _SERVER_ERROR or not isinstance(code, str):
-        return RsspAway(f"the rssp answered {response.status_code}", is_settled=False)
+    if status >= _SERVER_ERROR or not isinstance(code, str):
+        return RsspAway(f"the rssp answered {status}", is_settled=False)
     left = problem.get("attempts_left", problem.get("mismatches"))
     reason = problem.get("reason")
     return RsspRefused(
-        response.status_code,
+        status,
         code,
         left if isinstance(left, int) else None,
         reason if isinstance(reason, str) else None,
     )
 
 
-def _problem(response: httpx.Response) -> Mapping[str, object]:
+def _problem(content: bytes) -> Mapping[str, object]:
     try:
-        problem = response.json()
+        problem = json.loads(content)
     except ValueError:
         return {}
     return problem if isinstance(problem, dict) else {}

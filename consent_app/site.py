@@ -16,16 +16,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from consent_app import installed, language, wording
 from consent_app.cookies import Cookies
 from consent_app.documents_api import DocumentsApi
+from consent_app.fixed_texts import FixedTexts, fix
 from consent_app.forms import origin_of
 from consent_app.live import Live
 from consent_app.passkey_api import PasskeyApi
 from consent_app.phone_api import PhoneApi
 from consent_app.pin_api import PinApi
 from consent_app.repeats import Repeats
-from consent_app.rssp import open_client
 from consent_app.rssp_account import AccountApi
 from consent_app.rssp_sign_in import SignInApi
 from consent_app.validator import Validator
+from consent_app.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,8 +87,8 @@ class Site:
 
 def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None = None) -> Site:
     """The site that ``config`` describes. Connects to nothing yet."""
-    static, http = load_static(), open_client(config.rssp, transport)
-    rssp = AccountApi(http)
+    static, wire = load_static(), Wire(config.rssp, transport)
+    rssp = AccountApi(wire)
     phone, drain = PhoneApi(rssp), Drain()
     environments = {
         name: environment(language.catalogue(name), static) for name in language.LANGUAGES
@@ -95,7 +96,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
     return Site(
         config=config,
         rssp=rssp,
-        validator=Validator(http),
+        validator=Validator(wire.client),
         passkeys=PasskeyApi(rssp),
         documents=DocumentsApi(rssp),
         coming_in=SignInApi(rssp),
@@ -136,10 +137,11 @@ def environment(texts: GNUTranslations, static: Mapping[str, StaticFile]) -> Env
     templates = Environment(
         loader=PackageLoader("consent_app"),
         autoescape=True,
+        auto_reload=False,  # else each page asks the disk about each template it is made of
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
+        extensions=["jinja2.ext.i18n", FixedTexts],
     )
     # The extension adds this method without telling a type checker.
     install = templates.install_gettext_translations  # type: ignore[attr-defined]  # as said above
@@ -157,5 +159,11 @@ def environment(texts: GNUTranslations, static: Mapping[str, StaticFile]) -> Env
         spoken=wording.spoken,
         plain=wording.plain,
     )
-    templates.globals["static"] = lambda name: f"/static/{name}?v={static[name].version}"
+
+    def address(name: str) -> str:
+        return f"/static/{name}?v={static[name].version}"
+
+    templates.globals["static"] = address
+    # As the extension does it: a text is HTML and a format, also one without anything to fill in.
+    fix(templates, {"_": lambda text: texts.gettext(text) % {}, "static": address})
     return templates

@@ -1,0 +1,74 @@
+"""The connections to the rssp, and a question that is asked over them.
+
+A question whose answer is small goes to httpx's transport directly. The client around it keeps
+cookies, which must not pass from one official's question to another's, follows redirects and
+merges addresses: none of it is wanted here, and it is a third of the time of a question.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consent_app.config import RsspConfig
+
+_SECONDS_TO_CONNECT = 3.0  # also to wait for a free connection
+
+
+class Said(NamedTuple):
+    """An answer, read to its end: the status of HTTP and the body."""
+
+    status: int
+    content: bytes
+
+
+class Wire:
+    """A connection pool to the rssp of ``config``."""
+
+    def __init__(
+        self, config: RsspConfig, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._url = config.url
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            verify=ssl.create_default_context(cafile=config.ca),
+            trust_env=False,  # a proxy named by the environment must not see PINs
+        )
+        timeout = httpx.Timeout(
+            config.timeout, connect=_SECONDS_TO_CONNECT, pool=_SECONDS_TO_CONNECT
+        )
+        self._extensions = {"timeout": timeout.as_dict()}
+        # For bodies that pass through here in pieces, over the same connections.
+        self.client = httpx.AsyncClient(
+            base_url=config.url, timeout=timeout, transport=self._transport, trust_env=False
+        )
+
+    async def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: object | None = None
+    ) -> Said:
+        """What the rssp says. ``path`` begins with a slash; ``body`` becomes JSON.
+
+        It is not asked for a compressed answer, so there is none. Errors: ``httpx.HTTPError``.
+        """
+        asked = httpx.Request(
+            method,
+            f"{self._url}{path}",
+            headers=headers,
+            json=body,
+            # A copy: the transport may add to it.
+            extensions=dict(self._extensions),
+        )
+        response = await self._transport.handle_async_request(asked)
+        stream = cast("httpx.AsyncByteStream", response.stream)
+        try:
+            return Said(response.status_code, b"".join([part async for part in stream]))
+        finally:
+            await stream.aclose()  # the connection is free for the next question
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
