@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from loadtests import goals, history, options, output
 from loadtests.generators import GeneratorFailed
-from loadtests.programs import ProgramFailed
+from loadtests.programs import ProgramFailed, stop_with_us
 from loadtests.run import run
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, write the results, judge them."""
     chosen = options.read(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the programs are stopped, too
+    stop_with_us()
     begun = time.monotonic()
 
     def say(text: str) -> None:

@@ -27,6 +27,11 @@ class ProgramFailed(Exception):
     """A program of the service did not start, did not get ready, or a command failed."""
 
 
+def stop_with_us() -> None:
+    """Let SIGTERM end this process as an error does, so that the programs are stopped, too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 @dataclass(slots=True)
 class Program:
     """``python -m NAME``, its log, and where it says that it is ready (None: nowhere)."""

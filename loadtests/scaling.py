@@ -27,7 +27,7 @@ from loadtests import people, portal
 from loadtests.environment import python_of
 from loadtests.generators import GeneratorFailed
 from loadtests.options import Options
-from loadtests.programs import ProgramFailed
+from loadtests.programs import ProgramFailed, stop_with_us
 from loadtests.results import GENERATOR, machine
 from loadtests.run import Calm, measured
 from loadtests.scenarios import SCENARIOS
@@ -84,6 +84,7 @@ def sizes(latency_ms: float) -> list[Size]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and judge; exit status 0 when the goal is reached, 2 when the run itself failed."""
     given = _parser().parse_args(arguments)
+    stop_with_us()
     begun = time.monotonic()
 
     def say(text: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from loadtests import growth, people, portal
 from loadtests.once import place_of, take_turns
 from loadtests.options import Options
-from loadtests.programs import ProgramFailed
+from loadtests.programs import ProgramFailed, stop_with_us
 from loadtests.scenarios import SCENARIOS
 from loadtests.site import Site
 
@@ -32,6 +32,7 @@ _MEGABYTE = 1024 * 1024
 def main(arguments: Sequence[str] | None = None) -> int:
     """Grow the site in the folder."""
     given = _parser().parse_args(arguments)
+    stop_with_us()
     begun = time.monotonic()
 
     def say(text: str) -> None:
