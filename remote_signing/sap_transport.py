@@ -5,7 +5,7 @@ See :mod:`remote_signing.sap` for what is said.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import json
 import socket
 import ssl
@@ -24,7 +24,7 @@ MAX_LINE = 4 * 1024 * 1024
 
 def b64(data: bytes) -> str:
     """Standard base64 with padding."""
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def unb64(value: object, name: str) -> bytes:
@@ -32,14 +32,17 @@ def unb64(value: object, name: str) -> bytes:
     if not isinstance(value, str):
         raise InvalidInput(f"{name} is not a string", parameter=name)
     try:
-        return base64.b64decode(value, validate=True)
+        return binascii.a2b_base64(value, strict_mode=True)
     except ValueError:
         raise InvalidInput(f"{name} is not base64", parameter=name) from None
 
 
 def encode_line(message: Mapping[str, object]) -> bytes:
     """One frame."""
-    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+    return _encode(message).encode("ascii") + b"\n"
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class RevocationList:
 
     def __init__(self, folder: Path, node: Node) -> None:
         self._folder = folder
-        self._head_file = folder / HEAD_FILE  # looked at before each use of a key
+        self._head_file = str(folder / HEAD_FILE)  # looked at before each use of a key
         self._node = node
         self._public_key = node.attest_public_key()
         self._seen: tuple[int, int, int] | None = None
@@ -217,7 +217,7 @@ class RevocationList:
 
     def _file_state(self) -> tuple[int, int, int] | None:
         try:
-            status = self._head_file.stat()
+            status = os.stat(self._head_file)  # noqa: PTH116 - a Path costs more than the call
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_mtime_ns, status.st_size

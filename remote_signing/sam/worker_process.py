@@ -130,7 +130,8 @@ class WorkerProcess:
         if self._reader is None:
             raise WorkerUnusable("not started")
         try:
-            line = await asyncio.wait_for(self._reader.readline(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for would make a task for each line
+                line = await self._reader.readline()
         except TimeoutError:
             raise WorkerUnusable(f"no {what} in {seconds} s") from None
         except (OSError, ValueError) as error:

@@ -83,7 +83,7 @@ def test_a_reason_is_called_the_same_when_it_is_chosen_and_afterwards(name: str)
     source = templates.loader.get_source(templates, "request.html")[0] if templates.loader else ""
     options = re.findall(r'<option value="(\w+)">(\{\{ _\("[^"]+"\) \}\})</option>', source)
     assert len(options) == 7
-    reason: Callable[[str], str] = templates.from_string(
+    reason: Callable[..., str] = templates.from_string(
         '{% import "parts.html" as parts with context %}{{ parts.reason(code) }}'
     ).render
     for code, option in options:
