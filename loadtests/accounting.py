@@ -112,13 +112,20 @@ def _of_process(pid: int, cpu: float) -> Usage:
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    """Resident bytes, and those with what is shared divided by the number of sharers."""
+    """Resident bytes; those of its own and its part of what several programs have mapped.
+
+    Without memory made to be shared: PostgreSQL's buffers, which fill up to the size they were
+    given.
+    """
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     except OSError:
         return 0, 0
     lines = dict(line.split(":", 1) for line in text.splitlines()[1:])
-    return tuple(int(lines[name].split()[0]) * _KILOBYTE for name in ("Rss", "Pss"))  # type: ignore[return-value]  # two names, two numbers
+    rss, pss, made = (
+        int(lines[name].split()[0]) * _KILOBYTE for name in ("Rss", "Pss", "Pss_Shmem")
+    )
+    return rss, pss - made
 
 
 def _is_worker(pid: int) -> bool:

@@ -25,6 +25,7 @@ GENERATOR = "generator"
 OUTSIDE = {GENERATOR, OPERATOR, PHONES}
 # As `hsm bench` names them.
 C_SIGN, SINGLE = "C_Sign", "unwrap, sign, verify, destroy"
+SETTLED = 0.1  # of a run: then growth begins to count
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -37,6 +38,7 @@ class Observed:
     seconds: float
     recorder: Recorder
     before: dict[str, Usage]
+    settled: dict[str, Usage]
     after: dict[str, Usage]
     statements: Counted | None
     raw: dict[str, float]
@@ -158,13 +160,17 @@ def _cpu(seen: Observed, done: int) -> dict[str, float]:
 
 def _memory(seen: Observed) -> dict[str, Any]:
     return {
-        role: {"start": _sizes(seen.before.get(role, Usage())), "end": _sizes(after)}
+        role: {
+            "start": _sizes(seen.before.get(role, Usage())),
+            "settled": _sizes(seen.settled.get(role, Usage())),
+            "end": _sizes(after),
+        }
         for role, after in seen.after.items()
     }
 
 
 def _growth(seen: Observed) -> dict[str, float]:
-    """End against start, of the service as a whole; nothing where the start could not be read."""
+    """End against settled, of the service as a whole; nothing where that could not be read."""
 
     def total(usages: dict[str, Usage], name: str) -> float:
         inside = (each for role, each in usages.items() if role not in OUTSIDE)
@@ -174,7 +180,7 @@ def _growth(seen: Observed) -> dict[str, float]:
     return {
         name: total(seen.after, name) / before
         for name in names
-        if (before := total(seen.before, name))
+        if (before := total(seen.settled, name))
     }
 
 

@@ -11,7 +11,7 @@ from loadtests import accounting, events, generators, people, portal, sims, stat
 from loadtests.accounting import Usage
 from loadtests.environment import python_of
 from loadtests.generators import Generators
-from loadtests.results import GENERATOR, Observed, machine, results
+from loadtests.results import GENERATOR, SETTLED, Observed, machine, results
 from loadtests.scenarios import SCENARIOS
 from loadtests.site import Site
 
@@ -96,6 +96,8 @@ def measured(
             site.postgres is not None and options.statements and statements.begin(site.postgres)
         )
         before, busy_before = _usage(site, running), accounting.processors()
+        _sleep_until(times.start + SETTLED * options.seconds)
+        settled = _usage(site, running)
         _sleep_until(times.end)
         after, busy_after = _usage(site, running), accounting.processors()
         # A server that fell over has forgotten what it counted.
@@ -114,6 +116,7 @@ def measured(
             seconds=options.seconds,
             recorder=recorder,
             before=before,
+            settled=settled,
             after=after,
             statements=counted,
             raw=calm.raw,

@@ -44,7 +44,8 @@ def observed(scenario: str = "ceremony_otp", **changes: Any) -> Observed:
         "started_at": "2026-11-26T08:00:00+00:00",
         "seconds": 10.0,
         "recorder": recorder,
-        "before": {"rssp": Usage(1.0, 100, 100, 10, 1), WORKERS: Usage(0.0, 0, 0, 0, 2)},
+        "before": {"rssp": Usage(1.0, 80, 70, 5, 1), WORKERS: Usage(0.0, 0, 0, 0, 2)},
+        "settled": {"rssp": Usage(1.1, 100, 100, 10, 1), WORKERS: Usage(0.1, 0, 0, 0, 2)},
         "after": {
             "rssp": Usage(1.5, 110, 104, 10, 1),
             WORKERS: Usage(1.0, 0, 0, 0, 2),
@@ -216,7 +217,7 @@ def test_figure_that_is_not_there_misses_its_goal() -> None:
 def test_growth_from_nothing_that_could_be_read_misses_its_goals() -> None:
     chosen = Options("ceremony_otp", seconds=600)
     unread = {"rssp": Usage(1.0, 0, 0, 0, 1), WORKERS: Usage()}
-    reached = judged(results(observed(before=unread)), chosen)
+    reached = judged(results(observed(settled=unread)), chosen)
     assert not reached["growth.pss"]
     assert not reached["growth.files"]
     assert judged(results(observed()), chosen)["growth.pss"]

@@ -143,6 +143,7 @@ def test_a_call_against_the_token_is_judged_by_its_mean(
         seconds=10.0,
         recorder=recorder,
         before={},
+        settled={},
         after={},
         statements=None,
         raw={f"{SINGLE} p256": 100.0},
