@@ -1,4 +1,7 @@
-"""Each load scenario once against a whole service that the load tests start themselves."""
+"""Each load scenario once against a whole service that the load tests start themselves.
+
+It is two hosts beside one database, and each request goes to the next of them.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtests import accounting, generators, people, portal
+from loadtests import accounting, generators, hosts, people, portal
 from loadtests.generators import Generators
+from loadtests.hosts import Balancer
 from loadtests.once import place_of, take_turns
 from loadtests.options import Options
 from loadtests.place import Needs
@@ -41,7 +45,8 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    options = Options("working_day", kept=tmp_path_factory.mktemp("site"))
+    folder = tmp_path_factory.mktemp("site")
+    options = Options("working_day", kept=folder, hosts=2, sam_workers=1)
     with Site(options, ALL) as site:
         people.found_agency(site)
         portal.register(site, dpop=True)
@@ -50,6 +55,22 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         people.give_phones(site, persons[:1], ALL)
         seals = people.enrol(site, 1, "p256", SCENARIOS["seal"].needs)
         yield Stage(site, place_of(site), persons, seals)
+
+
+class Counted(Balancer):
+    """How many requests were sent to each of the two hosts."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(hosts.behind(site.hosts))
+        self._first = site.hosts[0].addresses
+        self.first = self.second = 0
+
+    def address(self, url: str) -> str:
+        found = super().address(url)
+        is_first = found.startswith(self._first)
+        self.first += is_first
+        self.second += not is_first
+        return found
 
 
 def official_for(stage: Stage, scenario: Scenario) -> Official:
@@ -63,7 +84,10 @@ def official_for(stage: Stage, scenario: Scenario) -> Official:
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "working_day"])
 def test_scenario_ends_well(stage: Stage, name: str) -> None:
-    recorder = take_turns(stage.place, [official_for(stage, SCENARIOS[name])], name)
+    official, asked = official_for(stage, SCENARIOS[name]), Counted(stage.site)
+    recorder = take_turns(stage.place, [official], name, asked)
+    assert asked.first
+    assert asked.second
     assert not recorder.errors
     assert not recorder.short
     assert recorder.ceremonies.count == 1
