@@ -107,9 +107,9 @@ class Recorder:
         now = time.time()
         was_due, is_now = self._is_within(due), self._is_within(now)
         self.unfinished -= was_due
-        if cause is not None:
-            self.errors[cause] += was_due or is_now
-        elif was_due:
+        if cause is not None and (was_due or is_now):
+            self.errors[cause] += 1
+        elif cause is None and was_due:
             self.ceremonies.add(now - due)
             self.late += not is_now
         if is_now:
