@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -198,8 +199,8 @@ class Steps:
         """The answer, of a ``wanted`` status. Errors: ``CeremonyFailed``."""
         given = headers or {}
         begun = time.perf_counter()
-        there = url if self._balancer is None else self._balancer.address(url)
-        answer = self._http.send(step, method, there, given, body)
+        with nullcontext(url) if self._balancer is None else self._balancer.at(url) as there:
+            answer = self._http.send(step, method, there, given, body)
         taken = time.perf_counter() - begun
         if answer.status not in wanted:
             told = answer.body[:200].decode("utf-8", "replace") if answer.status else "no answer"

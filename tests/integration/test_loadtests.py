@@ -1,6 +1,6 @@
 """Each load scenario once against a whole service that the load tests start themselves.
 
-It is two hosts beside one database, and each request goes to the next of them.
+It is two hosts beside one database, and requests go to them in turn.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -65,12 +66,13 @@ class Counted(Balancer):
         self._first = site.hosts[0].addresses
         self.first = self.second = 0
 
-    def address(self, url: str) -> str:
-        found = super().address(url)
-        is_first = found.startswith(self._first)
-        self.first += is_first
-        self.second += not is_first
-        return found
+    @contextmanager
+    def at(self, url: str) -> Iterator[str]:
+        with super().at(url) as found:
+            is_first = found.startswith(self._first)
+            self.first += is_first
+            self.second += not is_first
+            yield found
 
 
 def official_for(stage: Stage, scenario: Scenario) -> Official:
