@@ -1,18 +1,19 @@
 """Several hosts beside one database: each an rssp, a consent page and a SAM with nodes of its own.
 
 What stands before them in service, a load balancer, is the load generator itself here: it sends
-each request to the next host (:class:`Balancer`), so that a ceremony visits all of them.
+each request to the host that is least busy (:class:`Balancer`), so a ceremony visits all of them.
 """
 
 from __future__ import annotations
 
-import itertools
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,35 @@ class Host:
 
 
 class Balancer:
-    """Sends requests for a public address to the addresses behind it, one after the other."""
+    """Sends requests for a public address to that one behind it which has the fewest under way.
+
+    Of several, to the one that was given a request longest ago: as HAProxy's ``leastconn``.
+    """
 
     def __init__(self, addresses: Mapping[str, Sequence[str]]) -> None:
-        self._turns = {public: itertools.cycle(behind) for public, behind in addresses.items()}
+        self._under_way = {public: dict.fromkeys(each, 0) for public, each in addresses.items()}
+        self._lock = threading.Lock()
 
-    def address(self, url: str) -> str:
-        """``url`` at the host whose turn it is; as it is where nothing stands behind it."""
+    @contextmanager
+    def at(self, url: str) -> Iterator[str]:
+        """``url`` at the host that takes it, for as long as the request is under way.
+
+        As it is where nothing stands behind it.
+        """
         parts = urlsplit(url)
         public = f"{parts.scheme}://{parts.netloc}"
-        turns = self._turns.get(public)
-        return url if turns is None else next(turns) + url.removeprefix(public)
+        hosts = self._under_way.get(public)
+        if hosts is None:
+            yield url
+            return
+        with self._lock:
+            chosen = min(hosts, key=hosts.__getitem__)  # the first of those that are equal
+            hosts[chosen] = hosts.pop(chosen) + 1  # the last one now
+        try:
+            yield chosen + url.removeprefix(public)
+        finally:
+            with self._lock:
+                hosts[chosen] -= 1
 
 
 def behind(hosts: Sequence[Host]) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ from loadtests.worker import Desk
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loadtests.hosts import Balancer
     from loadtests.people import Official
     from loadtests.site import Site
 
@@ -36,12 +37,18 @@ def place_of(site: Site, *, hashes: int = 3, consent_page: bool = True) -> Place
     )
 
 
-def take_turns(place: Place, officials: Sequence[Official], scenario: str) -> Recorder:
-    """What came of one ceremony for each."""
+def take_turns(
+    place: Place,
+    officials: Sequence[Official],
+    scenario: str,
+    balancer: Balancer | None = None,
+) -> Recorder:
+    """What came of one ceremony for each; ``balancer`` where the site is several hosts."""
     chosen, begun = SCENARIOS[scenario], time.time()
     recorder = Recorder(begun, begun + _SECONDS)
     arrivals = Arrivals(None, begun, begun + _SECONDS)
-    desk = Desk(chosen, place, Pool(officials, chosen.needs.codes), arrivals, recorder)
+    pool = Pool(officials, chosen.needs.codes)
+    desk = Desk(chosen, place, pool, arrivals, recorder, balancer=balancer)
     http = PlainHttp()
     for _ in officials:
         desk.turn(http)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -107,9 +108,9 @@ class Recorder:
         now = time.time()
         was_due, is_now = self._is_within(due), self._is_within(now)
         self.unfinished -= was_due
-        if cause is not None:
-            self.errors[cause] += was_due or is_now
-        elif was_due:
+        if cause is not None and (was_due or is_now):
+            self.errors[cause] += 1
+        elif cause is None and was_due:
             self.ceremonies.add(now - due)
             self.late += not is_now
         if is_now:
@@ -198,8 +199,8 @@ class Steps:
         """The answer, of a ``wanted`` status. Errors: ``CeremonyFailed``."""
         given = headers or {}
         begun = time.perf_counter()
-        there = url if self._balancer is None else self._balancer.address(url)
-        answer = self._http.send(step, method, there, given, body)
+        with nullcontext(url) if self._balancer is None else self._balancer.at(url) as there:
+            answer = self._http.send(step, method, there, given, body)
         taken = time.perf_counter() - begun
         if answer.status not in wanted:
             told = answer.body[:200].decode("utf-8", "replace") if answer.status else "no answer"

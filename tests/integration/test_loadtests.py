@@ -1,18 +1,23 @@
-"""Each load scenario once against a whole service that the load tests start themselves."""
+"""Each load scenario once against a whole service that the load tests start themselves.
+
+It is two hosts beside one database, and requests go to them in turn.
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtests import accounting, generators, people, portal
+from loadtests import accounting, generators, hosts, people, portal
 from loadtests.generators import Generators
+from loadtests.hosts import Balancer
 from loadtests.once import place_of, take_turns
 from loadtests.options import Options
 from loadtests.place import Needs
@@ -41,7 +46,8 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    options = Options("working_day", kept=tmp_path_factory.mktemp("site"))
+    folder = tmp_path_factory.mktemp("site")
+    options = Options("working_day", kept=folder, hosts=2, sam_workers=1)
     with Site(options, ALL) as site:
         people.found_agency(site)
         portal.register(site, dpop=True)
@@ -50,6 +56,23 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         people.give_phones(site, persons[:1], ALL)
         seals = people.enrol(site, 1, "p256", SCENARIOS["seal"].needs)
         yield Stage(site, place_of(site), persons, seals)
+
+
+class Counted(Balancer):
+    """How many requests were sent to each of the two hosts."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(hosts.behind(site.hosts))
+        self._first = site.hosts[0].addresses
+        self.first = self.second = 0
+
+    @contextmanager
+    def at(self, url: str) -> Iterator[str]:
+        with super().at(url) as found:
+            is_first = found.startswith(self._first)
+            self.first += is_first
+            self.second += not is_first
+            yield found
 
 
 def official_for(stage: Stage, scenario: Scenario) -> Official:
@@ -63,7 +86,10 @@ def official_for(stage: Stage, scenario: Scenario) -> Official:
 
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "working_day"])
 def test_scenario_ends_well(stage: Stage, name: str) -> None:
-    recorder = take_turns(stage.place, [official_for(stage, SCENARIOS[name])], name)
+    official, asked = official_for(stage, SCENARIOS[name]), Counted(stage.site)
+    recorder = take_turns(stage.place, [official], name, asked)
+    assert asked.first
+    assert asked.second
     assert not recorder.errors
     assert not recorder.short
     assert recorder.ceremonies.count == 1

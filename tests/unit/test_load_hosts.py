@@ -82,6 +82,23 @@ def test_requests_go_to_the_hosts_in_turn_and_to_others_as_they_are() -> None:
     assert hosts.behind(PAIR[:1]) == {}
 
 
+def test_busy_host_is_given_nothing_while_another_is_free() -> None:
+    balancer = Balancer(hosts.behind(PAIR))
+    url = "http://127.0.0.1:8001/csc/v2/info"
+    first, second = (f"http://127.0.0.1:{port}/csc/v2/info" for port in (8001, 8002))
+    with balancer.at(url) as slow:
+        assert slow == first
+        for _ in range(3):
+            with balancer.at(url) as quick:
+                assert quick == second
+        with balancer.at(url), balancer.at(url) as third:
+            assert third == first  # as busy as the other, and given nothing for longer
+        with pytest.raises(ValueError, match="broke"), balancer.at(url):
+            raise ValueError("broke")
+        with balancer.at(url) as again:
+            assert again == second  # what broke is not under way any more
+
+
 def test_hosts_have_files_and_ports_of_their_own_and_one_name(tmp_path: Path) -> None:
     site = Site(Options("batch", kept=tmp_path, hosts=2, nodes=2, sam_workers=3), Needs())
     first, second = site.hosts
