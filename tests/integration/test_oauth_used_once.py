@@ -74,3 +74,10 @@ def test_what_else_is_wrong_is_told_before_the_proof(portal: OAuthPortal) -> Non
     odd = portal.request(redirect_uri="https://elsewhere.example/")
     wrong = portal.proof("GET", "/oauth2/pushed_authorize")
     assert portal.push(odd, headers=wrong).json()["error_description"].endswith("redirect_uri")
+
+
+def test_a_proof_beside_a_secret_is_good_once_too(world: World) -> None:
+    older = OAuthPortal.at(world, "by-secret", auth_method="client_secret_post", jwks=None)
+    proof = older.proof()
+    assert older.token(GRANT, headers=proof).status_code == 200
+    assert told(older.token(GRANT, headers=proof)) == "invalid_dpop_proof"
