@@ -82,7 +82,13 @@ def create_app(
 ) -> FastAPI:
     """The consent page for ``config``; ``transport`` is for tests that bring their own rssp."""
     app = FastAPI(
-        docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        # Nothing about requests goes where an environment variable says; nor is it asked each time.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.site = open_site(config, transport)
     for router in _ROUTERS:

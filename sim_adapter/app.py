@@ -34,7 +34,13 @@ def create_app(
 ) -> FastAPI:
     """The application of ``config``; ``services`` replaces the outside world in tests."""
     app = FastAPI(
-        docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan, redirect_slashes=False
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        # Nothing about requests goes where an environment variable says; nor is it asked each time.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.services = services or open_services(config)
     app.state.dispatcher = Dispatcher(app.state.services)

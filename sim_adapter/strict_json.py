@@ -47,10 +47,13 @@ def loads_object(data: bytes) -> dict[str, JsonValue]:
 
 def canonical(value: object) -> bytes:
     """One spelling per value: names sorted, no white space, UTF-8. For hashing and sealing."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode("utf-8")
+    return _encode(value).encode("utf-8")
+
+
+# Made once: json.dumps makes an encoder for each call that asks for anything unusual.
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
 
 
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

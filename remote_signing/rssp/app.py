@@ -60,21 +60,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import FrameType
 
-    from fastapi.telemetry import TelemetryConfig
-
     from remote_signing.rssp.config import ListenConfig, RsspConfig
     from remote_signing.rssp.deps import Services
 
 CONFIG_VARIABLE = "REMOTE_SIGNING_RSSP_CONFIG"  # for the workers that uvicorn starts itself
 _log = logging.getLogger(__name__)
-
-# Nothing leaves this process because of a variable in its environment; no request looks for one.
-_NO_TELEMETRY: TelemetryConfig = {
-    "auto_configure": False,
-    "tracing": False,
-    "metrics": False,
-    "logs": False,
-}
 
 
 def create_app(
@@ -88,7 +78,8 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        telemetry=_NO_TELEMETRY,
+        # Nothing about requests goes where an environment variable says; nor is it asked each time.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.services = services
     app.state.health = Health(services)
