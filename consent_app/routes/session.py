@@ -26,10 +26,11 @@ def required_session(visit: Visit) -> str:
 def signed_out(visit: Visit) -> Response:
     """On to the sign-in form; nothing of the session stays in the browser.
 
-    Its service worker removes what it has kept; where that one fails, the header does it.
+    Its service worker removes what it has kept, and so does the script of the page that follows.
+    ``Clear-Site-Data: "storage"`` is not sent: it unregisters the worker that carries this answer,
+    and breaks off a registration under way (docs/phone.md).
     """
     visit.session = None
     response = visit.to("/sign-in", Notice("signed_out"))
     visit.site.cookies.drop(response, "session")
-    response.headers["Clear-Site-Data"] = '"storage"'
     return response

@@ -9,10 +9,9 @@ const ASK_AGAIN = 90 * DAY; // who does not want to install it now is left alone
 // ---- service worker
 
 const address = "/service-worker.js";
-navigator.serviceWorker
-  ?.register(address, { type: "module" })
-  .catch(() => navigator.serviceWorker.register(address)) // a browser without module workers
-  .catch(() => {});
+// One kind of worker, and no second try as another kind: that would replace the worker while a
+// page is on its way through it.
+navigator.serviceWorker?.register(address).catch(() => {});
 
 // A page that was on its way while the worker started is not its own yet.
 navigator.serviceWorker?.ready.then(({ active }) => {
@@ -69,6 +68,19 @@ const isUnreached = document.querySelector("[data-unreached]") !== null;
 if (page.dataset.signedOut !== undefined && (!isUnreached || location.pathname.endsWith("/sign-out"))) {
   sessionStorage.clear();
   badge(0);
+  wipe().catch(() => {});
+  // Who has signed out is told no more (push.js); after a session that is over by itself he is.
+  const hasLeft = isUnreached || document.querySelector("[data-left]") !== null;
+  if (hasLeft) localStorage.removeItem("push person");
+}
+
+// The worker does so too; each is there in case the other fails.
+async function wipe() {
+  for (const name of (await window.caches?.keys()) ?? []) {
+    if (name.startsWith("pages ")) await caches.delete(name);
+  }
+  // Without a worker nobody notes that this person has gone.
+  if (navigator.serviceWorker?.controller == null) await window.caches?.delete("state");
 }
 
 // ---- the offer to install

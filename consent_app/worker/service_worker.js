@@ -9,6 +9,7 @@ const PAGES = `pages ${SETUP.version}`;
 const STATE = "state"; // for whom pages are kept, and in which language to speak
 const MOST_PAGES = 60;
 const LONGEST = 12 * 3600_000; // milliseconds that a copy is shown: as long as a session lives
+const PATIENCE = 2_000; // milliseconds that a visitor waits for what we tidy up
 const AWAY = new Set([502, 503, 504]);
 const SIGNS_OUT = new Set(["/sign-out", "/account/sign-out"]);
 const FILES = new Set(SETUP.shell);
@@ -19,6 +20,11 @@ let turn = Promise.resolve();
 function inTurn(work) {
   turn = turn.then(work, work);
   return turn;
+}
+
+// A cache that does not answer must not hold up a page: the page after it wipes as well (app.js).
+function soon(work) {
+  return Promise.race([work.catch(() => {}), new Promise((done) => setTimeout(done, PATIENCE))]);
 }
 
 // ---- coming and going of versions
@@ -106,7 +112,7 @@ async function visit(event, url) {
   }
   if (answer !== null && !AWAY.has(answer.status)) {
     const copy = answer.clone();
-    event.waitUntil(inTurn(() => note(url, copy, began)));
+    event.waitUntil(note(url, copy, began));
     return answer;
   }
   const old = event.request.mode === "navigate" ? await kept(url) : null;
@@ -115,22 +121,35 @@ async function visit(event, url) {
 
 async function note(url, answer, began) {
   const person = answer.headers.get("X-Offline-Person");
-  if (person === null || began !== wiped) return;
+  if (person === null) return;
+  const since = await inTurn(() => meet(person, answer.headers.get("Content-Language") ?? "vi", began));
+  if (since === null || person === "-") return;
+  if (!answer.ok || answer.headers.get("X-Offline-Copy") !== "yes" || url.search !== "") return;
+  const text = await answer.text(); // not in turn: a body that stalls would hold up every wipe
+  await inTurn(() => keep(url.pathname, text, new Headers(answer.headers), since));
+}
+
+// Whose page has come; null when somebody has signed out since it was asked for.
+async function meet(person, language, began) {
+  if (began !== wiped) return null;
   if (person !== (await state()).person) await wipe();
-  await remember({ person, language: answer.headers.get("Content-Language") ?? "vi" });
-  if (person === "-" || !answer.ok || answer.headers.get("X-Offline-Copy") !== "yes" || url.search !== "") return;
-  const headers = new Headers(answer.headers);
+  await remember({ person, language });
+  return wiped;
+}
+
+async function keep(name, text, headers, since) {
+  if (since !== wiped) return;
   headers.set("X-Kept-At", String(Date.now()));
   const cache = await caches.open(PAGES);
-  await cache.delete(url.pathname);
-  await cache.put(url.pathname, new Response(await answer.text(), { headers }));
+  await cache.delete(name);
+  await cache.put(name, new Response(text, { headers }));
   const names = await cache.keys();
-  for (const name of names.slice(0, Math.max(0, names.length - MOST_PAGES))) await cache.delete(name);
+  for (const each of names.slice(0, Math.max(0, names.length - MOST_PAGES))) await cache.delete(each);
 }
 
 async function kept(url) {
   if (url.search !== "") return null;
-  await turn; // a wipe that has begun comes first
+  await soon(turn); // a wipe that has begun comes first
   const cache = await caches.open(PAGES);
   const copy = await cache.match(url.pathname);
   if (copy === undefined) return null;
@@ -144,7 +163,10 @@ async function kept(url) {
 
 // A form is sent now or not at all.
 async function send(request, url) {
-  if (SIGNS_OUT.has(url.pathname)) await inTurn(wipe);
+  if (SIGNS_OUT.has(url.pathname)) {
+    wiped += 1; // from here on nothing is kept, whatever is in turn before the wipe
+    await soon(inTurn(wipe));
+  }
   try {
     return await fetch(request);
   } catch {
