@@ -155,7 +155,13 @@ def _scaling(found: Mapping[str, Any]) -> Iterator[str]:
         f" {max(len(row['rates']) for row in found['workers'])}."
     )
     titles = ("hosts", "sessions", "token", "ceremonies/s", "signatures/s", "of linear", "goal")
-    more = ("of what sleeping allows", "p99", "cores of ours", "processors busy", "failed")
+    more = (
+        "of what sleeping allows",
+        "p99",
+        "cores of ours",
+        "processors busy",
+        "failed, without a code",
+    )
     for name in ("workers", "hosts"):
         yield ""
         yield f"| {' | '.join(titles + more)} |"
@@ -170,7 +176,7 @@ def _size(row: Mapping[str, Any]) -> Iterator[str]:
     yield "–" if is_told_only else f"{row['goal']:g} {_state(row['reached'])}"
     yield "–" if row["of_limit"] is None else f"{row['of_limit']:.2f}"
     yield from (f"{row['p99_ms']:.0f} ms", f"{row['cores']:.2f}")
-    yield from (f"{100 * row['machine_busy']:.0f} %", str(row["errors"]))
+    yield from (f"{100 * row['machine_busy']:.0f} %", f"{row['errors']}, {row['shortage']}")
 
 
 def _late(milliseconds: float) -> str:

@@ -126,7 +126,9 @@ def test_command_writes_and_judges(
     assert not missing
     text = filled.replace("\n", "")
     assert "|| 1 | 4 | 5 ms late | 4.00 | 570 | 0.67 | 0.9 **missed** | 0.71 | 2000 ms |" in text
-    assert "|| 2 | 4 | as it is | 10.00 | 1000 | 0.25 | – | – | 2000 ms | 0.56 | 40 % | 0 |" in text
+    assert (
+        "|| 2 | 4 | as it is | 10.00 | 1000 | 0.25 | – | – | 2000 ms | 0.56 | 40 % | 0, 0 |" in text
+    )
 
 
 def test_busy_processors_are_never_more_than_there_are() -> None:
