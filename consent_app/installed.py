@@ -84,11 +84,10 @@ def worker(environments: Mapping[str, Environment], static: Mapping[str, StaticF
         "icon": address("icon-192.png", static),
         "badge": address("icon-badge.png", static),
     }
-    # The pages too, as far as they are ours: their words come from the same templates.
-    pages = [
-        files("consent_app").joinpath("templates", name).read_bytes()
-        for name in ("offline.html", "frame.html")
-    ]
+    # The pages too, as far as they are ours: their templates, and the catalogues of their words.
+    templates = files("consent_app") / "templates"
+    pages = [(templates / name).read_bytes() for name in ("offline.html", "frame.html")]
+    pages += [language.source(name).read_bytes() for name in language.LANGUAGES]
     whole = json.dumps(setup, sort_keys=True).encode() + source.encode() + b"".join(pages)
     setup["version"] = hashlib.sha256(whole).hexdigest()[:16]
     return f"const SETUP = {json.dumps(setup, ensure_ascii=False)};\n{source}"

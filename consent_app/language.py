@@ -25,11 +25,15 @@ _LOCALES = Path(__file__).parent / "locales"
 _MOST_RANGES = 10
 
 
+def source(language: str) -> Path:
+    """The file with the texts of ``language``, one of :data:`LANGUAGES`."""
+    return _LOCALES / language / "LC_MESSAGES" / "consent_app.po"
+
+
 @cache
 def catalogue(language: str) -> GNUTranslations:
     """The texts of ``language``, one of :data:`LANGUAGES`."""
-    source = _LOCALES / language / "LC_MESSAGES" / "consent_app.po"
-    with source.open("rb") as lines:
+    with source(language).open("rb") as lines:
         messages = read_po(lines, locale=language, abort_invalid=True)
     compiled = io.BytesIO()
     write_mo(compiled, messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
     from consent_app.passkey_api import Passkeys
     from consent_app.rssp_account import OpenSession
-    from consent_app.rssp_sign_in import Happened
+    from consent_app.rssp_sign_in import Happened, Held
     from consent_app.site import Site
 
 router = APIRouter()
 
 _SECURITY = "/security"
 _NOT_FOUND = 404
-_AMISS = frozenset({"frozen", "locked", "suspended", "revoked", "expired"})
+_AMISS = frozenset({"frozen", "locked", "suspended"})
+_ENDED = frozenset({"revoked", "expired"})
+_RECENT = timedelta(days=30)
 
 
 @router.get("/history")
@@ -72,9 +75,28 @@ async def security(request: Request) -> Response:
         signer=found.subscriber,
         is_calm=not found.frozen
         and not (passkeys and passkeys.notices)
-        and all(each.state not in _AMISS for each in held.credentials),
+        and not any(_is_amiss(each, held.credentials) for each in held.credentials),
         wrong=kinds.count("session.refused"),
         last_in=_last_in(held.events, found.sessions),
+    )
+
+
+def _is_amiss(one: Held, everything: list[Held]) -> bool:
+    """Whether ``one`` wants a look. What a newer certificate replaced, or ended long ago, does not.
+
+    The account keeps revoked and expired certificates for good: an alarm that never ends is none.
+    """
+    if one.state not in _ENDED or one.certificate is None:
+        return one.state in _AMISS | _ENDED
+    began, over = one.certificate.not_before, one.certificate.not_after
+    if over < datetime.now(UTC) - _RECENT:
+        return False
+    return not any(
+        each.state == "valid"
+        and each.certificate is not None
+        # Renewed on the same day, it may begin in the same second.
+        and each.certificate.not_before >= began
+        for each in everything
     )
 
 

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
 
 from consent_app import forms
+from consent_app.cookies import Notice
 from consent_app.faults import Fault, PageUnknown, RsspAway, RsspRefused
 from consent_app.routes.sign_in import next_address, sign_in_page, welcome
 from consent_app.visit import Visit
@@ -83,6 +84,7 @@ def _answer(found: Mapping[str, str]) -> dict[str, str | None] | None:
 
 
 def _refused(visit: Visit, why: str) -> Response:
-    response = sign_in_page(visit, "/", refused=why)
+    """On to the sign-in form, so that code and state stay in no address bar and no history."""
+    response = visit.to("/sign-in", Notice(why))
     visit.site.cookies.drop(response, "openid")
     return response

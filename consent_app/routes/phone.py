@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from consent_app import forms, installed
 from consent_app.cookies import Notice
-from consent_app.faults import PageUnknown, RsspRefused
+from consent_app.faults import PageUnknown, RsspAway, RsspRefused
 from consent_app.language import LANGUAGES
 from consent_app.routes.session import required_session
 from consent_app.site import site_of
@@ -73,7 +73,7 @@ async def events(request: Request) -> Response:
 
 @router.get("/events/count")
 async def count(request: Request) -> Response:
-    """For the worker: how much waits; 401 when no session lives."""
+    """For the worker: how much waits; 401 when no session lives, 503 when nobody knows."""
     visit = Visit(request)
     if visit.session is None:
         return JSONResponse({}, _UNAUTHORIZED)
@@ -81,6 +81,8 @@ async def count(request: Request) -> Response:
         found = await visit.site.phone.look(visit.session)
     except RsspRefused:
         return JSONResponse({}, _UNAUTHORIZED)
+    except RsspAway:
+        return JSONResponse({}, _UNAVAILABLE)
     return JSONResponse({"waiting": found.waiting})
 
 

@@ -74,6 +74,10 @@ if (page.dataset.signedOut !== undefined && (!isUnreached || location.pathname.e
   if (hasLeft) localStorage.removeItem("push person");
 }
 
+// The address of a form is no page; where the form stood is one.
+const back = document.querySelector("[data-back]");
+if (back !== null && document.referrer.startsWith(`${location.origin}/`)) back.href = document.referrer;
+
 // The worker does so too; each is there in case the other fails.
 async function wipe() {
   for (const name of (await window.caches?.keys()) ?? []) {

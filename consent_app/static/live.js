@@ -33,6 +33,9 @@ async function refresh(waiting) {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const next = fresh.querySelector("[data-live]");
   const focused = list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  for (const { dataset } of list.querySelectorAll("details[open]")) {
+    next.querySelector(`[data-fold=${dataset.fold}]`)?.setAttribute("open", "");
+  }
   list.replaceWith(next);
   list = next;
   mark = next.dataset.mark;

@@ -331,6 +331,15 @@ def test_who_is_typing_a_search_is_not_interrupted(page: Page, stage: Stage) -> 
     assert "(1)" in page.title()
 
 
+def test_what_was_unfolded_stays_so_in_a_new_list(page: Page, stage: Stage) -> None:
+    stage.rssp.add_request(OTHER_REQUEST)
+    sign_in(page, stage)
+    page.click(".finder summary")
+    stage.rssp.add_request("01mcc5rm00mratbh8wk05wn2gx")
+    page.wait_for_selector("a[href='/requests/01mcc5rm00mratbh8wk05wn2gx']")
+    expect(page.locator("#q")).to_be_visible()
+
+
 def test_a_stream_ends_with_the_session_and_when_its_page_is_gone(page: Page, stage: Stage) -> None:
     streams = stage.app.state.site.live
     sign_in(page, stage)

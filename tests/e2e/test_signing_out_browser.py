@@ -1,4 +1,4 @@
-"""Signing out in Chromium when a part of it fails, and coming back at once."""
+"""Signing out in Chromium when a part of it fails, coming back, and a form that got lost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.test_phone_browser import kept, read_all, settled, wait
 from tests.support.consent_stage import Look, Stage, running_stage, sign_in
+from tests.support.fake_phone import PUBLIC_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,3 +79,19 @@ def test_signing_out_and_in_again_goes_through_one_worker(page: Page, stage: Sta
     settled(page)
     # Each worker that is installed asks for the pages it shows without a connection.
     assert len([each for each in asked if "/offline/vi/offline" in each]) == 1
+
+
+def test_the_page_of_a_form_that_was_not_sent_leads_back_to_where_it_stood(
+    page: Page, stage: Stage
+) -> None:
+    stage.rssp.phone.public_key, stage.rssp.phone.endpoints = PUBLIC_KEY, ["https://push.example/1"]
+    sign_in(page, stage, "/devices")
+    settled(page)
+    page.context.set_offline(offline=True)
+    page.evaluate("document.querySelectorAll('button').forEach((each) => each.disabled = false)")
+    page.click("form[action='/devices/push/all'] button")
+    assert page.inner_text("h1") == "Chưa gửi được"
+    page.context.set_offline(offline=False)
+    page.click("main a.main")
+    page.wait_for_url(f"{stage.home}/devices")
+    assert stage.rssp.phone.endpoints == ["https://push.example/1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from consent_app import site
 from consent_app.config import ConfigInvalid, LiveConfig
 from consent_app.faults import RsspAway, RsspRefused
 from consent_app.installed import SHELL
+from consent_app.language import source
 from consent_app.live import AWAY, HEARTBEAT, OVER, Live
 from consent_app.phone_api import Count
 from consent_app.site import Drain
@@ -25,6 +27,7 @@ from tests.support.fake_phone import PUBLIC_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
+    from pathlib import Path
 
 HERE = f"/requests/{REQUEST}"
 ENDPOINT = "https://fcm.googleapis.com/fcm/send/abc"
@@ -114,6 +117,18 @@ def test_the_worker_changes_with_any_file_that_it_keeps(monkeypatch: pytest.Monk
     assert site.open_site(settings()).worker == after
     versions = {re.search('"version": "([0-9a-f]{16})"', text)[1] for text in (before, after)}  # type: ignore[index]  # it is there
     assert len(versions) == 2
+
+
+def test_the_worker_changes_with_the_words_of_its_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = site.open_site(settings()).worker
+    shutil.copytree(source("vi").parents[2], tmp_path / "locales")
+    monkeypatch.setattr("consent_app.language._LOCALES", tmp_path / "locales")
+    assert site.open_site(settings()).worker == before
+    other = source("en")
+    other.write_bytes(other.read_bytes() + b"\n# another word\n")
+    assert site.open_site(settings()).worker != before
 
 
 def test_the_workers_own_pages_are_nobodys_and_run_nothing_new(visitor: Visitor) -> None:
@@ -366,6 +381,12 @@ def test_the_worker_is_told_the_count_while_the_session_lives(visitor: Visitor) 
     answer = visitor.get("/events/count")
     assert (answer.status_code, answer.json()) == (401, {})
     assert Visitor().get("/events/count").status_code == 401
+
+
+def test_a_count_that_nobody_knows_is_no_page(visitor: Visitor) -> None:
+    visitor.rssp.away = True
+    answer = visitor.get("/events/count")
+    assert (answer.status_code, answer.json()) == (503, {})
 
 
 @pytest.mark.parametrize(

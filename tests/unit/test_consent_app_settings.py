@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.support.consent_api import CAME_BY_ITSELF, OTHER_REQUEST, REQUEST
 from tests.support.consent_visitor import Visitor
-from tests.support.fake_coming_in import OPENED, held
+from tests.support.fake_coming_in import CERTIFICATE, ENTRY, OPENED, held
 
 HERE = f"/requests/{REQUEST}"
 LOOK = "__Host-consent-look"
@@ -168,6 +169,30 @@ def test_simple_mode_hides_nothing_that_one_must_know_before_signing(
     assert "5F3A 9C1E" in page
 
 
+@pytest.mark.parametrize("path", ["/batch", f"/history/{REQUEST}"])
+def test_simple_mode_folds_the_hashes_of_what_is_and_was_signed_and_keeps_them(
+    visitor: Visitor, path: str
+) -> None:
+    chosen = CAME_BY_ITSELF | {"codes": [], "verification_code": "4821"}
+    for name in (REQUEST, OTHER_REQUEST):
+        visitor.rssp.add_request(name, 2, **chosen)
+    visitor.rssp.add_past()
+    visitor.cookies[LOOK] = "system.100.1"
+    page = visitor.get(path).text
+    assert "0a0a 0a0a" not in in_sight(page)
+    assert "0a0a 0a0a" in page
+
+
+def test_simple_mode_does_not_lead_through_many_to_one_approval(visitor: Visitor) -> None:
+    for name in (REQUEST, OTHER_REQUEST):
+        visitor.rssp.add_request(name, **CAME_BY_ITSELF)
+    assert 'href="/batch/next"' in visitor.get("/").text
+    visitor.cookies[LOOK] = "system.100.1"
+    assert "/batch" not in visitor.get("/").text
+    visitor.rssp.add_request(REQUEST, **(CAME_BY_ITSELF | {"codes": []}))
+    assert "/batch" not in visitor.get(HERE).text
+
+
 def test_simple_mode_keeps_the_warning_of_a_request_without_documents(visitor: Visitor) -> None:
     visitor.rssp.add_request(documents=[], hash_algorithm=None)
     visitor.cookies[LOOK] = "system.100.1"
@@ -175,6 +200,41 @@ def test_simple_mode_keeps_the_warning_of_a_request_without_documents(visitor: V
 
 
 # ------------------------------------------------------------------------------------- security
+
+
+def _certificate(begins: int, ends: int) -> dict[str, str]:
+    """Valid from and until so many days from now."""
+    now = datetime.now(UTC)
+    span = {"not_before": now + timedelta(begins), "not_after": now + timedelta(ends)}
+    return CERTIFICATE | {name: when.isoformat() for name, when in span.items()}
+
+
+@pytest.mark.parametrize(
+    ("state", "begins", "ends", "is_calm"),
+    [
+        ("expired", -900, -100, True),  # long ago
+        ("expired", -900, -3, True),  # replaced by the valid one, which began later
+        ("revoked", -900, 100, True),
+        ("expired", -5, -3, False),  # newer than the valid one
+        ("revoked", -5, 900, False),
+        ("revoked", -900, -100, True),
+        ("suspended", -900, 100, False),
+        ("frozen", -900, 100, False),
+    ],
+)
+def test_only_a_certificate_that_ended_lately_and_was_not_replaced_is_amiss(
+    visitor: Visitor, state: str, begins: int, ends: int, *, is_calm: bool
+) -> None:
+    visitor.rssp.coming_in.credentials = [
+        held(certificate=_certificate(-100, 900)),
+        held(id=ENTRY, state=state, certificate=_certificate(begins, ends)),
+    ]
+    assert ('class="card state calm"' in visitor.get("/security").text) is is_calm
+
+
+def test_a_revoked_certificate_without_another_is_amiss(visitor: Visitor) -> None:
+    visitor.rssp.coming_in.credentials = [held(state="revoked", certificate=None)]
+    assert 'class="card state calm"' not in visitor.get("/security").text
 
 
 def test_the_page_of_security_says_that_all_is_in_order(visitor: Visitor) -> None:
