@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from consent_app.config import RsspConfig
 
 _SECONDS_TO_CONNECT = 3.0  # also to wait for a free connection
+# All stay open, until shortly before the rssp or a proxy between would close them.
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=15)
 
 
 class Said(NamedTuple):
@@ -37,6 +39,7 @@ class Wire:
         self._transport = transport or httpx.AsyncHTTPTransport(
             verify=ssl.create_default_context(cafile=config.ca),
             trust_env=False,  # a proxy named by the environment must not see PINs
+            limits=_LIMITS,
         )
         timeout = httpx.Timeout(
             config.timeout, connect=_SECONDS_TO_CONNECT, pool=_SECONDS_TO_CONNECT

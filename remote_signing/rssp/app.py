@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from remote_signing.rssp.deps import Services
 
 CONFIG_VARIABLE = "REMOTE_SIGNING_RSSP_CONFIG"  # for the workers that uvicorn starts itself
+_KEEP_ALIVE = 75  # seconds; longer than who asks keeps an idle connection, so that he closes first
 _log = logging.getLogger(__name__)
 
 
@@ -146,6 +147,7 @@ def _run(listen: ListenConfig) -> None:
         server_header=False,
         access_log=False,
         log_config=None,
+        timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=listen.drain,
     )
 
