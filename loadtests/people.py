@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _SESSION_MS = 12 * 3600 * 1000
+_STEP = 30  # seconds of a one-time code
 _FAMILY, _MIDDLE = ("Nguyễn", "Trần", "Lê", "Phạm", "Hoàng"), ("Văn", "Thị", "Đức", "Minh", "Thu")
 _GIVEN = ("An", "Bình", "Chi", "Dũng", "Giang", "Hà", "Khánh", "Lan", "Nam", "Oanh", "Phúc")
 
@@ -86,7 +87,18 @@ def enrol(site: Site, count: int, algorithm: str, needs: Needs) -> list[Official
             may_fail=not last,
         )
         there = read_secrets(told)
+    await_new_codes(site.left)
     return [_official(each) for each in there[:count]]
+
+
+def await_new_codes(left: Path) -> None:
+    """Wait until each one-time code that a run before may have used is over.
+
+    ``left`` is as old as that run's end, or not there. Its last codes were those of the step then
+    and of the next one.
+    """
+    if left.exists():
+        time.sleep(max(0.0, left.stat().st_mtime + 2 * _STEP - time.time()))
 
 
 def give_phones(site: Site, officials: list[Official], needs: Needs) -> None:

@@ -64,6 +64,13 @@ class Site:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+        if self.folder.exists():  # it is kept
+            self.left.touch()
+
+    @property
+    def left(self) -> Path:
+        """A file of a kept site, as old as the end of its last run; not there before."""
+        return self.folder / "left"
 
     @property
     def roots(self) -> dict[str, int]:
