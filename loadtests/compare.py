@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--users", type=int, default=8)
     add("--seconds", type=float, default=4.0)
-    add("--officials", type=int, default=400, help="signers; each has two codes at a time")
+    add("--officials", type=int, default=1000, help="signers; each has two codes at a time")
     add("--database", choices=["sqlite", "postgresql"], default="postgresql")
     add("--engine", choices=["locust", "plain"], default="locust")
     add("--sam-workers", type=int, default=2)
