@@ -186,7 +186,8 @@ class Prepared:
                 known.add(plan.name)
             return work(raw.pgconn)
         except psycopg.Error as error:
-            is_lost = raw.pgconn.status != pq.ConnStatus.OK
+            # What has no SQLSTATE is libpq's own: the server is gone, whether noticed yet or not.
+            is_lost = raw.pgconn.status != pq.ConnStatus.OK or error.sqlstate is None
             if is_lost:
                 link.invalidate(error)
                 self._engine.dispose()  # the others of the pool will hardly have survived it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from sqlalchemy import (
     BigInteger,
@@ -26,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import Boolean
 
 from remote_signing.errors import ReplayDetected, Unavailable
-from remote_signing.rssp import migrations
+from remote_signing.rssp import migrations, prepared
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.models import replay
 
@@ -187,6 +188,23 @@ def test_a_cut_connection_is_unavailable_once_and_the_pool_is_new(database: Data
     for _ in range(4):
         assert database.one(own, {"yes": False}) is None
     other.close()
+
+
+def test_an_error_of_libpq_itself_is_a_lost_connection(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen when PostgreSQL fell over: no SQLSTATE, and a connection not yet known as bad."""
+    statement = text("SELECT 1 AS one WHERE :yes")
+    assert database.one(statement, {"yes": True})
+
+    def closed(*_: object) -> None:
+        raise psycopg.DatabaseError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(prepared, "_outcome", closed)
+        with pytest.raises(Unavailable):
+            database.one(statement, {"yes": True})
+    assert database.one(statement, {"yes": True})
 
 
 def test_where_no_connection_is_to_be_had_both_ways_are_unavailable() -> None:
