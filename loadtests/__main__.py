@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from loadtests import goals, history, options, output
 from loadtests.generators import GeneratorFailed
-from loadtests.programs import ProgramFailed, stop_with_us
+from loadtests.programs import ProgramFailed, begin
 from loadtests.run import run
 
 if TYPE_CHECKING:
@@ -21,12 +20,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, write the results, judge them."""
     chosen = options.read(arguments)
-    stop_with_us()
-    begun = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
-
+    say = begin()
     try:
         found = run(chosen, say)
     except (ProgramFailed, GeneratorFailed) as error:

@@ -20,7 +20,7 @@ from loadtests import accounting, generators, people, portal
 from loadtests.environment import python_of, python_of_compared
 from loadtests.generators import GeneratorFailed, Generators
 from loadtests.options import Options
-from loadtests.programs import ProgramFailed, stop_with_us
+from loadtests.programs import ProgramFailed, begin
 from loadtests.scenarios import SCENARIOS
 from loadtests.simple_server import SCENARIO, SimpleServer
 from loadtests.site import Site
@@ -37,12 +37,7 @@ GOALS = {"rsa2048": 10.0, "p256": 0.4}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare; exit status 0 when both goals are reached."""
     given = _parser().parse_args(arguments)
-    stop_with_us()
-    begun = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
-
+    say = begin()
     try:
         found = compare(given, say)
     except (ProgramFailed, GeneratorFailed) as error:

@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SECONDS_TO_READY = 120.0
@@ -27,9 +28,19 @@ class ProgramFailed(Exception):
     """A program of the service did not start, did not get ready, or a command failed."""
 
 
-def stop_with_us() -> None:
-    """Let SIGTERM end this process as an error does, so that the programs are stopped, too."""
+def begin() -> Callable[[str], None]:
+    """Begin a command that starts programs; what it calls with each thing to say.
+
+    SIGTERM ends this process as an error does, so that the programs are stopped, too.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        sys.stdout.write(f"[{time.monotonic() - begun:6.1f} s] {text}\n")
+        sys.stdout.flush()
+
+    return say
 
 
 @dataclass(slots=True)

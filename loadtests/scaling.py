@@ -18,7 +18,6 @@ import json
 import math
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from loadtests import people, portal
 from loadtests.environment import python_of
 from loadtests.generators import GeneratorFailed
 from loadtests.options import Options
-from loadtests.programs import ProgramFailed, stop_with_us
+from loadtests.programs import ProgramFailed, begin
 from loadtests.results import GENERATOR, machine
 from loadtests.run import Calm, measured
 from loadtests.scenarios import SCENARIOS
@@ -84,12 +83,7 @@ def sizes(latency_ms: float) -> list[Size]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and judge; exit status 0 when the goal is reached, 2 when the run itself failed."""
     given = _parser().parse_args(arguments)
-    stop_with_us()
-    begun = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
-
+    say = begin()
     try:
         found = scale(given, say)
     except (ProgramFailed, GeneratorFailed) as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from loadtests import growth, people, portal
 from loadtests.once import place_of, take_turns
 from loadtests.options import Options
-from loadtests.programs import ProgramFailed, stop_with_us
+from loadtests.programs import ProgramFailed, begin
 from loadtests.scenarios import SCENARIOS
 from loadtests.site import Site
 
@@ -32,12 +31,7 @@ _MEGABYTE = 1024 * 1024
 def main(arguments: Sequence[str] | None = None) -> int:
     """Grow the site in the folder."""
     given = _parser().parse_args(arguments)
-    stop_with_us()
-    begun = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - begun:6.1f} s] {text}", flush=True)
-
+    say = begin()
     options = replace(
         Options("ceremony_otp"), database="postgresql", kept=given.kept, durable=False
     )

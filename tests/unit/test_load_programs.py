@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _STARTS_SOMETHING = """
 import os, signal
-from loadtests.programs import stop_with_us
-stop_with_us()
+from loadtests.programs import begin
+begin()
 try:
     os.kill(os.getpid(), signal.SIGTERM)
 finally:
@@ -47,7 +47,7 @@ def test_each_command_that_starts_programs_can_be_stopped(
     def tell() -> None:
         raise Told
 
-    monkeypatch.setattr(module, "stop_with_us", tell)
+    monkeypatch.setattr(module, "begin", tell)
     arguments = {"__main__": ["ceremony_otp"], "seed": ["--kept", "nowhere"]}
     with pytest.raises(Told):
         module.main(arguments.get(command, []))
