@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from loadtests.scenarios import Needs
 
 AGENCY = "G09"
+_CONNECTIONS = 8
 _CUSTODIANS = ("Trần Thị Bình", "Lê Văn Cường", "Phạm Thị Dung")
 _POLICY = "1.3.6.1.4.1.55555.1.1"  # of the documentation's example arc, no authority's
 
@@ -251,7 +252,8 @@ class Site:
                 "description": "Đo tải.",
             },
             "urls": {"issuer": self.issuer, "consent": self.consent},
-            "database": {"url": url},
+            # So few that all are open early in a run: what is opened later would look like growth.
+            "database": {"url": url, "connections": _CONNECTIONS},
             "sam": {"socket": str(self.folder / host.named("sap.sock"))},
             **({} if self._sims is None else {"sim": self._sims.of_rssp}),
             "listen": {

@@ -14,6 +14,9 @@ challenge, and by no other. The signer never pays for a fault of ours with a sec
     A <request> <expires> <answer>    what a request that must not work twice was answered
     U <SAD> <expires> <hash>          a hash that a SAD without hashes was used for
 
+A step is remembered for three minutes whoever's it is, and an older one than that is refused; so
+what the workers remember is bounded by the rate, not by the number of signers.
+
 What a guess, an answer or a use depends on is on the disk before the worker goes on. Used steps
 are not forced there (the database keeps them too), nor is what only takes a count back.
 """
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _COMPACT_ABOVE = 4 * 1024 * 1024
-_STEPS_KEPT = 20  # ten minutes; a code is accepted for at most a minute and a half
+_STEPS_KEPT = 6  # three minutes; a code is accepted for at most a minute and a half
 _LONGEST_MS = 15 * 60 * 1000  # orders and SADs live less: what ends that long before others is over
 
 
@@ -49,7 +52,8 @@ class AttemptJournal:
         self._identity: tuple[int, int] | None = None
         self._position = 0
         self._guesses: dict[str, set[str]] = {}
-        self._steps: dict[str, dict[int, str]] = {}
+        self._steps: dict[int, dict[str, str]] = {}  # step → factor → binding
+        self._newest = 0
         self._answers: dict[str, tuple[int, str]] = {}
         self._uses: dict[str, tuple[int, set[str]]] = {}
 
@@ -82,14 +86,13 @@ class AttemptJournal:
         """Use a TOTP step up for the challenge ``binding``; ``EvidenceReplayed`` for another."""
         name = binding[:16].hex()
         with self._current() as journal:
-            steps = self._steps.get(factor_id, {})
-            if step in steps:
-                if steps[step] != name:
-                    raise EvidenceReplayed("TOTP step was used")
-            elif step < max(steps, default=0) - _STEPS_KEPT:
+            if step < self._newest - _STEPS_KEPT:
                 raise EvidenceReplayed("TOTP step is older than what is remembered")
-            else:
+            known = self._steps.get(step, {}).get(factor_id)
+            if known is None:
                 self._append(journal, f"T {factor_id} {step} {name}")
+            elif known != name:
+                raise EvidenceReplayed("TOTP step was used")
 
     def answer(self, request: str) -> str | None:
         """What ``request`` was answered, if it was."""
@@ -148,6 +151,7 @@ class AttemptJournal:
             self._position = 0
             self._guesses.clear()
             self._steps.clear()
+            self._newest = 0
             self._answers.clear()
             self._uses.clear()
         if status.st_size > self._position:
@@ -179,15 +183,15 @@ class AttemptJournal:
                     self._uses.setdefault(sad, (int(expires), set()))[1].add(value)
 
     def _remember_step(self, factor_id: str, step: int, binding: str) -> None:
-        steps = self._steps.setdefault(factor_id, {})
-        steps[step] = binding
-        newest = max(steps)
-        for old in [known for known in steps if known < newest - _STEPS_KEPT]:
-            del steps[old]
+        if step > self._newest:
+            self._newest = step
+            for old in [known for known in self._steps if known < step - _STEPS_KEPT]:
+                del self._steps[old]
+        if step >= self._newest - _STEPS_KEPT:
+            self._steps.setdefault(step, {})[factor_id] = binding
 
     def _compact(self) -> None:
         """Write what still counts into a new file. The other workers notice the new inode."""
-        newest = max((max(steps) for steps in self._steps.values()), default=0)
         lines = [
             f"G {credential_id} {guess}"
             for credential_id, guesses in self._guesses.items()
@@ -195,9 +199,8 @@ class AttemptJournal:
         ]
         lines += [
             f"T {factor_id} {step} {binding}"
-            for factor_id, steps in self._steps.items()
-            for step, binding in steps.items()
-            if step >= newest - _STEPS_KEPT
+            for step, factors in self._steps.items()
+            for factor_id, binding in factors.items()
         ]
         kept = (*self._answers.values(), *self._uses.values())
         over = max((expires for expires, _ in kept), default=0) - _LONGEST_MS

@@ -1,4 +1,5 @@
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -75,6 +76,29 @@ def test_compaction_keeps_locks_and_recent_steps_and_the_others_follow(tmp_path:
     assert other.remaining(CREDENTIAL) == 2
     with pytest.raises(EvidenceReplayed):
         other.use_step(FACTOR, 60_000_099, b"other one" * 8)
+
+
+def test_steps_are_remembered_for_three_minutes_and_older_ones_refused(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=3)
+    for step in range(60_000_000, 60_000_007):
+        journal.use_step(f"signer.{step}", step, b"challenge" * 8)
+    for reader in (journal, AttemptJournal(tmp_path, limit=3)):
+        with pytest.raises(EvidenceReplayed):
+            reader.use_step("signer.60000000", 60_000_000, b"other one" * 8)
+        reader.use_step("signer.60000006", 60_000_006, b"challenge" * 8)
+    journal.use_step(FACTOR, 60_000_007, b"challenge" * 8)
+    for reader in (journal, AttemptJournal(tmp_path, limit=3)):
+        with pytest.raises(EvidenceReplayed, match="older"):
+            reader.use_step("somebody.else", 60_000_000, b"challenge" * 8)
+
+
+def test_memory_of_steps_does_not_grow_with_the_signers(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=3)
+    for number in range(400):
+        journal.use_step(f"signer{number}", 60_000_000 + number, b"challenge" * 8)
+    other = AttemptJournal(tmp_path, limit=3)
+    assert other.remaining(CREDENTIAL) == 3  # it has read the whole file
+    assert all(len(pickle.dumps(vars(each))) < 2_000 for each in (journal, other))
 
 
 def test_line_torn_by_a_kill_does_not_swallow_the_next(tmp_path: Path) -> None:
