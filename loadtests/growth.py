@@ -5,7 +5,8 @@ keys, sealed by the token. The others are copies of their rows under ids, names 
 of their own: as long, as random in their keys and as spread in their indexes as real ones, which
 is what the database is slow or quick by. Nobody can sign with a copy: the SAM opens a sealed
 record for its own credential only. Past signatures are copies of rows that real ceremonies left,
-with the lines of the audit table that tell of them.
+those of the last week with the lines of the audit table that tell of them. Older lines would lie in
+partitions that nothing is written to any more.
 
 Everything is done in portions of one transaction each, counted from what is there already, so the
 same command goes on after an interruption. Triggers and foreign keys are off for these connections
@@ -36,6 +37,7 @@ PORTION = 20_000
 COPY_MARK = "copy."
 _YEARS_MS = 3 * 365 * 86_400_000  # over which the copies were "registered"
 _DAYS_MS = 30 * 86_400_000  # within which the past signatures lie: what is kept of them
+_WEEK_MS = 7 * 86_400_000  # within which they have lines of the audit table
 
 
 def grow_credentials(server: PostgresServer, wanted: int, say: Say) -> int:
@@ -90,7 +92,7 @@ def _prepare(connection: Connection) -> None:
     connection.execute("SET synchronous_commit = off")  # a portion that is lost is made again
     connection.execute(
         "CREATE TEMP TABLE fresh (n bigint, owner text, credential text, serial text,"
-        " activation text, at bigint)"
+        " activation text, at bigint, is_of_this_week boolean)"
     )
 
 
@@ -132,7 +134,8 @@ def _number(connection: Connection, portion: int, span_ms: int) -> None:
         for n in range(portion):
             at = now - span_ms + span_ms * n // portion
             serial = f"{secrets.randbits(127) | 1 << 126:X}"
-            copy.write_row((first + n, new_id(at), new_id(at), serial, new_id(at), at))
+            names = (new_id(at), new_id(at), serial, new_id(at))
+            copy.write_row((first + n, *names, at, at > now - _WEEK_MS))
 
 
 def _copy_owners(connection: Connection) -> None:
@@ -186,7 +189,7 @@ def _copy_signatures(connection: Connection) -> None:
         connection,
         "audit_event",
         {**whose, "activation_id": "f.activation", "at": "f.at"},
-        f"{on} JOIN audit_event t ON t.activation_id = s.id",
+        f"{on} JOIN audit_event t ON t.activation_id = s.id AND f.is_of_this_week",
         without=("number",),
     )
 
