@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-_COMPACT_ABOVE = 4 * 1024 * 1024
+_COMPACT_ABOVE = 1024 * 1024
 _STEPS_KEPT = 6  # three minutes; a code is accepted for at most a minute and a half
 _LONGEST_MS = 15 * 60 * 1000  # orders and SADs live less: what ends that long before others is over
 
