@@ -154,6 +154,7 @@ def _run(listen: ListenConfig) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    heap.share()
     services: Services = app.state.services
     await asyncio.to_thread(migrations.check, services.database)
     webhooks, pushes = WebhookWorker(services), PushWorker(services)

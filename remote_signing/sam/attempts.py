@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _COMPACT_ABOVE = 1024 * 1024
 _STEPS_KEPT = 6  # three minutes; a code is accepted for at most a minute and a half
+_STEP_MS = 30_000
 _LONGEST_MS = 15 * 60 * 1000  # orders and SADs live less: what ends that long before others is over
 
 
@@ -203,7 +204,8 @@ class AttemptJournal:
             for factor_id, binding in factors.items()
         ]
         kept = (*self._answers.values(), *self._uses.values())
-        over = max((expires for expires, _ in kept), default=0) - _LONGEST_MS
+        latest = max((expires for expires, _ in kept), default=0)
+        over = max(latest, self._newest * _STEP_MS) - _LONGEST_MS
         lines += [
             f"A {request} {expires} {answer}"
             for request, (expires, answer) in self._answers.items()

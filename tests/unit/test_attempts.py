@@ -101,6 +101,17 @@ def test_memory_of_steps_does_not_grow_with_the_signers(tmp_path: Path) -> None:
     assert all(len(pickle.dumps(vars(each))) < 2_000 for each in (journal, other))
 
 
+def test_answers_go_when_the_time_of_their_orders_is_long_over(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=3, compact_above=1_000)
+    over = 60_000_000 * 30_000
+    journal.keep_answer("old", "certificate", over)
+    journal.keep_answer("new", "certificate", over + 600_000)
+    for step in range(60_000_010, 60_000_050):  # 5 to 25 minutes after the first one's end
+        journal.use_step(FACTOR, step, b"challenge" * 8)
+    other = AttemptJournal(tmp_path, limit=3)
+    assert [other.answer(order) for order in ("old", "new")] == [None, "certificate"]
+
+
 def test_line_torn_by_a_kill_does_not_swallow_the_next(tmp_path: Path) -> None:
     journal = AttemptJournal(tmp_path, limit=2)
     journal.charge(CREDENTIAL, b"one" * 8)
