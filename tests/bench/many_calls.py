@@ -75,7 +75,7 @@ def sign(_request: SignRequest) -> Signed:
 def measure(world: World, watch: psycopg.Connection[tuple[object, ...]], calls: int) -> str:
     """The figures of a call, in one line."""
     seal = Seal.authorised(world, calls)
-    world.sam.sign = sign  # type: ignore[method-assign] # no token is measured
+    world.sam.sign = sign  # type: ignore[assignment,method-assign]  # no token is measured
     token = Bound("service", seal.bearer.row_id, seal.bearer.secret_hash, _KEY)
     for statement in _COUNTED:
         watch.execute(statement)
