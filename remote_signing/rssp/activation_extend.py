@@ -20,9 +20,9 @@ from remote_signing.errors import (
 )
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import audit
+from remote_signing.rssp.activation_look import look
 from remote_signing.rssp.activation_model import SadIssued, State
 from remote_signing.rssp.activation_request import hashes_key
-from remote_signing.rssp.activation_sign import look
 from remote_signing.rssp.activation_sign_sql import bearer, bearer_parameters
 from remote_signing.rssp.activation_sql import ACTIVATION, CLIENT, now, step
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, bindparam, delete, select
+from sqlalchemy import BigInteger, bindparam, delete, select, tuple_
 
 from remote_signing.identifiers import new_id
 from remote_signing.rssp.activation_model import State
@@ -19,6 +19,7 @@ from remote_signing.rssp.models import (
     service_authorization,
     signature_activation,
     signing_job,
+    signing_outcome,
     sim_transaction,
 )
 from remote_signing.rssp.models.sims import OVER
@@ -82,6 +83,9 @@ def prune(services: Services) -> int:
     finished = ACTIVATION.state.in_(_FINISHED)
     # A SIM's consent is kept: its evidence is worth something for as long as the document is.
     count += _delete_all(services, sim_transaction, sim_transaction.c.id, oldest, OVER)
+    # Whatever was asked for so long ago is over, however long the answer was waited for.
+    over = new_id(at - kept - 2 * _DAY_MS)[:TIME_PREFIX]
+    count += _delete_all(services, signing_outcome, signing_outcome.c.activation_id, over)
     return count + _delete_all(services, signature_activation, ACTIVATION.id, oldest, finished)
 
 
@@ -96,10 +100,10 @@ def _delete_all(
 
     Oldest first: that is along an index, however many rows there are that stay.
     """
-    (key,) = table.primary_key.columns
-    batch = select(key).where(age < end, *conditions).order_by(age).limit(_BATCH)
-    found = batch.with_for_update(skip_locked=True).scalar_subquery()
-    statement = delete(table).where(key.in_(found))
+    key = tuple(table.primary_key.columns)
+    batch = select(*key).where(age < end, *conditions).order_by(age).limit(_BATCH)
+    found = batch.with_for_update(skip_locked=True)
+    statement = delete(table).where(tuple_(*key).in_(found))
     count = 0
     while True:
         done = services.database.run(statement)

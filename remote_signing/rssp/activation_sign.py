@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from remote_signing import strict_json
 from remote_signing.algorithms import ALGORITHMS, check_digests, resolve_scheme
 from remote_signing.errors import (
-    AccessRefused,
     ActivationConflict,
     AlgorithmUnsupported,
     CertificateExpired,
@@ -27,36 +26,30 @@ from remote_signing.errors import (
     HashNotAuthorised,
     Refusal,
     RemoteSigningError,
-    SadExpired,
-    SadInvalid,
     SamUnavailable,
     SamUnreachable,
     SigningInProgress,
     TooManySignatures,
     Unavailable,
 )
-from remote_signing.rssp import audit
-from remote_signing.rssp.activation_model import Prospect, State, Use
-from remote_signing.rssp.activation_recovery import give_up
+from remote_signing.rssp import activation_look, audit
+from remote_signing.rssp.activation_model import Prospect, Use
 from remote_signing.rssp.activation_request import hashes_key
 from remote_signing.rssp.activation_sign_sql import (
     FINISH,
-    LOOK,
     REFUSED,
     REPEATED,
-    RESERVE,
+    RESERVE_AT_ONCE,
+    RESERVE_PART,
     RETURN,
     RETURN_UNKNOWN,
-    SERVICE_TOKEN,
     bearer_parameters,
 )
-from remote_signing.rssp.activation_sql import CLIENT
 from remote_signing.sap import SignRequest
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable, Row
 
-    from remote_signing.rssp.activation_model import Held
     from remote_signing.rssp.deps import Services
     from remote_signing.strict_json import JsonValue
 
@@ -70,6 +63,11 @@ class _Call:
     use: Use
     digest: str
     key: bytes
+
+    @property
+    def request(self) -> str:
+        """The key as outcomes and events name it."""
+        return self.key.hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,9 @@ class _Reserved:
 def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
     """Sign authorised hashes (CSC API v2 cl. 11.10), in the order asked. Two statements.
 
-    That is for all hashes of the activation in one call; a part of them costs two more. An
-    identical repeat gets the same signatures again without a use of the key.
+    That is for all hashes of the activation in one call, and for any where only their number was
+    authorised; a part of named ones costs two more. An identical repeat gets the same signatures
+    again without a use of the key.
 
     Errors: ``AccessRefused`` (public ``reason="invalid_token"``: the bearer token), ``SadInvalid``,
     ``SadExpired``, ``HashNotAuthorised``, ``TooManySignatures``, ``SigningInProgress``,
@@ -94,23 +93,22 @@ def sign_hash(services: Services, use: Use) -> tuple[bytes, ...]:
     ``AlgorithmParametersInvalid``, ``DigestLengthInvalid``, ``Unavailable``.
     """
     call = check(use)
-    everything = len(use.hashes)
     # Step 4b: the intent.
-    reserved = _reserve(services, call, "0" * everything, "1" * everything, whole=True)
+    reserved = _reserve_at_once(services, call)
     for _ in range(_ROUNDS):
         if reserved is not None:
             return _sign(services, call, reserved)
-        row = _found(services, use)
-        stored = json.loads(row.outcomes).get(call.key.hex())
+        row = activation_look.find(services, use, call.request)
+        stored = _stored(row, call)
         try:
-            _check_stands(services, row, use)
+            activation_look.check_stands(services, row, use)
             after = row.used if stored is not None else take(row, call)
         except Refusal as error:
             _refused(services, row, call, error)
             raise
         if stored is not None:
             return _repeat(services, call, stored)
-        reserved = _reserve(services, call, row.used, after, whole=False)
+        reserved = _reserve_part(services, call, row.used, after)
     raise SigningInProgress("others take their hashes of this activation at this moment")
 
 
@@ -120,8 +118,8 @@ def foresee(services: Services, use: Use) -> Prospect:
     Errors: those of :func:`sign_hash` that are known before the SAM is asked.
     """
     call = check(use)
-    row = look(services, use)
-    if call.key.hex() not in json.loads(row.outcomes):
+    row = activation_look.look(services, use, call.request)
+    if _stored(row, call) is None:
         take(row, call)
     return Prospect(row.client_id, row.subscriber_id)
 
@@ -147,29 +145,46 @@ def check(use: Use) -> _Call:
     return _Call(use, scheme.digest.name, key)
 
 
+def _reserve_at_once(services: Services, call: _Call) -> _Reserved | None:
+    """The intent without a look: for everything, or for the next places where none are named."""
+    count = len(call.use.hashes)
+    places: dict[str, object] = {
+        "the_hashes": hashes_key(call.digest, call.use.hashes),
+        "the_request": call.request,
+        "free": "0" * count,
+        "taken": "1" * count,
+    }
+    statement = RESERVE_AT_ONCE[call.use.service_token is not None]
+    at, row = _reserve(services, call, statement, places)
+    return None if row is None else _Reserved(row, at, row.used[count:] + "0" * count, row.used)
+
+
+def _reserve_part(services: Services, call: _Call, before: str, after: str) -> _Reserved | None:
+    places: dict[str, object] = {"used_before": before, "used_after": after}
+    statement = RESERVE_PART[call.use.service_token is not None]
+    at, row = _reserve(services, call, statement, places)
+    return None if row is None else _Reserved(row, at, before, after)
+
+
 def _reserve(
-    services: Services, call: _Call, before: str, after: str, *, whole: bool
-) -> _Reserved | None:
-    """AUTHORIZED → SIGNING, the intent. One statement; None when it was not to be had."""
+    services: Services, call: _Call, statement: Executable, places: dict[str, object]
+) -> tuple[int, Row[Any] | None]:
+    """AUTHORIZED → SIGNING, the intent. One statement; no row when it was not to be had."""
     at = services.now_ms()
     detail: dict[str, JsonValue] = {
         "hash_algorithm": call.digest,
         "hashes": [_text(value) for value in call.use.hashes],
-        "request": call.key.hex(),
+        "request": call.request,
         "sign_algo": call.use.sign_algo,
     }
     parameters = {
         **bearer_parameters(call.use, at),
+        **places,
         "the_credential": call.use.credential_id,
-        "the_hashes": hashes_key(call.digest, call.use.hashes),
-        "used_before": before,
-        "used_after": after,
         "the_key": call.key,
         "event": audit.detail_text(detail),
     }
-    statement = RESERVE[call.use.service_token is not None, whole]
-    row = services.database.one(statement, parameters)
-    return None if row is None else _Reserved(row, at, before, after)
+    return at, services.database.one(statement, parameters)
 
 
 def _sign(services: Services, call: _Call, reserved: _Reserved) -> tuple[bytes, ...]:
@@ -203,17 +218,17 @@ def _finish(
     node: str,
 ) -> None:
     """SIGNING → SIGNED, or AUTHORIZED while hashes remain: the outcome. One statement."""
-    outcomes = json.loads(reserved.row.outcomes)
-    outcomes[call.key.hex()] = [_text(value) for value in signatures]
+    outcome = {call.request: [_text(value) for value in signatures]}
     remain = "0" in reserved.after
     detail: dict[str, JsonValue] = {
         "node": node,
-        "request": call.key.hex(),
+        "request": call.request,
         "signatures": [_text(hashlib.sha256(value).digest()) for value in signatures],
     }
     parameters = {
         **_mine(services, call, reserved),
-        "new_outcomes": json.dumps(outcomes, separators=(",", ":")),
+        # What the call before gave, a trigger takes from here to a row of its own.
+        "new_outcomes": json.dumps(outcome, separators=(",", ":")),
         "event": audit.detail_text(detail),
     }
     if _surely(services, FINISH[remain], parameters) is None:
@@ -230,7 +245,7 @@ def _return(
     and the record says that the outcome is unknown.
     """
     asked = isinstance(error, SamUnavailable) and not isinstance(error, SamUnreachable)
-    detail: dict[str, JsonValue] = {"reason": type(error).__name__, "request": call.key.hex()}
+    detail: dict[str, JsonValue] = {"reason": type(error).__name__, "request": call.request}
     parameters = {
         **_mine(services, call, reserved),
         "used_before": reserved.before,
@@ -263,44 +278,23 @@ def _mine(services: Services, call: _Call, reserved: _Reserved) -> dict[str, obj
     }
 
 
+def _stored(row: Row[Any], call: _Call) -> list[str] | None:
+    """What the same request was answered, if it was: by the last call, or by one before it."""
+    found: list[str] | None = json.loads(row.outcomes).get(call.request)
+    if found is None and row.former_outcome is not None:
+        found = json.loads(row.former_outcome)
+    return found
+
+
 def _repeat(services: Services, call: _Call, stored: list[str]) -> tuple[bytes, ...]:
     """The signatures of an identical request whose answer was lost. One statement, for record."""
     parameters = {
         "the_id": call.use.ticket.row_id,
         "now": services.now_ms(),
-        "event": audit.detail_text({"request": call.key.hex()}),
+        "event": audit.detail_text({"request": call.request}),
     }
     services.database.one(REPEATED, parameters)
     return tuple(base64.b64decode(value) for value in stored)
-
-
-def look(services: Services, use: Use | Held) -> Row[Any]:
-    """The activation, when its holder may go on with it, or why not. One statement."""
-    row = _found(services, use)
-    _check_stands(services, row, use)
-    return row
-
-
-def _found(services: Services, use: Use | Held) -> Row[Any]:
-    """The activation of the bearer of ``use``. One statement."""
-    at = services.now_ms()
-    row = services.database.one(LOOK[use.service_token is not None], bearer_parameters(use, at))
-    if row is None:
-        raise _stranger(services, use, at)
-    return row
-
-
-def _check_stands(services: Services, row: Row[Any], use: Use | Held) -> None:
-    """That the activation is for this credential and not over, or why not."""
-    at = services.now_ms()
-    if use.credential_id != row.credential_id:
-        raise SadInvalid("for another credential")
-    if row.expires_at <= at or row.state == State.EXPIRED.value:
-        raise SadExpired("the activation is over")
-    if row.state == State.SIGNING.value:
-        _wait_or_give_up(services, row, at)
-    if row.state not in {State.AUTHORIZED.value, State.SIGNED.value}:
-        raise SadInvalid(f"the activation is {row.state}")
 
 
 def _refused(services: Services, row: Row[Any], call: _Call, error: Refusal) -> None:
@@ -310,32 +304,8 @@ def _refused(services: Services, row: Row[Any], call: _Call, error: Refusal) -> 
         parameters = {"the_id": row.id, "now": services.now_ms(), "event": detail}
         services.database.one(REFUSED, parameters)
 
-    detail: dict[str, JsonValue] = {"reason": type(error).__name__, "request": call.key.hex()}
+    detail: dict[str, JsonValue] = {"reason": type(error).__name__, "request": call.request}
     services.refusals.keep(row.client_id, detail, write)
-
-
-def _stranger(services: Services, use: Use | Held, at: int) -> RemoteSigningError:
-    """Whether the bearer or, beside a good bearer, the SAD was not accepted. One statement."""
-    if use.service_token is not None:
-        bearer = services.database.one(SERVICE_TOKEN, bearer_parameters(use, at))
-        if bearer is not None:
-            event = audit.Event(
-                "signing.refused",
-                CLIENT,
-                client_id=bearer.client_id,
-                subscriber_id=bearer.subscriber_id,
-                detail={"reason": SadInvalid.__name__},
-            )
-            services.refusals.record(event)
-            return SadInvalid("no such SAD of this caller")
-    return AccessRefused("no such token, or not bound to this caller", reason="invalid_token")
-
-
-def _wait_or_give_up(services: Services, row: Row[Any], at: int) -> None:
-    if row.signing_since + services.config.lifetimes.signing * 1000 > at:
-        raise SigningInProgress("another request is being signed")
-    give_up(services, row.id)
-    raise SadInvalid("outcome of a former request is unknown; consent must be given anew")
 
 
 def take(row: Row[Any], call: _Call) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, exists, or_, select
+from sqlalchemy import BigInteger, LargeBinary, Text, and_, bindparam, exists, not_, or_, select
 from sqlalchemy import func as sql
 
 from remote_signing.rssp.activation_model import Channel, Held, State, Use
@@ -28,11 +28,16 @@ from remote_signing.rssp.models import (
     access_token,
     oauth_client,
     signature_activation,
+    signing_outcome,
     subscriber,
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Update
+    from sqlalchemy import ColumnElement, Select, Update
+
+OUTCOME = signing_outcome.c
+
+the_request = bindparam("the_request", type_=Text())  # the digest of what is asked for, in hex
 
 
 def bearer_parameters(use: Use | Held, at: int) -> dict[str, object]:
@@ -74,30 +79,82 @@ def bearer(*, service: bool) -> list[ColumnElement[bool]]:
     return [*held, bound, exists(token.correlate(signature_activation))]
 
 
-def _reserve_statement(*, service: bool, whole: bool) -> Any:  # noqa: ANN401 - an Update with RETURNING
-    used_before = bindparam("used_before", type_=Text())
-    statement = step("signing.started", CLIENT).where(
-        *bearer(service=service),
-        ACTIVATION.credential_id == bindparam("the_credential", type_=ACTIVATION.id.type),
-        ACTIVATION.state == State.AUTHORIZED.value,
-        ACTIVATION.expires_at > now,
-        ACTIVATION.used == used_before,
-        credential_is_usable(),
+def _reserve_statement(
+    places: list[ColumnElement[bool]], used: ColumnElement[str], *, service: bool
+) -> Any:  # noqa: ANN401 - an Update with RETURNING
+    """AUTHORIZED → SIGNING where ``places`` are free; ``used`` is what is used up then."""
+    return (
+        step("signing.started", CLIENT)
+        .where(
+            *bearer(service=service),
+            ACTIVATION.credential_id == bindparam("the_credential", type_=ACTIVATION.id.type),
+            ACTIVATION.state == State.AUTHORIZED.value,
+            ACTIVATION.expires_at > now,
+            credential_is_usable(),
+            *places,
+        )
+        .values(
+            state=State.SIGNING.value,
+            used=used,
+            # Whoever uses the SAD has got it: from here on the handle gives no other.
+            handle_secret=None,
+            signing_since=now,
+            signing_key=bindparam("the_key", type_=LargeBinary()),
+        )
+        .returning(
+            ACTIVATION.client_id,
+            ACTIVATION.sad,
+            ACTIVATION.used,
+            of_credential(CREDENTIAL.sealed),
+        )
     )
-    if whole:
-        hashes = bindparam("the_hashes", type_=LargeBinary())
-        named = or_(ACTIVATION.hashes_key == hashes, ACTIVATION.hashes_key == b"")
-        statement = statement.where(named)
-    return statement.values(
-        state=State.SIGNING.value,
-        used=bindparam("used_after", type_=Text()),
-        # Whoever uses the SAD has got it: from here on the handle gives no other.
-        handle_secret=None,
-        signing_since=now,
-        signing_key=bindparam("the_key", type_=LargeBinary()),
-    ).returning(
-        ACTIVATION.client_id, ACTIVATION.sad, ACTIVATION.outcomes, of_credential(CREDENTIAL.sealed)
+
+
+def _reserve_at_once(*, service: bool) -> Any:  # noqa: ANN401 - as above
+    """All of the hashes that were authorised; or, where none were named, the next places.
+
+    Parameters beside the bearer's: ``the_hashes``; ``the_request``, in hex; ``free`` and ``taken``:
+    a "0" and a "1" for each hash. Places are taken from the front, so what is free is at the end.
+    """
+    free, taken = bindparam("free", type_=Text()), bindparam("taken", type_=Text())
+    whole = and_(
+        ACTIVATION.hashes_key == bindparam("the_hashes", type_=LargeBinary()),
+        ACTIVATION.used == free,
     )
+    following = and_(
+        ACTIVATION.hashes_key == b"",
+        ACTIVATION.used.endswith(free),
+        not_(ACTIVATION.outcomes.contains(the_request)),
+        not_(exists(_former_outcome())),
+        ACTIVATION.event_seq == _event_seq_as_seen(),
+    )
+    left = sql.substr(ACTIVATION.used, 1, sql.length(ACTIVATION.used) - sql.length(taken))
+    return _reserve_statement([or_(whole, following)], taken + left, service=service)
+
+
+def _reserve_part(*, service: bool) -> Any:  # noqa: ANN401 - as above
+    """What :data:`LOOK` found free. Parameters beside the bearer's: ``used_before``, ``_after``."""
+    free = ACTIVATION.used == bindparam("used_before", type_=Text())
+    return _reserve_statement([free], bindparam("used_after", type_=Text()), service=service)
+
+
+def _former_outcome() -> Select[Any]:
+    """The outcome of ``the_request`` where a later call has given another one."""
+    query = select(OUTCOME.signatures).where(
+        OUTCOME.activation_id == ACTIVATION.id, OUTCOME.request == the_request
+    )
+    return query.correlate(signature_activation)
+
+
+def _event_seq_as_seen() -> ColumnElement[int]:
+    """The row's count of events when the statement began.
+
+    PostgreSQL, having waited for a row that another statement was changing, tries the conditions
+    again with the row as it is then, but sees other tables as they were before: an outcome that has
+    come into the table meanwhile would be missed. This one condition does not hold then.
+    """
+    seen = signature_activation.alias("seen")
+    return select(seen.c.event_seq).where(seen.c.id == the_id).scalar_subquery()
 
 
 def _bearers_signer_is_active(*, service: bool) -> ColumnElement[bool]:
@@ -118,6 +175,7 @@ def _look_statement(*, service: bool) -> Any:  # noqa: ANN401 - a Select of colu
         *(ACTIVATION.id, ACTIVATION.credential_id, ACTIVATION.client_id, ACTIVATION.state),
         *(ACTIVATION.expires_at, ACTIVATION.request, ACTIVATION.used, ACTIVATION.outcomes),
         *(ACTIVATION.signing_since, ACTIVATION.subscriber_id),
+        _former_outcome().scalar_subquery().label("former_outcome"),
         of_credential(CREDENTIAL.state).label("credential_state"),
         of_credential((CREDENTIAL.not_before > now).label("is_early")),
         of_credential((CREDENTIAL.not_after <= now).label("is_expired")),
@@ -163,11 +221,8 @@ def _finish_statement(*, remain: bool) -> Any:  # noqa: ANN401 - an Update with 
     )
 
 
-RESERVE = {
-    (service, whole): _reserve_statement(service=service, whole=whole)
-    for service in (False, True)
-    for whole in (False, True)
-}
+RESERVE_AT_ONCE = {service: _reserve_at_once(service=service) for service in (False, True)}
+RESERVE_PART = {service: _reserve_part(service=service) for service in (False, True)}
 LOOK = {service: _look_statement(service=service) for service in (False, True)}
 FINISH = {remain: _finish_statement(remain=remain) for remain in (False, True)}
 RETURN = _back("signing.returned")

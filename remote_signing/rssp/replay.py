@@ -2,6 +2,9 @@
 
 One INSERT decides, so of many racers in many processes exactly one wins. Housekeeping removes a row
 when its time is over: what it names is refused as too old from then on.
+
+On PostgreSQL the row does not wait for the disk: whatever the request does after it is committed
+after it, and waits for both (docs/decisions/0025-a-proof-need-not-wait-for-the-disk.md).
 """
 
 from __future__ import annotations
@@ -16,14 +19,9 @@ from remote_signing.errors import AccessRefused, ReplayDetected
 if TYPE_CHECKING:
     from remote_signing.rssp.db import Database
 
-# SQLAlchemy spells ON CONFLICT per dialect; both databases read this.
-_ONCE = text(
-    "INSERT INTO replay (digest, expires_at) VALUES (:digest, :expires_at) ON CONFLICT DO NOTHING"
-)
+_ONCE = "INSERT INTO replay (digest, expires_at) VALUES (:digest, :expires_at)"
 # The second is written where the first is new only: whom that one does not let in leaves no row.
-# The answer names what was new.
-_BOTH = text(
-    """
+_BOTH = """
     INSERT INTO replay (digest, expires_at) VALUES
         (:first, :first_until),
         (
@@ -31,9 +29,7 @@ _BOTH = text(
                 THEN :first ELSE :second END,
             :second_until
         )
-    ON CONFLICT DO NOTHING RETURNING digest
-    """
-)
+"""
 
 _TOKEN = {
     "service": """
@@ -48,13 +44,26 @@ _TOKEN = {
 }
 _IS_KNOWN = {scope: text(token) for scope, token in _TOKEN.items()}
 _ONCE_FOR_TOKEN = {
-    scope: text(
-        """
+    scope: f"""
         INSERT INTO replay (digest, expires_at)
-        SELECT :digest, :expires_at WHERE EXISTS (<token>) ON CONFLICT DO NOTHING
-        """.replace("<token>", token)
-    )
+        SELECT :digest, :expires_at WHERE EXISTS ({token})
+    """
     for scope, token in _TOKEN.items()
+}
+# The answer names what was new. The setting is of this statement alone, which is a transaction of
+# its own, and is made where there is a row to commit. SQLAlchemy spells ON CONFLICT per dialect;
+# both databases read this.
+_NEW = {
+    "sqlite": "ON CONFLICT DO NOTHING RETURNING digest",
+    "postgresql": """
+        ON CONFLICT DO NOTHING RETURNING digest, set_config('synchronous_commit', 'off', true)
+    """,
+}
+_INSERTS = {"once": _ONCE, "both": _BOTH, **_ONCE_FOR_TOKEN}
+_STATEMENTS = {
+    (dialect, name): text(f"{insert} {new}")
+    for dialect, new in _NEW.items()
+    for name, insert in _INSERTS.items()
 }
 
 
@@ -78,8 +87,7 @@ class Bound:
 
 def once(database: Database, mark: Mark) -> None:
     """Pass the first time, ``ReplayDetected`` every other time. One statement."""
-    values = {"digest": mark.digest, "expires_at": mark.expires_at_ms}
-    if database.run(_ONCE, values) != 1:
+    if not _new(database, "once", {"digest": mark.digest, "expires_at": mark.expires_at_ms}):
         raise ReplayDetected("seen before")
 
 
@@ -94,7 +102,7 @@ def once_with(database: Database, first: Mark, second: Mark) -> bool:
         "second": second.digest,
         "second_until": second.expires_at_ms,
     }
-    new = {row.digest for row in database.all(_BOTH, values)}
+    new = _new(database, "both", values)
     if first.digest not in new:
         raise ReplayDetected("seen before")
     return second.digest in new
@@ -109,8 +117,14 @@ def once_for_token(database: Database, token: Bound, mark: Mark) -> None:
     named = asdict(token)
     scope = named.pop("scope")
     values = named | {"digest": mark.digest, "expires_at": mark.expires_at_ms}
-    if database.run(_ONCE_FOR_TOKEN[scope], values) == 1:
+    if _new(database, scope, values):
         return
     if database.one(_IS_KNOWN[scope], named) is None:
         raise AccessRefused("unknown token, or another key")
     raise ReplayDetected("seen before")
+
+
+def _new(database: Database, name: str, values: dict[str, object]) -> set[bytes]:
+    """Which digests were not there yet. One statement."""
+    rows = database.all(_STATEMENTS[database.dialect, name], values)
+    return {bytes(row.digest) for row in rows}

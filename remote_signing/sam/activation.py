@@ -10,6 +10,8 @@ Of the way of one signature (docs/sign-hash.md) steps 2c, 4c and 4d are here.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from remote_signing import strict_json
@@ -51,6 +53,17 @@ _LONGEST_CHALLENGE = 400_000  # base64 of one with a thousand hashes
 _LONGEST_CONSENT_MS = 24 * 60 * 60 * 1000
 _FEWEST, _MOST_TOGETHER = 2, 50
 _TOGETHER_DOMAIN = b"remote-signing/together/v1"
+_REMEMBERED = 32  # SADs and keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What using a key needs of its credential: nothing of the factors."""
+
+    credential_id: str
+    algorithm: str
+    wrapped: bytes
+    public: bytes
 
 
 class Activation:
@@ -63,6 +76,11 @@ class Activation:
         self._journal = evidence.journal
         self._revoked = evidence.revoked
         self._clock = clock
+        # What was opened lately. The same octets are the same SAD and the same key, so of the many
+        # uses of one consent only the first asks the HSM to open them. What may have changed since
+        # (time, revocation, uses) is not in them, and is looked at each time.
+        self._opened_sad = lru_cache(_REMEMBERED)(lambda token: sad.open_sad(self._node, token))
+        self._opened_key = lru_cache(_REMEMBERED)(lambda sealed: _open_key(self._node, sealed))
         self.verbs: Mapping[str, Callable[[Arguments], Answer]] = {
             "challenge": self._challenge,
             "present": self._present,
@@ -149,12 +167,14 @@ class Activation:
     def _sign(self, arguments: Arguments) -> Answer:
         """Only what the SAD covers reaches the key, for as long as it takes."""
         # Step 4c: does the signer's consent cover exactly this?
-        credential = open_live(self._node, self._revoked, arguments)
-        consent = sad.open_sad(self._node, binary(arguments, "sad"), self._clock.now_ms())
-        _check_bound(consent.bound, credential, arguments)
+        key = self._opened_key(binary(arguments, "sealed"))
+        _check_live(key.credential_id, self._revoked)
+        consent = self._opened_sad(binary(arguments, "sad"))
+        sad.check_time(consent, self._clock.now_ms())
+        _check_bound(consent.bound, key.credential_id, arguments)
         if any(factor_id in self._revoked for factor_id in consent.factor_ids):
             raise SadInvalid("given with a factor that was removed")
-        algorithm = algorithm_named(credential.algorithm)
+        algorithm = algorithm_named(key.algorithm)
         no_params = arguments.get("sign_algo_params") is None
         scheme = resolve_scheme(
             algorithm,
@@ -173,9 +193,8 @@ class Activation:
                 consent.expires_at_ms,
             )
         # Step 4d: unwrap, sign, verify, destroy.
-        wrapped, public_key = credential.wrapped_key, credential.public_key
-        with self._node.activate(wrapped, algorithm, public_key) as key:
-            signatures = key.sign_many(scheme, values)
+        with self._node.activate(key.wrapped, algorithm, key.public) as active:
+            signatures = active.sign_many(scheme, values)
         return {"signatures": [b64(value) for value in signatures], "node": self._node.name}
 
 
@@ -190,9 +209,18 @@ def together(members: Sequence[str]) -> bytes:
 def open_live(node: Node, revoked: RevocationList, arguments: Arguments) -> Credential:
     """The credential sealed in ``arguments``; ``RecordRevoked`` when it was destroyed."""
     credential = open_sealed(node, binary(arguments, "sealed"))
-    if credential.credential_id in revoked:
-        raise RecordRevoked("credential was destroyed")
+    _check_live(credential.credential_id, revoked)
     return credential
+
+
+def _open_key(node: Node, sealed: bytes) -> _Key:
+    found = open_sealed(node, sealed)
+    return _Key(found.credential_id, found.algorithm, found.wrapped_key, found.public_key)
+
+
+def _check_live(credential_id: str, revoked: RevocationList) -> None:
+    if credential_id in revoked:
+        raise RecordRevoked("credential was destroyed")
 
 
 def open_bound(node: Node, arguments: Arguments, credential: Credential, now_ms: int) -> sad.Bound:
@@ -228,9 +256,9 @@ def open_together(
     return bounds
 
 
-def _check_bound(bound: sad.Bound, credential: Credential, arguments: Arguments) -> None:
+def _check_bound(bound: sad.Bound, credential_id: str, arguments: Arguments) -> None:
     if (
-        bound.credential_id != credential.credential_id
+        bound.credential_id != credential_id
         or bound.activation_id != arguments.get("activation_id")
         or bound.client_id != arguments.get("client_id")
     ):

@@ -132,21 +132,24 @@ def seal_sad(node: Node, sad: Sad) -> bytes:
     return node.seal(_SAD, strict_json.canonical(members), b"")
 
 
-def open_sad(node: Node, token: bytes, now_ms: int) -> Sad:
-    """The SAD in ``token``; ``SadInvalid``, ``SadExpired``."""
+def open_sad(node: Node, token: bytes) -> Sad:
+    """The SAD in ``token``, whether or not its time is over; ``SadInvalid``."""
     try:
         members = strict_json.loads_object(node.unseal(_SAD, token, b""))
     except SealBroken as error:
         raise SadInvalid("not sealed by this cluster") from error
-    sad = Sad(
+    return Sad(
         bound=_bound(cast("dict[str, strict_json.JsonValue]", members["bound"])),
         evidence_digest=cast("str", members["evidence_digest"]),
         expires_at_ms=cast("int", members["expires_at_ms"]),
         factor_ids=tuple(cast("list[str]", members["factor_ids"])),
     )
+
+
+def check_time(sad: Sad, now_ms: int) -> None:
+    """``SadExpired`` when the time of ``sad`` is over."""
     if sad.expires_at_ms <= now_ms:
         raise SadExpired("SAD")
-    return sad
 
 
 def check_use(sad: Sad, hashes: Sequence[bytes], hash_algorithm: str) -> None:

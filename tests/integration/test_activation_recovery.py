@@ -173,7 +173,7 @@ def test_housekeeping_looks_at_open_activations_only(world: World) -> None:
 def test_pruning_reads_along_an_index_what_is_oldest(world: World) -> None:
     with world.planned() as plans:
         activation.prune(world.services)
-    assert len(plans) == 9
+    assert len(plans) == 10
     whole = "Seq Scan" if world.database.dialect == "postgresql" else "SCAN "
     assert [plan for plan in plans if whole in plan or "Sort" in plan or "TEMP B" in plan] == []
     over = [plan for plan in plans if "sim_transaction" in plan]

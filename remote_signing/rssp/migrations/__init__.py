@@ -46,6 +46,7 @@ _PRUNES = (
     "login_session",
     "replay",
     "totp_step",
+    "signing_outcome",
     "sim_transaction",
     "signing_job",
     "job_part",

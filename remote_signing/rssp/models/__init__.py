@@ -58,6 +58,9 @@ from remote_signing.rssp.models.sign_in import (
     sign_in_challenge,
     sign_in_passkey,
 )
+from remote_signing.rssp.models.signing_outcomes import (
+    signing_outcome,
+)
 from remote_signing.rssp.models.sims import (
     sim_card,
     sim_transaction,
@@ -103,6 +106,7 @@ __all__ = [
     "signature_activation",
     "signer_notice",
     "signing_job",
+    "signing_outcome",
     "sim_card",
     "sim_transaction",
     "subscriber",

@@ -60,7 +60,8 @@ signature_activation = Table(
     Column("used", Text, nullable=False),  # one "0" or "1" for each authorised signature
     Column("signing_since", BigInteger),
     Column("signing_key", LargeBinary),
-    Column("outcomes", Text, nullable=False, server_default="{}"),  # request digest → signatures
+    # JSON: request digest → signatures of the last call; those of calls before: signing_outcome.
+    Column("outcomes", Text, nullable=False, server_default="{}"),
     Column("event_seq", Integer, nullable=False),
     Column("event_kind", Text, nullable=False),
     Column("event_at", BigInteger, nullable=False),
