@@ -31,14 +31,12 @@ from remote_signing.errors import (
     SimBusy,
     Unavailable,
 )
-from remote_signing.rssp.prepared import Prepared
+from remote_signing.rssp.prepared import Outcome, Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Executable, Row
-
-    from remote_signing.rssp.prepared import Outcome
 
 _BUSY_MS = 10_000
 _CONNECTIONS = 20
@@ -58,6 +56,9 @@ _LINK = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,  # ms
 }
+
+# PostgreSQL has undone the statement so that another could go on: deadlock, serialization failure.
+_GAVE_WAY = frozenset({"40P01", "40001"})
 
 # What the triggers of migrations/ say, and the unique indexes, as facts of the domain. SQLite
 # names the columns of a violated index, PostgreSQL the index.
@@ -136,21 +137,11 @@ class Database:
         self, statement: Executable, parameters: Mapping[str, object] | None = None
     ) -> Sequence[Row[Any]]:
         """Like :meth:`one`, every row. Without a result (plain INSERT, UPDATE) an empty list."""
-        if (done := self._short(statement, parameters)) is not None:
-            return done.rows
-        with _translated, self.engine.connect() as connection:
-            result = connection.execute(statement, parameters or {})
-            # All rows are fetched: SQLite commits when the statement has run to its end.
-            return result.fetchall() if result.returns_rows else []
+        return self._done(statement, parameters or {}).rows
 
     def run(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE without RETURNING; the number of rows it touched."""
-        if (done := self._short(statement, parameters)) is not None:
-            return done.touched
-        with _translated, self.engine.connect() as connection:
-            # SQLAlchemy forgets the count of an INSERT unless told to keep it.
-            kept = {"preserve_rowcount": True}
-            return connection.execute(statement, parameters or {}, execution_options=kept).rowcount
+        return self._done(statement, parameters or {}).touched
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -166,14 +157,28 @@ class Database:
                     connection.exec_driver_sql("ROLLBACK")
                 raise
 
-    def _short(
-        self, statement: Executable, parameters: Mapping[str, object] | None
-    ) -> Outcome | None:
-        """What a constant statement gives on PostgreSQL; None: it has not run."""
-        if self._prepared is None:
-            return None
+    def _done(self, statement: Executable, parameters: Mapping[str, object]) -> Outcome:
+        """What one statement in autocommit gives; once more when it gave way to another."""
         with _translated:
-            return self._prepared.run(statement, parameters or {})
+            try:
+                return self._run(statement, parameters)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) not in _GAVE_WAY:
+                    raise
+                return self._run(statement, parameters)
+
+    def _run(self, statement: Executable, parameters: Mapping[str, object]) -> Outcome:
+        if self._prepared is not None:  # the short way of a constant statement on PostgreSQL
+            done = self._prepared.run(statement, parameters)
+            if done is not None:
+                return done
+        # SQLAlchemy forgets the count of an INSERT unless told to keep it.
+        kept = {"preserve_rowcount": True}
+        with self.engine.connect() as connection:
+            result = connection.execute(statement, parameters, execution_options=kept)
+            # All rows are fetched: SQLite commits when the statement has run to its end.
+            rows = result.fetchall() if result.returns_rows else ()
+            return Outcome(rows, result.rowcount)
 
     def close(self) -> None:
         """Close the pool's connections."""

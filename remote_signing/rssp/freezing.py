@@ -36,6 +36,8 @@ def freeze(services: Services, session: Ticket) -> int:
     at = services.now_ms()
     parameters = {"the_owner": signer.subscriber_id}
     with services.database.transaction() as connection:
+        # Requests before credentials, as who approves one: the two never wait for each other.
+        activation.withdraw_all(services, connection, signer.subscriber_id)
         for row in connection.execute(_FREEZE, parameters).all():
             event = audit.Event(
                 "credential.frozen",
@@ -45,7 +47,6 @@ def freeze(services: Services, session: Ticket) -> int:
                 detail={"session_id": session.row_id},
             )
             audit.record(connection, event, at)
-        activation.withdraw_all(services, connection, signer.subscriber_id)
         sessions.end_others(services, connection, session, signer.subscriber_id)
         return len(connection.execute(_FROZEN, parameters).all())
 
