@@ -11,7 +11,6 @@ Never hold a transaction open while calling the SAM.
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +19,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from remote_signing.errors import (
-    ActivationConflict,
-    CredentialLocked,
-    EvidenceReplayed,
-    InvalidInput,
-    PasskeyRefused,
-    RemoteSigningError,
-    ReplayDetected,
-    SimBusy,
-    Unavailable,
-)
+from remote_signing.errors import Unavailable
+from remote_signing.rssp.database_errors import domain_error
 from remote_signing.rssp.prepared import Outcome, Prepared
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Executable, Row
@@ -59,33 +50,6 @@ _LINK = {
 
 # PostgreSQL has undone the statement so that another could go on: deadlock, serialization failure.
 _GAVE_WAY = frozenset({"40P01", "40001"})
-
-# What the triggers of migrations/ say, and the unique indexes, as facts of the domain. SQLite
-# names the columns of a violated index, PostgreSQL the index.
-_ABORTS: dict[str, type[RemoteSigningError]] = {
-    "credential locked": CredentialLocked,
-    "activation step not allowed": ActivationConflict,
-}
-_UNIQUE: dict[str, type[RemoteSigningError]] = {
-    "uq_signature_activation_totp": EvidenceReplayed,
-    "signature_activation.totp_factor_id": EvidenceReplayed,
-    "pk_totp_step": EvidenceReplayed,
-    "totp_step.step": EvidenceReplayed,
-    "pk_replay": ReplayDetected,
-    "replay.digest": ReplayDetected,
-    "uq_subscriber_username": InvalidInput,
-    "subscriber.username": InvalidInput,
-    "pk_oauth_client": InvalidInput,
-    "oauth_client.id": InvalidInput,
-    "uq_agency_code": InvalidInput,
-    "agency.code": InvalidInput,
-    "uq_passkey_webauthn_id": PasskeyRefused,
-    "uq_sign_in_passkey_webauthn_id": PasskeyRefused,
-    "passkey.webauthn_id": PasskeyRefused,  # of both kinds
-    "uq_sim_transaction_": SimBusy,
-    "sim_transaction.msisdn": SimBusy,
-    "sim_transaction.activation_id": SimBusy,
-}
 
 
 class Database:
@@ -227,25 +191,8 @@ class _Translated:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, PoolTimeout):
             raise Unavailable(f"database: {error}") from error
-        if isinstance(error, DBAPIError) and (fact := _domain_error(error)) is not None:
+        if isinstance(error, DBAPIError) and (fact := domain_error(error)) is not None:
             raise fact from error
 
 
 _translated = _Translated()
-
-
-def _domain_error(error: DBAPIError) -> RemoteSigningError | None:
-    message = str(error.orig)
-    lost = isinstance(error, OperationalError) and not _is_mistake(error)
-    if lost or error.connection_invalidated:
-        return Unavailable(f"database: {message}")
-    for text, kind in (_ABORTS | _UNIQUE).items():
-        if text in message:
-            return kind(f"database: {message}")
-    return None
-
-
-def _is_mistake(error: OperationalError) -> bool:
-    """Whether SQLite means a wrong statement: it uses one class for that and for a locked file."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return code == sqlite3.SQLITE_ERROR
