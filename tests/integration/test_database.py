@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from remote_signing.errors import ActivationConflict, InvalidInput, ReplayDetected, Unavailable
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import migrations
+from remote_signing.rssp import database_errors, migrations
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.models import agency, replay
 
@@ -222,6 +222,20 @@ def test_a_rule_of_a_later_release_is_a_conflict_and_one_of_ours_a_fault(
     for number in (8, 9):
         with pytest.raises(DBAPIError, match=r"insert-only|ck_replay_novelty"):
             database.run(insert(replay), {"digest": b"y", "expires_at": number})
+
+
+def test_every_unique_index_of_this_release_is_known_to_it(database: Database) -> None:
+    if database.dialect == "sqlite":
+        return  # it tells columns, not indexes
+    rows = database.all(
+        text(
+            "SELECT indexrelid::regclass::text AS name, indrelid::regclass::text AS of"
+            " FROM pg_index WHERE indisunique AND indrelid::regclass::text NOT LIKE 'pg_%'"
+        )
+    )
+    names = {row.name for row in rows if not row.of.startswith(("audit_event", "alembic"))}
+    assert len(names) > 20
+    assert names - database_errors._KNOWN == set()  # noqa: SLF001 - what the rule rests on
 
 
 def test_no_call_to_a_server_waits_for_ever(postgres_server: PostgresServer) -> None:

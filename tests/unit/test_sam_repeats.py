@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cryptography import x509
@@ -11,12 +11,16 @@ from cryptography import x509
 from remote_signing import errors
 from remote_signing.identifiers import new_id
 from remote_signing.sam.attempts import AttemptJournal
-from remote_signing.sap import b64
+from remote_signing.sap import SapClient, b64, encode_line
 from tests.support.verbs import DIGESTS, Enrolled, Sam, activate, challenge, enrol, sign, unb64
 from tests.unit.test_sam_verbs import certify_order
+from tests.unit.test_sap import Peer
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
+
+    from remote_signing.sap import Order, UnixAddress
 
 
 @pytest.fixture
@@ -196,6 +200,48 @@ def test_one_certificate_order_gives_the_same_certificate_at_every_host(
     serials = {certificate.serial_number for certificate in first + second}
     assert len(serials) == 2, "each order has its own"
     assert {number.bit_length() for number in serials} == {159}
+
+
+class ByTurns:
+    """One name for several hosts, as a balancer or a resolver gives it."""
+
+    def __init__(self, *hosts: Peer) -> None:
+        self._hosts = iter(hosts)
+
+    def connect(self, timeout: float) -> socket.socket:
+        return next(self._hosts).address.connect(timeout)
+
+
+def test_order_whose_answer_was_lost_is_followed_alike_by_the_next_host(
+    sam: Sam, official: Enrolled, tmp_path: Path
+) -> None:
+    other = another_host(sam, tmp_path / "elsewhere")
+    first, second = Peer(tmp_path / "first.sock"), Peer(tmp_path / "second.sock")
+    lost: list[dict[str, object]] = []
+
+    def one_answer_too_few(request: dict[str, Any]) -> bytes | None:
+        if request["verb"] == "certify":
+            lost.append(sam.call("certify", **request["args"]))
+            return None  # and the connection breaks
+        return encode_line({"id": request["id"], "ok": {"number": 1}})
+
+    first.reply = one_answer_too_few
+
+    def answer(request: dict[str, Any]) -> bytes:
+        return encode_line({"id": request["id"], "ok": other.call("certify", **request["args"])})
+
+    second.reply = answer
+    client = SapClient(cast("UnixAddress", ByTurns(first, second)), 5.0, 5.0)
+    assert client.merge_revocations(b"", b"") == 1
+    order = cast("Order", certify_order(sam, official))
+    given = client.certify(unb64(official.sealed), order)
+    assert given.certificate is not None
+    (unknown,) = map(issued, lost)
+    known = x509.load_der_x509_certificate(given.certificate)
+    assert unknown.tbs_certificate_bytes == known.tbs_certificate_bytes
+    client.close()
+    for peer in (first, second):
+        peer.close()
 
 
 def test_of_two_workers_that_answer_one_order_the_first_one_stands(tmp_path: Path) -> None:
