@@ -178,6 +178,8 @@ def test_comparison_asks_both_for_the_same_and_tells_how_many_times(
 ) -> None:
     monkeypatch.setattr(compare, "GOALS", {"p256": 1e-9})
     monkeypatch.setattr(compare, "Site", lambda *_: nullcontext(stage.site))
+    for done, name in ((people, "found_agency"), (portal, "register")):  # the stage's
+        monkeypatch.setattr(done, name, lambda *_, **__: None)
     monkeypatch.setattr(compare, "python_of_compared", lambda _: sys.executable)
     monkeypatch.setattr(compare, "SimpleServer", lambda *_: TheOther())
     asked = ["--users", "1", "--seconds", "0.3", "--officials", "24", "--engine", "plain"]
