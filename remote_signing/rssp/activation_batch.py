@@ -62,7 +62,8 @@ def approve_all(
 ) -> list[Answered]:
     """The signer consents to all of ``ids`` with PIN and one-time code; an outcome for each.
 
-    One statement for the try, which counts once, then one for each request, in one transaction.
+    One statement for the try, which counts once, then one that holds the requests and one for each,
+    in one transaction.
     When one of them cannot be answered, nothing is tried. Errors: ``InvalidInput`` (parameter
     ``ids``: fewer than two, more than the policy allows, one twice, several credentials), else as
     :func:`.activation_consent.approve`.
