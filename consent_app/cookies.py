@@ -66,8 +66,7 @@ class Cookies:
 
     def read(self, request: Request, kind: Kind) -> str | None:
         """The cookie's value when it has the right shape."""
-        value: str | None = request.cookies.get(self.name(kind))
-        return value if value is not None and _SHAPES[kind].fullmatch(value) else None
+        return shaped(kind, request.cookies.get(self.name(kind)))
 
     def write(self, response: Response, kind: Kind, value: str) -> None:
         """Set it. ``Lax``: a portal's redirect to us brings it along, another site's form not."""
@@ -86,6 +85,11 @@ class Cookies:
         response.delete_cookie(
             self.name(kind), path="/", secure=self.is_secure, httponly=True, samesite="lax"
         )
+
+
+def shaped(kind: Kind, value: str | None) -> str | None:
+    """``value``, when it has the shape of such a cookie's."""
+    return value if value is not None and _SHAPES[kind].fullmatch(value) else None
 
 
 def new_visitor() -> str:

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from consent_app import language
+from consent_app.appearance import Appearance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,9 +78,13 @@ def worker(environments: Mapping[str, Environment], static: Mapping[str, StaticF
     """The service worker's text."""
     source = (files("consent_app") / "worker" / "service_worker.js").read_text(encoding="utf-8")
     words = {name: _words(environments[name]) for name in language.LANGUAGES}
+    look = Appearance().cookie
     setup: dict[str, Any] = {
         "shell": [address(file, static) for file in SHELL],
-        "pages": [f"/offline/{lang}/{kind}" for lang in language.LANGUAGES for kind in OFFLINE],
+        "look": look,
+        "pages": [
+            f"/offline/{lang}/{kind}?look={look}" for lang in language.LANGUAGES for kind in OFFLINE
+        ],
         "words": words,
         "icon": address("icon-192.png", static),
         "badge": address("icon-badge.png", static),

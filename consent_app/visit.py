@@ -98,6 +98,7 @@ class Visit:
             form_origin, has_script=has_script
         )
         response.headers["Content-Language"] = self.language
+        response.headers["X-Offline-Look"] = self.look.cookie
         self._tell_worker(response, values.get("signer"), is_kept=is_kept)
         self._keep(response, secret)
         if notice is not None:
@@ -107,7 +108,8 @@ class Visit:
     def _tell_worker(self, response: Response, signer: object, *, is_kept: bool) -> None:
         """Whose page it is: the service worker keeps pages of one person at a time.
 
-        ``-`` is nobody: what it has kept, it removes.
+        ``-`` is nobody: what it has kept, it removes. How its own pages are to look is told beside
+        (``X-Offline-Look``): it cannot read the cookie.
         """
         if self.session is None:
             response.headers["X-Offline-Person"] = "-"

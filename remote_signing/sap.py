@@ -257,9 +257,9 @@ class SapClient(PasskeyVerbs, PinVerbs):
         """Make the credential unusable for ever; the number of the new revocation list."""
         return cast("int", self._call("destroy", {"sealed": b64(sealed), "order": order})["number"])
 
-    def unlock(self, order: Order) -> None:
-        """Forget the failed attempts that the SAM counted for the order's credential."""
-        self._call("unlock", {"order": order})
+    def unlock(self, sealed: bytes, order: Order) -> Resealed:
+        """Forget the failed attempts: every SAM host counts anew for the record that is given."""
+        return self._reseal("unlock", {"sealed": b64(sealed), "order": order})
 
     def merge_revocations(self, ids: bytes, head: bytes) -> int:
         """Hand over another SAM host's list, piece by piece; the number of the list that results.
@@ -358,8 +358,9 @@ class SapClient(PasskeyVerbs, PinVerbs):
     def _exchange(self, line: bytes, deadline: float) -> dict[str, JsonValue]:
         """Send and receive. A pooled connection may be dead (the SAM restarted): then once more.
 
-        Sending twice is safe: every verb either changes nothing in the SAM or gives the same
-        answer to the same request (:mod:`remote_signing.sam.attempts`).
+        Sending twice is safe, and behind one name for several hosts also when another host gets
+        the second: a verb changes nothing in the SAM, or does at a second host what it should have
+        done there too (lists that only grow), or makes the same again (docs/sap.md).
         """
         sent = False
         while True:

@@ -55,7 +55,7 @@ async def steps(request: Request) -> Response:
     """What is set, and what is still to do. To be left and opened again at any time."""
     visit = Visit(request)
     found = await visit.site.coming_in.holdings(required_session(visit))
-    return visit.page("welcome.html", found=found, signer=found.subscriber)
+    return visit.page("welcome.html", has_script=True, found=found, signer=found.subscriber)
 
 
 def _page(visit: Visit, fault: str, code: str = "") -> Response:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from consent_app import forms, installed
-from consent_app.cookies import Notice
+from consent_app import appearance, forms, installed
+from consent_app.cookies import Notice, shaped
 from consent_app.faults import PageUnknown, RsspAway, RsspRefused
 from consent_app.language import LANGUAGES
 from consent_app.routes.session import required_session
@@ -46,12 +46,16 @@ async def service_worker(request: Request) -> Response:
 
 @router.get("/offline/{language}/{kind}")
 async def offline(request: Request, language: str, kind: str) -> Response:
-    """What the worker shows without a connection. Nobody's page: it has no session in it."""
+    """What the worker shows without a connection. Nobody's page: it has no session in it.
+
+    ``look`` is a choice as its cookie spells it; the worker asks without cookies.
+    """
     _speaking(request, language)
     if kind not in installed.OFFLINE:
         raise PageUnknown("no such page")
     visit = Visit(request)
     visit.language = language
+    visit.look = appearance.from_cookie(shaped("look", visit.query().get("look")))
     return visit.page("offline.html", here="/", kind=kind, has_script=True)
 
 

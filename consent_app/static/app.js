@@ -54,6 +54,22 @@ if (document.querySelector("[data-answered]") !== null) {
   }
 }
 
+// ---- the activation code on its way to the page where the signing PIN is chosen (activate.js)
+
+const SETTING_UP = /^\/(activate|welcome|devices|passkeys|pins)(\/|$)/;
+
+function endCode() {
+  try {
+    const until = Number(sessionStorage.getItem("activation-code")?.split(" ", 1)[0] ?? 0);
+    const left = SETTING_UP.test(location.pathname) ? until - Date.now() : 0;
+    if (left > 0) setTimeout(endCode, left);
+    else sessionStorage.removeItem("activation-code");
+  } catch {
+    // Where it may not be kept, it is not.
+  }
+}
+endCode();
+
 // ---- the count on the icon
 
 export function badge(count) {

@@ -6,7 +6,7 @@
 
 const SHELL = `shell ${SETUP.version}`;
 const PAGES = `pages ${SETUP.version}`;
-const STATE = "state"; // for whom pages are kept, and in which language to speak
+const STATE = "state"; // for whom pages are kept, in which language to speak, in which look
 const MOST_PAGES = 60;
 const LONGEST = 12 * 3600_000; // milliseconds that a copy is shown: as long as a session lives
 const PATIENCE = 2_000; // milliseconds that a visitor waits for what we tidy up
@@ -60,7 +60,7 @@ self.addEventListener("message", (event) => {
 
 async function state() {
   const found = await (await caches.open(STATE)).match("/state");
-  return found === undefined ? { person: "-", language: "vi" } : found.json();
+  return { person: "-", language: "vi", look: SETUP.look, ...(await found?.json()) };
 }
 
 async function remember(changes) {
@@ -120,21 +120,39 @@ async function visit(event, url) {
 }
 
 async function note(url, answer, began) {
-  const person = answer.headers.get("X-Offline-Person");
-  if (person === null) return;
-  const since = await inTurn(() => meet(person, answer.headers.get("Content-Language") ?? "vi", began));
-  if (since === null || person === "-") return;
-  if (!answer.ok || answer.headers.get("X-Offline-Copy") !== "yes" || url.search !== "") return;
-  const text = await answer.text(); // not in turn: a body that stalls would hold up every wipe
-  await inTurn(() => keep(url.pathname, text, new Headers(answer.headers), since));
+  const look = answer.headers.get("X-Offline-Look");
+  if (look === null) return; // no page of ours
+  const manner = { language: answer.headers.get("Content-Language") ?? "vi", look };
+  const person = answer.headers.get("X-Offline-Person"); // null: it does not say
+  const since = await inTurn(() => meet(person, manner, began));
+  if (since === null) return;
+  const isPersons = person !== null && person !== "-" && answer.headers.get("X-Offline-Copy") === "yes";
+  if (isPersons && answer.ok && url.search === "") {
+    const text = await answer.text(); // not in turn: a body that stalls would hold up every wipe
+    await inTurn(() => keep(url.pathname, text, new Headers(answer.headers), since));
+  }
+  await dress(manner);
 }
 
 // Whose page has come; null when somebody has signed out since it was asked for.
-async function meet(person, language, began) {
+async function meet(person, manner, began) {
   if (began !== wiped) return null;
-  if (person !== (await state()).person) await wipe();
-  await remember({ person, language });
+  if (person !== null && person !== (await state()).person) await wipe();
+  await remember(person === null ? manner : { person, ...manner });
   return wiped;
+}
+
+function own(kind, { language, look }) {
+  return `/offline/${language}/${kind}?look=${look}`;
+}
+
+// Our own pages in a look that was chosen; those in the usual one came with this version.
+async function dress(manner) {
+  const shell = await caches.open(SHELL);
+  for (const kind of ["offline", "unsent"]) {
+    const page = own(kind, manner);
+    if ((await shell.match(page)) === undefined) await shell.add(new Request(page, { credentials: "omit" }));
+  }
 }
 
 async function keep(name, text, headers, since) {
@@ -175,8 +193,9 @@ async function send(request, url) {
 }
 
 async function said(kind) {
-  const { language } = await state();
-  const page = await (await caches.open(SHELL)).match(`/offline/${language}/${kind}`);
+  const manner = await state();
+  const shell = await caches.open(SHELL);
+  const page = (await shell.match(own(kind, manner))) ?? (await shell.match(own(kind, { ...manner, look: SETUP.look })));
   if (page === undefined) return Response.error();
   return new Response(await page.text(), { status: 503, headers: page.headers });
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, case
+from sqlalchemy import bindparam, case, select
 
 from remote_signing.errors import EvidenceReplayed, InvalidInput
 from remote_signing.rssp import audit
@@ -36,6 +36,7 @@ from remote_signing.rssp.activation_sql import (
     of_credential,
     steps,
 )
+from remote_signing.rssp.models import signature_activation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +62,8 @@ def approve_all(
 ) -> list[Answered]:
     """The signer consents to all of ``ids`` with PIN and one-time code; an outcome for each.
 
-    One statement for the try, which counts once, then one for each request, in one transaction.
+    One statement for the try, which counts once, then one that holds the requests and one for each,
+    in one transaction.
     When one of them cannot be answered, nothing is tried. Errors: ``InvalidInput`` (parameter
     ``ids``: fewer than two, more than the policy allows, one twice, several credentials), else as
     :func:`.activation_consent.approve`.
@@ -127,6 +129,9 @@ def authorize_all(
     is_used = False
     try:
         with services.database.transaction() as connection:
+            # A step changes the request, then its credential, then uses the code. All requests are
+            # held before the first credential is, so that two answers never wait for each other.
+            connection.execute(_HELD, {"its_ids": list(ids)})
             for activation_id, activated in zip(ids, given, strict=True):
                 once = replace(activated, totp_factor_id=None, totp_step=None)
                 consent = once if is_used else activated
@@ -140,10 +145,18 @@ def authorize_all(
     return answered
 
 
+_is_one = ACTIVATION.id.in_(bindparam("its_ids", expanding=True, type_=ACTIVATION.id.type))
+_HELD = (
+    select(ACTIVATION.id)
+    .select_from(signature_activation)
+    .where(_is_one)
+    .order_by(ACTIVATION.id)
+    .with_for_update(key_share=True)
+)
 _TRY_ALL = (
     steps("consent.tried", SIGNER)
     .where(
-        ACTIVATION.id.in_(bindparam("its_ids", expanding=True, type_=ACTIVATION.id.type)),
+        _is_one,
         *MAY_ANSWER,
         ACTIVATION.channel == Channel.DECOUPLED.value,
         code_is_matched(),

@@ -52,9 +52,10 @@ def approve_all(
 ) -> list[Answered]:
     """The signer consents to all of ``ids`` by one touch; an outcome for each.
 
-    One statement, then one for each request, in one transaction. When one of them cannot be
-    answered, none is. Errors: ``PasskeyUnknown``, ``EvidenceInvalid`` (``PasskeyTooNew``,
-    ``PasskeyCopied``), as :func:`.activation_batch.approve_all` without the evidence.
+    One statement, then one that holds the requests and one for each, in one transaction. When one
+    of them cannot be answered, none is. Errors: ``PasskeyUnknown``, ``EvidenceInvalid``
+    (``PasskeyTooNew``, ``PasskeyCopied``), as :func:`.activation_batch.approve_all` without the
+    evidence.
     """
     batch = batch_of(services, ids)
     rows = _waiting(services, session, ids, answer.credential_id)

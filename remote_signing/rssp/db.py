@@ -11,7 +11,6 @@ Never hold a transaction open while calling the SAM.
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,25 +19,15 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from remote_signing.errors import (
-    ActivationConflict,
-    CredentialLocked,
-    EvidenceReplayed,
-    InvalidInput,
-    PasskeyRefused,
-    RemoteSigningError,
-    ReplayDetected,
-    SimBusy,
-    Unavailable,
-)
-from remote_signing.rssp.prepared import Prepared
+from remote_signing.errors import Unavailable
+from remote_signing.rssp.database_errors import domain_error
+from remote_signing.rssp.prepared import Outcome, Prepared
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Executable, Row
-
-    from remote_signing.rssp.prepared import Outcome
 
 _BUSY_MS = 10_000
 _CONNECTIONS = 20
@@ -59,32 +48,8 @@ _LINK = {
     "tcp_user_timeout": 15_000,  # ms
 }
 
-# What the triggers of migrations/ say, and the unique indexes, as facts of the domain. SQLite
-# names the columns of a violated index, PostgreSQL the index.
-_ABORTS: dict[str, type[RemoteSigningError]] = {
-    "credential locked": CredentialLocked,
-    "activation step not allowed": ActivationConflict,
-}
-_UNIQUE: dict[str, type[RemoteSigningError]] = {
-    "uq_signature_activation_totp": EvidenceReplayed,
-    "signature_activation.totp_factor_id": EvidenceReplayed,
-    "pk_totp_step": EvidenceReplayed,
-    "totp_step.step": EvidenceReplayed,
-    "pk_replay": ReplayDetected,
-    "replay.digest": ReplayDetected,
-    "uq_subscriber_username": InvalidInput,
-    "subscriber.username": InvalidInput,
-    "pk_oauth_client": InvalidInput,
-    "oauth_client.id": InvalidInput,
-    "uq_agency_code": InvalidInput,
-    "agency.code": InvalidInput,
-    "uq_passkey_webauthn_id": PasskeyRefused,
-    "uq_sign_in_passkey_webauthn_id": PasskeyRefused,
-    "passkey.webauthn_id": PasskeyRefused,  # of both kinds
-    "uq_sim_transaction_": SimBusy,
-    "sim_transaction.msisdn": SimBusy,
-    "sim_transaction.activation_id": SimBusy,
-}
+# PostgreSQL has undone the statement so that another could go on: deadlock, serialization failure.
+_GAVE_WAY = frozenset({"40P01", "40001"})
 
 
 class Database:
@@ -136,21 +101,11 @@ class Database:
         self, statement: Executable, parameters: Mapping[str, object] | None = None
     ) -> Sequence[Row[Any]]:
         """Like :meth:`one`, every row. Without a result (plain INSERT, UPDATE) an empty list."""
-        if (done := self._short(statement, parameters)) is not None:
-            return done.rows
-        with _translated, self.engine.connect() as connection:
-            result = connection.execute(statement, parameters or {})
-            # All rows are fetched: SQLite commits when the statement has run to its end.
-            return result.fetchall() if result.returns_rows else []
+        return self._done(statement, parameters or {}).rows
 
     def run(self, statement: Executable, parameters: Mapping[str, object] | None = None) -> int:
         """Run one INSERT, UPDATE or DELETE without RETURNING; the number of rows it touched."""
-        if (done := self._short(statement, parameters)) is not None:
-            return done.touched
-        with _translated, self.engine.connect() as connection:
-            # SQLAlchemy forgets the count of an INSERT unless told to keep it.
-            kept = {"preserve_rowcount": True}
-            return connection.execute(statement, parameters or {}, execution_options=kept).rowcount
+        return self._done(statement, parameters or {}).touched
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -166,14 +121,28 @@ class Database:
                     connection.exec_driver_sql("ROLLBACK")
                 raise
 
-    def _short(
-        self, statement: Executable, parameters: Mapping[str, object] | None
-    ) -> Outcome | None:
-        """What a constant statement gives on PostgreSQL; None: it has not run."""
-        if self._prepared is None:
-            return None
+    def _done(self, statement: Executable, parameters: Mapping[str, object]) -> Outcome:
+        """What one statement in autocommit gives; once more when it gave way to another."""
         with _translated:
-            return self._prepared.run(statement, parameters or {})
+            try:
+                return self._run(statement, parameters)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) not in _GAVE_WAY:
+                    raise
+                return self._run(statement, parameters)
+
+    def _run(self, statement: Executable, parameters: Mapping[str, object]) -> Outcome:
+        if self._prepared is not None:  # the short way of a constant statement on PostgreSQL
+            done = self._prepared.run(statement, parameters)
+            if done is not None:
+                return done
+        # SQLAlchemy forgets the count of an INSERT unless told to keep it.
+        kept = {"preserve_rowcount": True}
+        with self.engine.connect() as connection:
+            result = connection.execute(statement, parameters, execution_options=kept)
+            # All rows are fetched: SQLite commits when the statement has run to its end.
+            rows = result.fetchall() if result.returns_rows else ()
+            return Outcome(rows, result.rowcount)
 
     def close(self) -> None:
         """Close the pool's connections."""
@@ -222,25 +191,8 @@ class _Translated:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, PoolTimeout):
             raise Unavailable(f"database: {error}") from error
-        if isinstance(error, DBAPIError) and (fact := _domain_error(error)) is not None:
+        if isinstance(error, DBAPIError) and (fact := domain_error(error)) is not None:
             raise fact from error
 
 
 _translated = _Translated()
-
-
-def _domain_error(error: DBAPIError) -> RemoteSigningError | None:
-    message = str(error.orig)
-    lost = isinstance(error, OperationalError) and not _is_mistake(error)
-    if lost or error.connection_invalidated:
-        return Unavailable(f"database: {message}")
-    for text, kind in (_ABORTS | _UNIQUE).items():
-        if text in message:
-            return kind(f"database: {message}")
-    return None
-
-
-def _is_mistake(error: OperationalError) -> bool:
-    """Whether SQLite means a wrong statement: it uses one class for that and for a locked file."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return code == sqlite3.SQLITE_ERROR

@@ -213,8 +213,9 @@ class Enrolment:
     def unlock(self, credential_id: str) -> None:
         """Forget the failed attempts, in the SAM and here (Decree 68/2024: recovery)."""
         row = self._record(credential_id)
-        self._services.sam.unlock(self._order("unlock", row.subscriber_id, credential_id))
-        self._store(row, "credential.unlocked", {"failed_attempts": 0}, {})
+        order = self._order("unlock", row.subscriber_id, credential_id)
+        values = _sealed(self._services.sam.unlock(row.sealed, order)) | {"failed_attempts": 0}
+        self._store(row, "credential.unlocked", values, {})
 
     def revoke(self, credential_id: str, reason: str) -> None:
         """Revoke a credential's certificate for ever (RFC 5280): it signs nothing any more.

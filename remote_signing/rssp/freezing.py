@@ -36,6 +36,8 @@ def freeze(services: Services, session: Ticket) -> int:
     at = services.now_ms()
     parameters = {"the_owner": signer.subscriber_id}
     with services.database.transaction() as connection:
+        # Requests before credentials, as who approves one: the two never wait for each other.
+        activation.withdraw_all(services, connection, signer.subscriber_id)
         for row in connection.execute(_FREEZE, parameters).all():
             event = audit.Event(
                 "credential.frozen",
@@ -45,7 +47,6 @@ def freeze(services: Services, session: Ticket) -> int:
                 detail={"session_id": session.row_id},
             )
             audit.record(connection, event, at)
-        activation.withdraw_all(services, connection, signer.subscriber_id)
         sessions.end_others(services, connection, session, signer.subscriber_id)
         return len(connection.execute(_FROZEN, parameters).all())
 
@@ -67,9 +68,16 @@ def unfreeze(services: Services, authority: RegistrationAuthority, credential_id
     with services.database.transaction() as connection:
         event = audit.Event("credential.ordered", actor, detail={"verb": "unlock"}, **of)
         audit.record(connection, event, at)
-    services.sam.unlock(authority.order("unlock", credential_id, at, {}))
+    order = authority.order("unlock", credential_id, at, {})
+    resealed = services.sam.unlock(row.sealed, order)
+    values = {
+        "the_credential": credential_id,
+        "the_version": row.sealed_version,
+        "new_sealed": resealed.sealed,
+        "new_version": resealed.version,
+    }
     with services.database.transaction() as connection:
-        if connection.execute(_UNFREEZE, {"the_credential": credential_id}).one_or_none() is None:
+        if connection.execute(_UNFREEZE, values).one_or_none() is None:
             raise ActivationConflict("changed while the SAM was asked")
         event = audit.Event("credential.unfrozen", actor, **of)
         audit.record(connection, event, services.now_ms())
@@ -93,10 +101,21 @@ _FREEZE = (
     .returning(_ROW.id)
 )
 _FROZEN = select(_ROW.id).where(_ROW.subscriber_id == _the_owner, _ROW.state == FROZEN)
-_STATE = select(_ROW.subscriber_id, _ROW.state).where(_ROW.id == _the_credential)
+_STATE = select(_ROW.subscriber_id, _ROW.state, _ROW.sealed, _ROW.sealed_version).where(
+    _ROW.id == _the_credential
+)
 _UNFREEZE = (
     update(credential)
-    .where(_ROW.id == _the_credential, _ROW.state == FROZEN)
-    .values(state="enabled", failed_attempts=0)
+    .where(
+        _ROW.id == _the_credential,
+        _ROW.state == FROZEN,
+        _ROW.sealed_version == bindparam("the_version", type_=_ROW.sealed_version.type),
+    )
+    .values(
+        state="enabled",
+        failed_attempts=0,
+        sealed=bindparam("new_sealed", type_=_ROW.sealed.type),
+        sealed_version=bindparam("new_version", type_=_ROW.sealed_version.type),
+    )
     .returning(_ROW.id)
 )

@@ -40,6 +40,7 @@ LIFETIME_MS: Final = 10 * 60 * 1000
 LONGEST_CODE: Final = 2048
 LONGEST_TARGET: Final = 200
 CALLBACK: Final = "/sign-in/openid/callback"
+_STRANGERS: Final = "who comes by the identity provider"  # with spaces: no client is called so
 _ROW = openid_sign_in.c
 
 
@@ -89,9 +90,7 @@ def finish(services: Services, answer: Answer) -> tuple[Opened, str]:
         _check_answer(provider, begun, answer)
         subscriber_id = _known(services, _subject(services, provider, answer))
     except SignInRefused as error:
-        detail = {"reason": type(error).__name__, "cause": error.cause[:200]}
-        event = audit.Event("openid.refused", "signer", detail=detail)
-        audit.write(services.database, event, audit.detail_text(event.detail), services.now_ms())
+        _note(services, error)
         raise
     with services.database.transaction() as connection:
         owner = subscribers.get_in(connection, subscriber_id)
@@ -187,6 +186,17 @@ def _known(services: Services, subject: str) -> str:
     if subscriber_id is None:
         raise SignInRefused("nobody whom the registration has bound to a signer")
     return subscriber_id
+
+
+def _note(services: Services, error: SignInRefused) -> None:
+    """On record, within the share of all who come this way: anybody can bring about a refusal."""
+    detail = {"reason": type(error).__name__, "cause": error.cause[:200]}
+    event = audit.Event("openid.refused", "signer", detail=detail)
+
+    def write(text: str) -> None:
+        audit.write(services.database, event, text, services.now_ms())
+
+    services.refusals.keep(_STRANGERS, detail, write)
 
 
 def _callback(services: Services) -> str:

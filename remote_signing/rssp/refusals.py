@@ -2,7 +2,8 @@
 
 A stranger's refusal goes to the log only: nobody may fill the audit table without a key to this
 door. Of one client each process records 20 refusals at once and then one in ten seconds; how many
-were passed over is told by the next that is recorded. A refusal changes nothing, so a record that
+were passed over is told by the next that is recorded. Those whom an identity provider sends are
+one client together: nobody knows yet who they are. A refusal changes nothing, so a record that
 cannot be written does not change the answer either; the log has it.
 """
 

@@ -9,13 +9,13 @@ organisational units in descending order, title and official e-mail.
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from typing import TYPE_CHECKING, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
+from remote_signing import strict_json
 from remote_signing.clock import as_datetime
 from remote_signing.errors import OrderInvalid
 from remote_signing.sam.orders import Members, integer, text
@@ -37,6 +37,7 @@ _NEEDED = {
 # Decree 68/2024 Art. 9: five years for a subscriber's first certificate; two may be leap years.
 _LONGEST_DAYS = 5 * 365 + 2
 _BACKDATED = dt.timedelta(minutes=5)  # relying parties' clocks differ
+_SERIAL_DOMAIN = b"certificate serial number"
 _UNITS = 8
 _DER = serialization.Encoding.DER
 # Attribute, its OID and its upper bound. RFC 5280 appendix A.1 has 64 for names; X.520 dropped the
@@ -82,6 +83,9 @@ def issue(
     ``order`` members: profile, subject, validity_days. Key usage is contentCommitment alone: these
     keys sign what a person or an organisation stands for, nothing else. A SIM's key has
     digitalSignature besides, which operators ask of a key that signs on the phone.
+
+    Whichever host follows one order, and however often, what it signs is the same: the times and
+    the serial number are the order's. So there is never a second certificate that nobody knows of.
     """
     subject = _subject(order)
     start, end = _validity(order, issuer)
@@ -91,9 +95,7 @@ def issue(
         .subject_name(_name(subject))
         .issuer_name(issuer.subject)
         .public_key(key)
-        .serial_number(
-            secrets.randbits(158) | 1 << 158
-        )  # RFC 5280 cl. 4.1.2.2; positive, fixed size
+        .serial_number(_serial_number(node, order))
         .not_valid_before(start)
         .not_valid_after(end)
     )
@@ -103,6 +105,16 @@ def issue(
         builder = builder.add_extension(extension, critical=critical)
     certificate = builder.sign(node.authority_key("rs-ca-issuing"), hashes.SHA384())
     return certificate.public_bytes(_DER)
+
+
+def _serial_number(node: Node, order: Members) -> int:
+    """The order's own: positive, of fixed size (RFC 5280 cl. 4.1.2.2), and known to nobody before.
+
+    An HMAC under a key of the cluster is unpredictable to those without it, whoever wrote the
+    order: nobody chooses bytes that the issuing key will sign.
+    """
+    drawn = node.mac(_SERIAL_DOMAIN, strict_json.canonical(order))
+    return int.from_bytes(drawn) >> (256 - 158) | 1 << 158
 
 
 def _validity(order: Members, issuer: x509.Certificate) -> tuple[dt.datetime, dt.datetime]:

@@ -207,8 +207,13 @@ class Enrolment:
         return {"number": self._revoked.add(gone)}
 
     def _unlock(self, arguments: Arguments) -> Answer:
-        order = self._order(arguments, "unlock")
+        """From the new record on every host counts anew; the same order gives the same again."""
         name = orders.fingerprint(arguments["order"])
+        if "sealed" in arguments:
+            credential, _ = self._ordered(arguments, "unlock")
+            return self._resealed(credential.successor(unlocked_by=name))
+        # An rssp of the release before keeps no record of it: this host alone forgets.
+        order = self._order(arguments, "unlock")
         self._journal.unlock(orders.text(order, "credential_id"), name, _end(order))
         return {}
 

@@ -171,16 +171,16 @@ class EvidenceCheck:
 
     def _guessed(self, guesses: list[Presented], question: Question) -> list[tuple[Factor, Match]]:
         """The matches of PIN and code; the attempt is counted before anything is looked at."""
-        credential_id = question.credential.credential_id
-        self.journal.charge(credential_id, self._guess(guesses, question))
+        counted = question.credential.guessed_as
+        self.journal.charge(counted, self._guess(guesses, question))
         matches = self._matches(self._guessable, guesses, question)
         if len(matches) < len(guesses):
-            left = self.journal.remaining(credential_id)
+            left = self.journal.remaining(counted)
             raise EvidenceInvalid("a factor does not match", attempts_left=left)
         for factor, match in matches:
             if match.step is not None:
                 self.journal.use_step(factor.id, match.step, question.digest)
-        self.journal.clear(credential_id)
+        self.journal.clear(counted)
         self._retire([factor for factor, _ in matches])
         return matches
 

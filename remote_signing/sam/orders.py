@@ -5,8 +5,8 @@ configuration, so that whoever takes over the rssp cannot enrol a phone of his o
 one credential, lives ten minutes at most (one that waits for an official to choose a PIN, two
 weeks), and repeating it gains nothing: ids it names are used once (a removed factor's id is on the
 revocation list for ever), ``if_version`` ties a change of factors to the record it was meant for,
-and what would work twice (``unlock``, ``certify``) is kept in the SAM's journal for as long as the
-order lives (:func:`fingerprint`).
+and what would work twice is known by the order (:func:`fingerprint`): ``certify`` by the serial
+number that it gives, ``unlock`` by the record that names it.
 """
 
 from __future__ import annotations

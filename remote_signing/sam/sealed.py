@@ -109,7 +109,8 @@ class Credential:
 
     ``wrapped_key`` opens in any HSM node of the cluster; ``public_key`` is SPKI DER; ``scal`` is
     "1" or "2"; ``multisign`` the most signatures of one authorisation; ``consent`` the sets of
-    kinds of factors of which one must be presented in full.
+    kinds of factors of which one must be presented in full; ``unlocked_by`` the order (its
+    fingerprint) by which the registration authority last let its owner guess again.
     """
 
     credential_id: str
@@ -123,6 +124,17 @@ class Credential:
     multisign: int
     factors: tuple[Factor, ...]
     consent: Consent
+    unlocked_by: str | None = None
+
+    @property
+    def guessed_as(self) -> str:
+        """What the journal of every host counts guesses under: anew after each unlocking.
+
+        The record brings the news to hosts that the order itself never reaches. Putting an older
+        record back brings back what was counted under it, and no more.
+        """
+        order = self.unlocked_by
+        return self.credential_id if order is None else f"{self.credential_id}.{order}"
 
     def seal(self, node: Node) -> bytes:
         """The sealed record of this version."""
@@ -138,6 +150,8 @@ class Credential:
             "factors": [_written(factor) for factor in self.factors],
             "consent": [list(kinds) for kinds in self.consent],
         }
+        if self.unlocked_by is not None:
+            members["unlocked_by"] = self.unlocked_by
         return header + node.seal(_DOMAIN, strict_json.canonical(members), header)
 
     def successor(
@@ -146,14 +160,16 @@ class Credential:
         factors: tuple[Factor, ...] | None = None,
         certificate_sha256: str | None = None,
         consent: Consent | None = None,
+        unlocked_by: str | None = None,
     ) -> Credential:
-        """The next version, with other factors, another certificate or another rule of consent."""
+        """The next version, with what is given; everything else as it is."""
         return replace(
             self,
             version=self.version + 1,
             factors=self.factors if factors is None else factors,
             certificate_sha256=certificate_sha256 or self.certificate_sha256,
             consent=self.consent if consent is None else consent,
+            unlocked_by=unlocked_by or self.unlocked_by,
         )
 
     def factor(self, factor_id: object) -> Factor | None:
@@ -184,6 +200,7 @@ def open_sealed(node: Node, sealed: bytes) -> Credential:
         multisign=cast("int", members["multisign"]),
         factors=tuple(_read(factor) for factor in cast("list[JsonValue]", members["factors"])),
         consent=tuple(map(tuple, consent)),
+        unlocked_by=cast("str | None", members.get("unlocked_by")),
     )
 
 

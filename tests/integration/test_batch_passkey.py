@@ -92,7 +92,7 @@ def test_one_touch_approves_requests_of_several_portals_and_each_signs_its_own(
         response = send(place, ids, answer)
     assert (response.status_code, told(response)) == (200, [True] * 3)
     taken = [line for line in statements if line not in {"BEGIN IMMEDIATE", "BEGIN", "COMMIT"}]
-    assert len(taken) == 4, "one for all, then one for each"
+    assert len(taken) == 5, "one for all, one that holds them, then one for each"
     assert {state(place, each) for each in ids} == {"AUTHORIZED"}
     given = events(place, "consent.given")
     assert {json.loads(each.detail)["factor"] for each in given} == {"passkey"}

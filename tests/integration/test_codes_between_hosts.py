@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, insert, select
 
-from remote_signing.errors import ActivationConflict, EvidenceReplayed, RemoteSigningError
-from remote_signing.rssp import audit, totp_steps
+from remote_signing.errors import (
+    ActivationConflict,
+    CredentialLocked,
+    EvidenceInvalid,
+    EvidenceReplayed,
+    RemoteSigningError,
+)
+from remote_signing.rssp import audit, freezing, totp_steps
+from remote_signing.rssp.enrolment import Enrolment
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.models import pin_retirement, totp_step
-from tests.support.two_hosts import ACTS, Act, TwoHosts, two_hosts
+from tests.support.two_hosts import ACTS, Act, Signature, TwoHosts, two_hosts
 from tests.support.world import new_world
 
 if TYPE_CHECKING:
@@ -127,6 +134,26 @@ def test_a_code_that_was_refused_with_a_change_leaves_the_pin_there_was(two: Two
     two.world.next_step()
     change.by(two.hosts[1], two.world.otp())
     assert change.is_done()
+
+
+@pytest.mark.parametrize("was", ["enabled", "frozen"])
+def test_who_is_locked_at_one_host_is_unlocked_by_way_of_the_other(two: TwoHosts, was: str) -> None:
+    two.new_official()
+    world, (here, there) = two.world, two.hosts
+    refused = Signature(two)
+    for guess in range(two.saps[1].sam.config.attempt_limit):
+        with pytest.raises(EvidenceInvalid):
+            refused.by(there, f"{guess:06}")
+    with pytest.raises(CredentialLocked):
+        refused.by(there, world.otp())
+    if was == "frozen":
+        freezing.freeze(here, world.session)
+        freezing.unfreeze(here, world.authority, world.credential_id)
+    else:
+        Enrolment(here, world.authority).unlock(world.credential_id)
+    approved = Signature(two)
+    approved.by(there, world.otp())
+    assert approved.is_done()
 
 
 def test_what_is_approved_by_a_passkey_uses_no_code(small: TwoHosts) -> None:

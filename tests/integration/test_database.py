@@ -6,12 +6,12 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import Integer, Text, bindparam, func, insert, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from remote_signing.errors import InvalidInput, ReplayDetected, Unavailable
+from remote_signing.errors import ActivationConflict, InvalidInput, ReplayDetected, Unavailable
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import migrations
+from remote_signing.rssp import database_errors, migrations
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.models import agency, replay
 
@@ -143,6 +143,99 @@ def test_a_writer_that_waits_too_long_is_unavailable(
     assert isinstance(refusal.value.__cause__, OperationalError)
     first.close()
     second.close()
+
+
+GIVES_WAY = """
+    CREATE SEQUENCE tries;
+    CREATE FUNCTION give_way(times integer, state text) RETURNS bigint LANGUAGE plpgsql AS $$
+    BEGIN
+        IF nextval('tries') <= times THEN
+            RAISE EXCEPTION 'somebody else goes on' USING ERRCODE = state;
+        END IF;
+        RETURN currval('tries');
+    END $$
+"""
+
+
+def test_a_statement_that_gave_way_to_another_is_tried_once_more(database: Database) -> None:
+    if database.dialect == "sqlite":
+        return  # its writers stand in line
+    database.run(text(GIVES_WAY))
+    prepared = select(func.give_way(bindparam("n", type_=Integer()), bindparam("s", type_=Text())))
+    made_up = "SELECT give_way({n}, '{s}')"
+    for state in ("40P01", "40001"):
+        for run in range(3):  # from the second time on it is prepared
+            database.run(text("ALTER SEQUENCE tries RESTART"))
+            assert database.one(prepared, {"n": 1, "s": state}) == (2,), run
+            database.run(text("ALTER SEQUENCE tries RESTART"))
+            assert scalar(database, made_up.format(n=1, s=state)) == 2
+        database.run(text("ALTER SEQUENCE tries RESTART"))
+        with pytest.raises(Unavailable, match="somebody else"):
+            database.one(prepared, {"n": 2, "s": state})
+        assert scalar(database, "SELECT last_value FROM tries") == 2
+    database.run(text("ALTER SEQUENCE tries RESTART"))
+    with pytest.raises(Unavailable), database.transaction() as connection:
+        connection.execute(prepared, {"n": 1, "s": "40P01"})
+    assert scalar(database, "SELECT last_value FROM tries") == 1, "what came before is undone, too"
+
+
+# A release after this one: a trigger that copies into a table of its own, with a rule of its own.
+LATER = """
+    CREATE TABLE novelty (digest bytea CONSTRAINT pk_novelty PRIMARY KEY);
+    CREATE FUNCTION note_novelty() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.expires_at = 7 THEN RAISE EXCEPTION 'seven is over'; END IF;
+        IF NEW.expires_at = 8 THEN RAISE EXCEPTION 'this table is insert-only'; END IF;
+        INSERT INTO novelty VALUES (substr(NEW.digest, 1, 1));
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER noted AFTER INSERT ON replay FOR EACH ROW EXECUTE FUNCTION note_novelty();
+    ALTER TABLE replay ADD CONSTRAINT ck_replay_novelty CHECK (expires_at <> 9);
+    CREATE UNIQUE INDEX uq_agency_novelty ON agency (name)
+"""
+
+
+def test_a_rule_of_a_later_release_is_a_conflict_and_one_of_ours_a_fault(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    if database.dialect == "sqlite":
+        return  # there is one release at a time
+    database.run(text(LATER))
+    row = {"digest": b"ab", "expires_at": 1}
+    database.run(insert(replay), row)
+    with pytest.raises(ReplayDetected):
+        database.run(insert(replay), row)
+    for told, later in (("pk_novelty", {"digest": b"ac"}), ("seven", {"expires_at": 7})):
+        with pytest.raises(ActivationConflict):
+            database.run(insert(replay), row | {"digest": b"x"} | later)
+        assert told in vars(caplog.records[-1])["cause"]
+        assert "later release" in caplog.records[-1].message
+    for_both = {"name": "Bộ Nội vụ", "state": "active"}
+    database.run(insert(agency), for_both | {"id": new_id(0), "code": "G08"})
+    with pytest.raises(ActivationConflict):
+        database.run(insert(agency), for_both | {"id": new_id(0), "code": "G09"})
+    # What does not fit, and what we should have kept, is nobody's refusal.
+    one = new_id(0)
+    database.run(insert(agency), {"id": one, "code": "G10", "name": "Bộ Y tế", "state": "active"})
+    with pytest.raises(DBAPIError, match="pk_agency"):
+        database.run(insert(agency), {"id": one, "code": "G11", "name": "Bộ", "state": "active"})
+    for number in (8, 9):
+        with pytest.raises(DBAPIError, match=r"insert-only|ck_replay_novelty"):
+            database.run(insert(replay), {"digest": b"y", "expires_at": number})
+
+
+def test_every_unique_index_of_this_release_is_known_to_it(database: Database) -> None:
+    if database.dialect == "sqlite":
+        return  # it tells columns, not indexes
+    rows = database.all(
+        text(
+            "SELECT indexrelid::regclass::text AS name, indrelid::regclass::text AS of"
+            " FROM pg_index WHERE indisunique AND indrelid::regclass::text NOT LIKE 'pg_%'"
+        )
+    )
+    names = {row.name for row in rows if not row.of.startswith(("audit_event", "alembic"))}
+    assert len(names) > 20
+    assert names - database_errors._KNOWN == set()  # noqa: SLF001 - what the rule rests on
 
 
 def test_no_call_to_a_server_waits_for_ever(postgres_server: PostgresServer) -> None:

@@ -5,17 +5,20 @@ It is two hosts beside one database, and requests go to them in turn.
 
 from __future__ import annotations
 
+import json
+import os
+import sqlite3
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtests import accounting, generators, hosts, people, portal
+from loadtests import accounting, compare, generators, hosts, people, portal
 from loadtests.generators import Generators
 from loadtests.hosts import Balancer
 from loadtests.once import place_of, take_turns
@@ -27,6 +30,7 @@ from loadtests.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from loadtests.people import Official
     from loadtests.place import Place, Scenario
@@ -133,6 +137,75 @@ def test_generators_share_the_load_and_their_figures_add_up(stage: Stage) -> Non
     assert not recorder.unfinished
     plans = list((stage.site.folder / "secrets").glob("plan-*.json"))
     assert {plan.stat().st_mode & 0o777 for plan in plans} == {0o600}
+
+
+class TheOther(ThreadingHTTPServer):
+    """In the place of the server that ours is compared with; how often it was asked to sign."""
+
+    pid = os.getpid()
+    asked = 0
+
+    def __init__(self) -> None:
+        answers = {"authorize": {"SAD": "a"}, "signHash": {"signatures": ["c2ln"]}}
+
+        class Answers(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                step = self.path.rpartition("/")[2]
+                TheOther.asked += step == "signHash"
+                body = json.dumps(answers[step]).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None: ...
+
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.address = f"http://127.0.0.1:{self.server_port}"
+
+    def start(self) -> None:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def wait_until_ready(self) -> None:
+        """It is, from the beginning."""
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+def signed(site: Site) -> int:
+    """How many activations have been signed there."""
+    with closing(sqlite3.connect(site.folder / "rssp.sqlite3")) as file:
+        (count,) = file.execute(
+            "SELECT count(*) FROM signature_activation WHERE state = 'SIGNED'"
+        ).fetchone()
+    return int(count)
+
+
+def test_comparison_asks_both_for_the_same_and_tells_how_many_times(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compare, "GOALS", {"p256": 0.0})
+    monkeypatch.setattr(compare, "Site", lambda *_: nullcontext(stage.site))
+    for done, name in ((people, "found_agency"), (portal, "register")):  # the stage's
+        monkeypatch.setattr(done, name, lambda *_, **__: None)
+    monkeypatch.setattr(compare, "python_of_compared", lambda _: sys.executable)
+    monkeypatch.setattr(compare, "SimpleServer", lambda *_: TheOther())
+    before = signed(stage.site)
+    asked = ["--users", "1", "--seconds", "0.3", "--officials", "24", "--engine", "plain"]
+    assert compare.main([*asked, "--database", "sqlite", "--out", str(tmp_path)]) == 0
+    (found,) = json.loads((tmp_path / "compare.json").read_text("utf-8")).values()
+    # Where anything had gone wrong there were no figures. A busy machine may end none in that time.
+    assert signed(stage.site) > before
+    assert TheOther.asked > 0
+    ours, other = found["ours"], found["other"]
+    assert found["ratio"] == (ours / other if other else 0.0)
+    assert {"sam", "sam_workers", "rssp"} <= set(found["our_processes"])
+    assert found["other_processes"] >= 1
 
 
 def test_plain_client_opens_a_connection_that_the_host_has_closed() -> None:

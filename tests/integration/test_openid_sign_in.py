@@ -248,6 +248,19 @@ def test_what_the_hostile_provider_is_told_otherwise_is_good(scene: Scene) -> No
     assert said["exp"] - said["iat"] == 60
 
 
+def test_refusals_of_strangers_do_not_fill_the_audit_table(scene: Scene) -> None:
+    def on_record() -> list[Any]:
+        told = audit.events(scene.door.world.database)
+        return [each for each in told if each.kind == "openid.refused"]
+
+    for _ in range(25):
+        assert scene.door.answer(scene.returned(), error="access_denied").status_code == 401
+    assert len(on_record()) == 20
+    scene.door.world.clock.advance(10)
+    assert scene.door.answer(scene.returned(), error="access_denied").status_code == 401
+    assert json.loads(on_record()[-1].detail)["passed_over"] == 5
+
+
 WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "another nonce": {"nonce": "x"},
     "no nonce": {"nonce": None},

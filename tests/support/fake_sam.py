@@ -293,9 +293,12 @@ class FakeSam:
         self._leave("sign_crl")
         return SignedCrl(crl, number)
 
-    def unlock(self, order: Order) -> None:
+    def unlock(self, sealed: bytes, order: Order) -> Resealed:
         self._enter("unlock")
         assert _payload(order)["kind"] == "unlock"
+        record = self._live(sealed)
+        record["version"] += 1
+        return Resealed(seal(record), record["version"])
 
     def status(self) -> SamStatus:
         self._enter("status")

@@ -169,10 +169,19 @@ def test_names_are_utf8_and_what_must_be_ascii_is(desk: Desk) -> None:
     }
 
 
-def test_serial_numbers_are_positive_random_and_of_twenty_octets(desk: Desk) -> None:
-    numbers = {desk.issue().serial_number for _ in range(20)}
+def test_serial_numbers_are_positive_and_of_twenty_octets_one_for_each_order(desk: Desk) -> None:
+    numbers = {desk.issue(order_id=str(each)).serial_number for each in range(20)}
     assert len(numbers) == 20
     assert {number.bit_length() for number in numbers} == {159}
+
+
+def test_serial_number_is_the_orders_own_and_unknown_without_the_key_of_the_cluster(
+    desk: Desk,
+) -> None:
+    own = desk.issue().serial_number
+    assert desk.issue().serial_number == own
+    desk.node.secret = bytes(32)
+    assert desk.issue().serial_number != own
 
 
 def test_validity_begins_a_little_before_and_ends_after_the_days_ordered(desk: Desk) -> None:

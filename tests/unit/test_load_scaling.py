@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadtests import accounting, scaling, tables
+from loadtests import accounting, people, portal, scaling, tables
+from loadtests.generators import GeneratorFailed
 from loadtests.options import Options
+from loadtests.programs import ProgramFailed
 from loadtests.results import machine
 from loadtests.scaling import Size
 
@@ -129,6 +133,83 @@ def test_command_writes_and_judges(
     assert (
         "|| 2 | 4 | as it is | 10.00 | 1000 | 0.25 | – | – | 2000 ms | 0.56 | 40 % | 0, 0 |" in text
     )
+
+
+@dataclass
+class Bench:
+    """The command without a service: what it asks for, and what each size would do."""
+
+    rates: dict[tuple[int, float], float]  # sessions, latency
+    runs: list[tuple[Options, list[int]]] = field(default_factory=list)
+    signed_in: list[list[int]] = field(default_factory=list)
+    fails: Exception | None = None
+
+    def measured(self, _site: object, options: Options, officials: list[int], *_: Any) -> Any:
+        if self.fails is not None:
+            raise self.fails
+        assert officials == self.signed_in[-1]
+        assert options.kept is not None
+        assert options.kept.parent.is_dir()
+        self.runs.append((options, officials))
+        sessions = options.hosts * options.sam_workers
+        size = Size(options.hosts, options.sam_workers, options.hsm_latency)
+        found = row(size, self.rates[sessions, options.hsm_latency])
+        return found | {
+            "options": {"hashes": options.hashes},
+            "latency_ms": {"p50": 1.0, "p99": 2.0},
+            "cpu_ms": {"server": 1.0},
+            "errors": {"total": 0, "causes": {}},
+        }
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    found = Bench({(1, 5.0): 1.5, (2, 5.0): 3.0, (4, 5.0): 6.0, (2, 0.0): 20.0, (4, 0.0): 15.0})
+    monkeypatch.setattr(scaling, "Site", lambda *_: nullcontext())
+    monkeypatch.setattr(people, "found_agency", lambda _: None)
+    monkeypatch.setattr(people, "enrol", lambda _, count, *__: list(range(count)))
+    monkeypatch.setattr(people, "sign_in_all", lambda _, chosen: found.signed_in.append(chosen))
+    monkeypatch.setattr(portal, "register", lambda _, dpop: dpop)
+    monkeypatch.setattr(scaling, "measured", found.measured)
+    return found
+
+
+FAST = ["--engine", "plain", "--seconds", "0.2", "--warm-up", "0.1"]
+
+
+def test_every_size_is_run_in_each_round_with_officials_of_its_own(
+    bench: Bench, tmp_path: Path
+) -> None:
+    asked = [*FAST, "--rounds", "2", "--hashes", "7", "--rssp-workers", "3", "--out", str(tmp_path)]
+    assert scaling.main(asked) == 0
+    chosen = scaling.sizes(5.0) * 2
+    assert [
+        Size(options.hosts, options.sam_workers, options.hsm_latency) for options, _ in bench.runs
+    ] == chosen
+    assert [options.users for options, _ in bench.runs] == [size.users for size in chosen]
+    of_all = [each for _, officials in bench.runs for each in officials]
+    assert of_all == list(range(len(of_all)))
+    assert {
+        (options.scenario, options.hashes, options.rssp_workers, options.seconds, options.engine)
+        for options, _ in bench.runs
+    } == {("batch", 7, 3, 0.2, "plain")}
+    (kept,) = {options.kept for options, _ in bench.runs}
+    assert kept is not None
+    assert not kept.parent.exists(), "the site is removed in the end"
+    told = json.loads((tmp_path / "scaling.json").read_text("utf-8"))
+    assert [each["rates"] for each in told["workers"]] == [[1.5] * 2, [3.0] * 2, [6.0] * 2]
+    assert [each["of_linear"] for each in told["hosts"]] == pytest.approx([1.0, 0.375, 1.0, 1.0])
+    assert told["hashes"] == 7
+
+
+def test_run_that_fails_is_no_figure(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for fails in (GeneratorFailed("no result"), ProgramFailed("never ready")):
+        bench.fails = fails
+        assert scaling.main([*FAST, "--out", str(tmp_path)]) == 2
+        assert str(fails) in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_busy_processors_are_never_more_than_there_are() -> None:

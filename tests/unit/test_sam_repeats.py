@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from cryptography import x509
 
 from remote_signing import errors
 from remote_signing.identifiers import new_id
 from remote_signing.sam.attempts import AttemptJournal
-from remote_signing.sap import b64
-from tests.support.verbs import DIGESTS, Enrolled, Sam, activate, challenge, enrol, sign
+from remote_signing.sap import SapClient, b64, encode_line
+from tests.support.verbs import DIGESTS, Enrolled, Sam, activate, challenge, enrol, sign, unb64
 from tests.unit.test_sam_verbs import certify_order
+from tests.unit.test_sap import Peer
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
+
+    from remote_signing.sap import Order, UnixAddress
 
 
 @pytest.fixture
@@ -88,22 +93,75 @@ def test_challenge_does_not_outlive_a_day(sam: Sam, official: Enrolled) -> None:
 # Orders sent again
 
 
-def test_one_unlock_order_gives_guesses_once(sam: Sam, official: Enrolled) -> None:
-    def lock() -> None:
-        for _ in range(3):
-            with pytest.raises(errors.EvidenceInvalid):
-                activate(sam, official, challenge(sam, official), "000000")
+def lock(sam: Sam, official: Enrolled) -> None:
+    for _ in range(3):
+        with pytest.raises(errors.EvidenceInvalid):
+            activate(sam, official, challenge(sam, official), "000000")
+    with pytest.raises(errors.CredentialLocked):
+        activate(sam, official, challenge(sam, official))
 
-    lock()
-    order = cast("dict[str, str]", sam.order("unlock", official.credential_id))
-    assert sam.call("unlock", order=order) == {}
-    lock()
+
+def unlocked(sam: Sam, official: Enrolled, order: object) -> Enrolled:
+    answer = sam.call("unlock", sealed=official.sealed, order=order)
+    return replace(official, sealed=cast("str", answer["sealed"]))
+
+
+def test_one_unlock_order_gives_guesses_once(sam: Sam, official: Enrolled) -> None:
+    lock(sam, official)
+    order = sam.order("unlock", official.credential_id)
+    again = unlocked(sam, official, order)
+    lock(sam, again)
     # Answered alike, for the first answer may have been lost; but nothing is forgotten.
+    for record in (official, again):
+        once_more = unlocked(sam, record, order)
+        with pytest.raises(errors.CredentialLocked):
+            activate(sam, once_more, challenge(sam, official))
+    anew = unlocked(sam, again, sam.order("unlock", official.credential_id))
+    assert activate(sam, anew, challenge(sam, official))
+
+
+def test_record_from_before_the_unlocking_stays_locked(sam: Sam, official: Enrolled) -> None:
+    lock(sam, official)
+    anew = unlocked(sam, official, sam.order("unlock", official.credential_id))
+    assert activate(sam, anew, challenge(sam, official))
+    with pytest.raises(errors.CredentialLocked):
+        activate(sam, official, challenge(sam, official))
+
+
+def test_unlocking_at_one_host_counts_at_every_host(
+    sam: Sam, official: Enrolled, tmp_path: Path
+) -> None:
+    other = another_host(sam, tmp_path / "elsewhere")
+    for host in (sam, other):
+        lock(host, official)
+    anew = unlocked(sam, official, sam.order("unlock", official.credential_id))
+    for host in (other, sam):
+        assert activate(host, anew, challenge(sam, official))
+        lock(host, anew)
+
+
+def test_unlocking_lasts_over_other_changes_of_the_record(sam: Sam, official: Enrolled) -> None:
+    lock(sam, official)
+    anew = unlocked(sam, official, sam.order("unlock", official.credential_id))
+    answer = sam.call("certify", sealed=anew.sealed, order=certify_order(sam, official))
+    certified = replace(anew, sealed=cast("str", answer["sealed"]))
+    assert activate(sam, certified, challenge(sam, official))
+
+
+def test_unlock_order_for_another_credential_is_refused(sam: Sam, official: Enrolled) -> None:
+    order = sam.order("unlock", enrol(sam).credential_id)
+    with pytest.raises(errors.OrderInvalid):
+        unlocked(sam, official, order)
+
+
+def test_rssp_of_the_release_before_unlocks_its_own_host_once(sam: Sam, official: Enrolled) -> None:
+    lock(sam, official)
+    order = sam.order("unlock", official.credential_id)
+    assert sam.call("unlock", order=order) == {}
+    lock(sam, official)
     assert sam.call("unlock", order=order) == {}
     with pytest.raises(errors.CredentialLocked):
         activate(sam, official, challenge(sam, official))
-    sam.call("unlock", order=sam.order("unlock", official.credential_id))
-    assert activate(sam, official, challenge(sam, official))
 
 
 def test_one_certificate_order_gives_one_certificate(sam: Sam, official: Enrolled) -> None:
@@ -114,6 +172,76 @@ def test_one_certificate_order_gives_one_certificate(sam: Sam, official: Enrolle
     assert sam.node.certified == 1
     another = sam.call("certify", sealed=official.sealed, order=certify_order(sam, official))
     assert another["certificate"] != first["certificate"]
+
+
+def issued(answer: dict[str, object]) -> x509.Certificate:
+    return x509.load_der_x509_certificate(unb64(answer["certificate"]))
+
+
+def another_host(sam: Sam, folder: Path) -> Sam:
+    """Of the same cluster, with a journal and a revocation list of its own."""
+    folder.mkdir()
+    return Sam(folder, sam.node, sam.clock, sam.ra)
+
+
+def test_one_certificate_order_gives_the_same_certificate_at_every_host(
+    sam: Sam, official: Enrolled, tmp_path: Path
+) -> None:
+    hosts = (sam, another_host(sam, tmp_path / "elsewhere"))
+    orders = [certify_order(sam, official) for _ in range(2)]
+    first, second = (
+        [issued(host.call("certify", sealed=official.sealed, order=order)) for host in hosts]
+        for order in orders
+    )
+    assert sam.node.certified == 4, "no host knows of the other's"
+    # Whoever revokes one revokes both: all that was signed is the same, the serial number first.
+    assert first[0].tbs_certificate_bytes == first[1].tbs_certificate_bytes
+    assert second[0].tbs_certificate_bytes == second[1].tbs_certificate_bytes
+    serials = {certificate.serial_number for certificate in first + second}
+    assert len(serials) == 2, "each order has its own"
+    assert {number.bit_length() for number in serials} == {159}
+
+
+class ByTurns:
+    """One name for several hosts, as a balancer or a resolver gives it."""
+
+    def __init__(self, *hosts: Peer) -> None:
+        self._hosts = iter(hosts)
+
+    def connect(self, timeout: float) -> socket.socket:
+        return next(self._hosts).address.connect(timeout)
+
+
+def test_order_whose_answer_was_lost_is_followed_alike_by_the_next_host(
+    sam: Sam, official: Enrolled, tmp_path: Path
+) -> None:
+    other = another_host(sam, tmp_path / "elsewhere")
+    first, second = Peer(tmp_path / "first.sock"), Peer(tmp_path / "second.sock")
+    lost: list[dict[str, object]] = []
+
+    def one_answer_too_few(request: dict[str, Any]) -> bytes | None:
+        if request["verb"] == "certify":
+            lost.append(sam.call("certify", **request["args"]))
+            return None  # and the connection breaks
+        return encode_line({"id": request["id"], "ok": {"number": 1}})
+
+    first.reply = one_answer_too_few
+
+    def answer(request: dict[str, Any]) -> bytes:
+        return encode_line({"id": request["id"], "ok": other.call("certify", **request["args"])})
+
+    second.reply = answer
+    client = SapClient(cast("UnixAddress", ByTurns(first, second)), 5.0, 5.0)
+    assert client.merge_revocations(b"", b"") == 1
+    order = cast("Order", certify_order(sam, official))
+    given = client.certify(unb64(official.sealed), order)
+    assert given.certificate is not None
+    (unknown,) = map(issued, lost)
+    known = x509.load_der_x509_certificate(given.certificate)
+    assert unknown.tbs_certificate_bytes == known.tbs_certificate_bytes
+    client.close()
+    for peer in (first, second):
+        peer.close()
 
 
 def test_of_two_workers_that_answer_one_order_the_first_one_stands(tmp_path: Path) -> None:
@@ -185,8 +313,7 @@ def test_piece_of_a_list_at_no_place_is_bad_input(sam: Sam) -> None:
 
 def test_list_of_another_host_comes_in_pieces(sam: Sam, official: Enrolled, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    other = Sam(elsewhere, sam.node, sam.clock, sam.ra)
+    other = another_host(sam, elsewhere)
     other.call(
         "destroy", sealed=official.sealed, order=other.order("destroy", official.credential_id)
     )

@@ -136,7 +136,8 @@ def test_each_verb_sends_its_arguments_and_reads_its_answer(peer: Peer, client: 
     peer.ok(number=8)
     assert client.destroy(b"s", ORDER) == 8
     assert client.merge_revocations(b"ids", b"head") == 8
-    client.unlock(ORDER)
+    peer.ok(sealed="AQ==", version=6)
+    assert client.unlock(b"s", ORDER).version == 6
     peer.ok(cluster_id="c", nodes=[], revocation_number=1, revocation_digest="00", chain=["AQ=="])
     assert client.status().chain == (b"\1",)
     assert [request["verb"] for request in peer.requests] == [
@@ -283,7 +284,7 @@ def test_list_longer_than_a_frame_goes_in_pieces_and_its_head_with_the_last(
 def test_verb_that_changes_a_credential_is_waited_for_longer(peer: Peer) -> None:
     peer.reply = lambda _: b""
     client = SapClient(peer.address, timeout=0.1, enrolment_timeout=0.6)
-    for call, least in ((client.status, 0.1), (lambda: client.unlock(ORDER), 0.6)):
+    for call, least in ((client.status, 0.1), (lambda: client.unlock(b"s", ORDER), 0.6)):
         start = time.monotonic()
         with pytest.raises(SamUnavailable):
             call()
