@@ -90,9 +90,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
     static, wire = load_static(), Wire(config.rssp, transport)
     rssp = AccountApi(wire)
     phone, drain = PhoneApi(rssp), Drain()
-    environments = {
-        name: environment(language.catalogue(name), static) for name in language.LANGUAGES
-    }
+    environments = load_environments()
     return Site(
         config=config,
         rssp=rssp,
@@ -130,6 +128,13 @@ def load_static() -> Mapping[str, StaticFile]:
             packed = gzip.compress(content, mtime=0)
             found[entry.name] = StaticFile(content, packed, media_type, version)
     return found
+
+
+@cache
+def load_environments() -> Mapping[str, Environment]:
+    """The templates in each language, compiled once in a process, however many sites it has."""
+    static = load_static()
+    return {name: environment(language.catalogue(name), static) for name in language.LANGUAGES}
 
 
 def environment(texts: GNUTranslations, static: Mapping[str, StaticFile]) -> Environment:

@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ COVERED = (
     *("remote_signing/sam/*", "remote_signing/sap*.py", "remote_signing/cbor.py"),
     *("remote_signing/webauthn.py", "remote_signing/rssp/activation*.py"),
 )
+# Checks that run while the others do; what they say is told after it.
+BESIDE = ("types",)
 
 
 class CannotContinue(Exception):
@@ -323,24 +326,45 @@ def checks(pytest_arguments: list[str]) -> dict[str, list[str]]:
     return commands
 
 
-def run_check(name: str, command: list[str]) -> tuple[bool, float, str]:
-    """Run and show one check: passed, seconds, its last line."""
-    print(f"\n── {name}: {Path(command[0]).name} {' '.join(command[1:])}", flush=True)
+def show(text: str) -> None:
+    """Print without a further line end."""
+    print(text, end="", flush=True)
+
+
+def run_check(
+    name: str, command: list[str], tell: Callable[[str], object] = show
+) -> tuple[bool, float, str]:
+    """Run one check and ``tell`` what it says: passed, seconds, its last line."""
+    tell(f"\n── {name}: {Path(command[0]).name} {' '.join(command[1:])}\n")
     start, last = time.monotonic(), ""
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            tell(line)
             last = line.strip(" =\n") or last
     return process.returncode == 0, time.monotonic() - start, last
 
 
 def test(pytest_arguments: list[str]) -> bool:
     """Run every check, also after one failed, and tell all results in a table."""
-    results = {name: run_check(name, line) for name, line in checks(pytest_arguments).items()}
+    commands = checks(pytest_arguments)
+    told: list[str] = []
+    # One processor has half a minute's work with the types, and the tests wait for much: together.
+    with ThreadPoolExecutor(1) as beside:
+        begun = {
+            name: beside.submit(run_check, name, line, told.append)
+            for name, line in commands.items()
+            if name in BESIDE
+        }
+        results = {
+            name: run_check(name, line) for name, line in commands.items() if name not in begun
+        }
+        results |= {name: check.result() for name, check in begun.items()}
+    show("".join(told))
     print()
-    for name, (passed, seconds, last) in results.items():
+    for name in commands:
+        passed, seconds, last = results[name]
         print(f"{'passed' if passed else 'FAILED'}  {name:<9}{seconds:7.1f} s  {last}")
     return all(passed for passed, _, _ in results.values())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,7 @@ from remote_signing.bootstrap import find_chromium
 from remote_signing.rssp import migrations
 from remote_signing.sam.softhsm import DevelopmentToken, make_token
 from tests.support.flows import figures
+from tests.support.in_memory import place_in_memory
 from tests.support.postgres import PostgresServer, running_server
 from tests.support.registration import TestAuthority
 from tests.support.sam import RunningSam, copied, found_cluster
@@ -70,9 +72,10 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def sqlite_folder(tmp_path_factory: pytest.TempPathFactory) -> SqliteFolder:
+def sqlite_folder() -> Iterator[SqliteFolder]:
     """A folder for SQLite files."""
-    return SqliteFolder(tmp_path_factory.mktemp("sqlite"))
+    with tempfile.TemporaryDirectory(prefix="rs-sqlite-", dir=place_in_memory()) as name:
+        yield SqliteFolder(Path(name))
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

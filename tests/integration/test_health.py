@@ -82,10 +82,10 @@ def test_a_crowd_at_work_does_not_make_it_unready(world: World) -> None:
 def test_a_database_that_hangs_is_down_and_comes_back(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_PATIENCE", 0.3)
     with new_world(postgres_server) as world:
         ready = asked(world)
         assert ready().status_code == 200
+        monkeypatch.setattr(health, "_PATIENCE", 0.3)
         pids = world.database.all(
             text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
         )

@@ -28,6 +28,7 @@ import psycopg
 from psycopg import sql
 
 from tests.support import kept
+from tests.support.in_memory import place_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +65,13 @@ def _folder_open_to_all() -> Path:
     return next(place for place in places if _is_open_to_all(place))
 
 
+def _place(user: int | None, wished: Path | None) -> Path | None:
+    """Where a server that runs as ``user`` has its folder; None for the usual place."""
+    if user is None or (wished and _is_open_to_all(wished)):
+        return wished
+    return _folder_open_to_all()
+
+
 def _copied(programs: Path, folder: Path) -> Path:
     """Copy ``programs`` into ``folder``, with the libraries that the wheel keeps outside them."""
     package = programs.parent
@@ -78,12 +86,12 @@ def _copied(programs: Path, folder: Path) -> Path:
 class PostgresServer:
     """A running server. Databases are made and named by it; URLs are SQLAlchemy's."""
 
-    def __init__(self, settings: tuple[str, ...] = _FAST) -> None:
+    def __init__(self, settings: tuple[str, ...] = _FAST, place: Path | None = None) -> None:
         self._programs = find_programs()
         self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-        place = _folder_open_to_all() if self._user is not None else None
-        self._folder = Path(tempfile.mkdtemp(prefix="rs-pg-", dir=place))
+        self._folder = Path(tempfile.mkdtemp(prefix="rs-pg-", dir=_place(self._user, place)))
         self._templates: dict[object, str] = {}
+        self._connection: psycopg.Connection | None = None
         try:
             self._make_cluster()
             self._keeper = self._start(settings)
@@ -146,11 +154,11 @@ class PostgresServer:
 
     def _execute(self, statement: LiteralString, *names: str) -> None:
         """One statement in the maintenance database; ``{}`` stands for a quoted name."""
-        connection = psycopg.connect(
-            host=str(self._folder), user="postgres", dbname="postgres", autocommit=True
-        )
-        with connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+        if self._connection is None:  # one for all: each new one costs the server a process
+            self._connection = psycopg.connect(
+                host=str(self._folder), user="postgres", dbname="postgres", autocommit=True
+            )
+        self._connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def url(self, database: str) -> str:
         """SQLAlchemy's URL of ``database``."""
@@ -179,6 +187,8 @@ class PostgresServer:
 
     def stop(self) -> None:
         """End the server and remove its files."""
+        if self._connection is not None:
+            self._connection.close()
         if self._keeper.stdin:
             self._keeper.stdin.close()
         self._keeper.wait()
@@ -186,7 +196,7 @@ class PostgresServer:
 
 def running_server() -> Iterator[PostgresServer]:
     """A server for the time of a fixture."""
-    server = PostgresServer()
+    server = PostgresServer(place=place_in_memory())
     try:
         yield server
     finally:

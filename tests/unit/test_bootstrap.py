@@ -323,6 +323,25 @@ def test_every_check_runs_even_when_one_fails(
     assert table[1].endswith("5 passed")
 
 
+def test_types_are_checked_while_the_others_run_and_told_after_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Each waits until the other has begun: one after the other, neither would end.
+    meet = (
+        "import pathlib, sys, time; here = pathlib.Path(sys.argv[1])\n"
+        "(here / sys.argv[2]).touch()\n"
+        "while not (here / sys.argv[3]).exists(): time.sleep(0.01)\n"
+        "print('seen by', sys.argv[2])"
+    )
+    command = [sys.executable, "-c", meet, str(tmp_path)]
+    commands = {"types": [*command, "types", "tests"], "tests": [*command, "tests", "types"]}
+    monkeypatch.setattr(bootstrap, "checks", lambda _: commands)
+    assert bootstrap.test([])
+    said = capsys.readouterr().out
+    assert said.index("\nseen by tests") < said.index("── types") < said.index("\nseen by types")
+    assert [line.split()[1] for line in said.splitlines()[-2:]] == ["types", "tests"]
+
+
 @pytest.mark.parametrize(("status", "verdict"), [(0, "demo passed"), (1, "demo FAILED")])
 @pytest.mark.usefixtures("machine")
 def test_demo_ends_with_verdict_and_times(

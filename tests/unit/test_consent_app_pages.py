@@ -589,9 +589,12 @@ def test_an_unforeseen_error_is_a_page_with_a_reference(
     assert "secret cause" not in answer.text
 
 
-def test_even_broken_templates_end_in_an_answer(visitor: Visitor) -> None:
-    visitor.app.state.site.environments["vi"].loader = None
-    visitor.app.state.site.environments["vi"].cache.clear()
+def test_even_broken_templates_end_in_an_answer(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    templates = visitor.app.state.site.environments["vi"]
+    monkeypatch.setattr(templates, "loader", None)
+    templates.cache.clear()
     answer = visitor.get("/sign-in" if not visitor.cookies else "/")
     assert answer.status_code == 500
     assert answer.text == f"500 {answer.headers['x-request-id']}"

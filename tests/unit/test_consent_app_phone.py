@@ -105,6 +105,7 @@ def test_the_worker_changes_with_any_file_that_it_keeps(monkeypatch: pytest.Monk
     changed = site.StaticFile(b"changed", b"", "text/javascript", "0" * 12)
     static = {**site.load_static(), "app.js": changed}
     monkeypatch.setattr(site, "load_static", lambda: static)
+    monkeypatch.setattr(site, "load_environments", site.load_environments.__wrapped__)
     after = site.open_site(settings()).worker
     assert site.open_site(settings()).worker == after
     versions = {re.search('"version": "([0-9a-f]{16})"', text)[1] for text in (before, after)}  # type: ignore[index]  # it is there
