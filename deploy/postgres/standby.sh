@@ -3,8 +3,8 @@
 set -eu
 umask 077
 # libpq reads the password from a file: host, port, database, user, password.
-printf 'database:5432:*:replicator:%s\n' "$(cat /run/secrets/replicator-password)" > /run/standby/pgpass
-export PGPASSFILE=/run/standby/pgpass
+printf 'database:5432:*:replicator:%s\n' "$(cat /run/secrets/replicator-password)" > /tmp/pgpass
+export PGPASSFILE=/tmp/pgpass
 primary="host=database user=replicator sslmode=verify-full sslrootcert=/etc/postgres/tls/ca.pem"
 primary="$primary passfile=$PGPASSFILE application_name=$STANDBY"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
