@@ -61,6 +61,7 @@ sed -i -e 's|^module = .*|module = "/usr/lib/softhsm/libsofthsm2.so"|' -e 's/^wo
     -e 's|^token_label = "\(.*\)"|&\nenvironment = { SOFTHSM2_CONF = "/var/lib/tokens/\1/softhsm2.conf" }|' \
     config/sam.toml
 sed -i 's/^workers = 4/workers = 2/' config/rssp.toml
+sed -i 's/maxconn 20000/maxconn 2000/' haproxy.cfg
 sed -i 's|^url = "https://rssp.example.vn"|&\nca = "tls/names-ca.pem"|' config/consent.toml
 
 chmod 0755 . tls ceremony

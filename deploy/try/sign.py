@@ -1,8 +1,8 @@
 """Somebody enrols, a portal asks, the official consents, the portal signs: through the balancer.
 
-Run inside the service's image (try.sh). Each line tells one signature and how long it took; what
-fails is told and tried no further, so that the command can be left running while programs are
-killed. With no argument it makes one signature; with a number so many, one a second at most.
+Run inside the service's image (try.sh). Each line tells of one signature and how long it took, or
+why there is none: the command can be left running while programs are killed. With a number it
+makes so many, one every half minute.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib.resources
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -23,7 +24,11 @@ from remote_signing.demo.stage import Addresses, Stage, root_certificate
 from remote_signing.demo.state import State
 from remote_signing.demo.telling import DemoFailed
 
+if TYPE_CHECKING:
+    from remote_signing.demo.stage import Signer
+
 RSSP, CONSENT = "https://rssp.example.vn", "https://ky.example.vn"
+STEP = 30  # seconds of a one-time code
 PLACE = Path("/tmp/people")  # noqa: S108 - a tmpfs of this container
 
 
@@ -39,38 +44,45 @@ class InService(Stage):
             (self.state.config / name).symlink_to(Path("/etc/remote-signing") / name)
 
 
+def sign(portal: Portal, signer: Signer, content: bytes) -> str:
+    """One PDF from question to verdict; what pyHanko says of it."""
+    credential = portal.credential(signer.subscriber_id)
+    prepared = asyncio.run(document.prepare(content, credential, "Ký ban hành"))
+    asked = portal.ask(signer.credential_id, prepared.dtbs_r, "thu.pdf", "Ký thử")
+    official = Official(signer, CONSENT)
+    official.approve(official.open(asked.browser_url))
+    official.close()
+    signature = portal.sign_hash(portal.credential_token(asked), prepared.order)
+    signed = asyncio.run(prepared.embed(signature))
+    return asyncio.run(verdict.by_pyhanko(signed, root_certificate(Path("/trial")))).words
+
+
+def attempt(portal: Portal, signer: Signer, content: bytes) -> bool:
+    """Whether it came to a signature; a line that says so, or why not."""
+    begin = time.monotonic()
+    try:
+        told, is_signed = sign(portal, signer, content), True
+    except (DemoFailed, ClientError, httpx.HTTPError) as error:
+        told, is_signed = f"{type(error).__name__}: {error}", False
+    sys.stdout.write(f"{time.monotonic() - begin:6.1f} s  {told}\n")
+    sys.stdout.flush()
+    return is_signed
+
+
 def main(count: int) -> int:
     """Exit status 1 when one of the signatures failed."""
     people = InService()
     content = importlib.resources.files("remote_signing.demo").joinpath("decision.pdf").read_bytes()
-    failed = 0
+    outcomes = []
     with Portal(people.addresses) as portal:
         agency, signer = people.enrol()
         people.register_portal(portal.client_id, portal.jwks, agency)
-        print("enrolled", signer.credential_id, flush=True)
-        for number in range(1, count + 1):
-            begin = time.monotonic()
-            step = "prepare"
-            try:
-                credential = portal.credential(signer.subscriber_id)
-                prepared = asyncio.run(document.prepare(content, credential, "Ký ban hành"))
-                step = "ask"
-                asked = portal.ask(signer.credential_id, prepared.dtbs_r, "thu.pdf", "Ký thử")
-                step = "consent"
-                official = Official(signer, CONSENT)
-                official.approve(official.open(asked.browser_url))
-                official.close()
-                step = "sign"
-                signature = portal.sign_hash(portal.credential_token(asked), prepared.order)
-                signed = asyncio.run(prepared.embed(signature))
-                asyncio.run(verdict.by_pyhanko(signed, root_certificate(Path("/trial"))))
-                print(f"{number} signed, pyHanko accepts it, {time.monotonic() - begin:.1f} s", flush=True)
-            except (DemoFailed, ClientError, httpx.HTTPError) as error:
-                failed += 1
-                print(f"{number} {step}: {type(error).__name__} {error}, {time.monotonic() - begin:.1f} s", flush=True)
-            time.sleep(1)
-    return 1 if failed else 0
+        for number in range(count):
+            if number:
+                time.sleep(STEP - time.time() % STEP)  # a one-time code is taken once
+            outcomes.append(attempt(portal, signer, content))
+    return 0 if all(outcomes) else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1))
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1))
