@@ -13,7 +13,7 @@ slot() {
 }
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     until slot && pg_basebackup --dbname "$primary" --pgdata "$PGDATA" --write-recovery-conf \
-        --wal-method stream --slot "$STANDBY"; do
+        --wal-method stream --checkpoint fast --slot "$STANDBY"; do
         rm -rf "${PGDATA:?}"/*
         sleep 5
     done

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from remote_signing.demo.stage import Signer
 
 RSSP, CONSENT = "https://rssp.example.vn", "https://ky.example.vn"
-STEP = 30  # seconds of a one-time code
+STEP, PATIENCE = 30, 120  # seconds: of a one-time code, of ours
 PLACE = Path("/tmp/people")  # noqa: S108 - a tmpfs of this container
 
 
@@ -42,6 +42,19 @@ class InService(Stage):
             folder.mkdir(mode=0o700)
         for name in ("rssp.toml", "ra.key", "tls", "secrets"):
             (self.state.config / name).symlink_to(Path("/etc/remote-signing") / name)
+
+
+def wait_until_ready() -> None:
+    """``DemoFailed`` when the balancer has nobody to send us to for two minutes."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            if all(httpx.get(url).is_success for url in (f"{RSSP}/pki/root.crt", CONSENT)):
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(1)
+    raise DemoFailed(f"{RSSP} and {CONSENT} did not get ready")
 
 
 def sign(portal: Portal, signer: Signer, content: bytes) -> str:
@@ -72,6 +85,7 @@ def attempt(portal: Portal, signer: Signer, content: bytes) -> bool:
 def main(count: int) -> int:
     """Exit status 1 when one of the signatures failed."""
     people = InService()
+    wait_until_ready()
     content = importlib.resources.files("remote_signing.demo").joinpath("decision.pdf").read_bytes()
     outcomes = []
     with Portal(people.addresses) as portal:

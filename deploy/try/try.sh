@@ -25,5 +25,17 @@ command hsm init --custodian Bình --custodian Cường --custodian Dung --thres
     --root-crl-url http://rssp.example.vn/pki/root.crl \
     --root-certificate-url http://rssp.example.vn/pki/root.crt --out /custodians/made
 
-$compose up --detach
+# One after the other, since compose does not heed `depends_on` with every podman.
+up() {
+    $compose up --detach --no-deps "$@"
+}
+up postgres standby-1 standby-2
+until $compose exec -T postgres pg_isready --quiet --host 127.0.0.1; do
+    sleep 1
+done
+$compose run -T --rm --no-deps migrate
+up sam-1 sam-2
+up --scale rssp=2 rssp
+up --scale consent=2 consent
+up balancer
 $compose --profile try run -T --rm --no-deps people
