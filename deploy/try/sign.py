@@ -49,7 +49,7 @@ def wait_until_ready() -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
-            if all(httpx.get(url).is_success for url in (f"{RSSP}/pki/root.crt", CONSENT)):
+            if not any(httpx.get(url).is_error for url in (f"{RSSP}/pki/root.crt", CONSENT)):
                 return
         except httpx.HTTPError:
             pass
