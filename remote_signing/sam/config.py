@@ -238,5 +238,5 @@ def load(path: Path) -> SamConfig:
     try:
         members = tomllib.loads(path.read_text("utf-8"))
         return SamConfig.model_validate(members, context={"base": path.resolve().parent})
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise InvalidInput(f"{path}: {error}") from error

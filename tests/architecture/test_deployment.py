@@ -1,12 +1,14 @@
 """The files under deploy/: valid by the schemas of those who read them, and hardened throughout.
 
-None of them runs here (docs/deployment.md says so); these are the checks that need no container.
+What has been run, and how, says docs/deployment.md; these are the checks that need no container,
+and hold what a run found.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +55,7 @@ def pods() -> dict[str, Tree]:
     }
 
 
-@pytest.mark.parametrize("path", YAML, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", YAML, ids=lambda path: path.relative_to(DEPLOY).as_posix())
 def test_yaml_is_well_formed_and_tidy(path: Path) -> None:
     text = path.read_text("utf-8")
     assert [str(problem) for problem in linter.run(text, STYLE)] == []
@@ -154,15 +156,107 @@ def test_compose_keeps_networks_apart_and_services_small() -> None:
         "data": {"rssp", "migrate", *databases},
         "hsm": sams,
     }
+    (trial,) = documents(DEPLOY / "try" / "compose.yaml")
+    hardened = [each for each in (*services.values(), *trial["services"].values()) if len(each) > 1]
+    assert len(hardened) == len(services) + 2
+    for each in hardened:
+        assert each["read_only"] is True, each
+        assert each["cap_drop"] == ["ALL"], each
+        assert each["security_opt"] == ["no-new-privileges:true"], each
     for name, each in services.items():
-        assert each["read_only"] is True, name
-        assert each["cap_drop"] == ["ALL"], name
-        assert each["security_opt"] == ["no-new-privileges:true"], name
         assert name == "balancer" or "ports" not in each, name
         for key, value in each.get("environment", {}).items():
             assert key.endswith("_FILE") or "PASSWORD" not in key, (key, value)
     for secret in made["secrets"].values():
         assert set(secret) == {"file"}
+
+
+def test_compose_gives_each_secret_to_whoever_reads_it() -> None:
+    """A file has one owner: what two users read, the second reads by a further group."""
+    (made,) = documents(DEPLOY / "compose.yaml")
+    readers: dict[str, set[str]] = {name: set() for name in made["secrets"]}
+    for service, each in made["services"].items():
+        for secret in each.get("secrets", []):
+            readers[secret if isinstance(secret, str) else secret["source"]].add(service)
+    users = {name: each.get("user", "haproxy") for name, each in made["services"].items()}
+    shared = {
+        secret: services
+        for secret, services in readers.items()
+        if len({users[service] for service in services}) > 1
+    }
+    assert set(shared) == {"owner-password", "database-password"}
+    assert set().union(*shared.values()) == {"postgres", "migrate", "rssp"}
+    assert made["services"]["postgres"]["group_add"] == [f"{USER}"]
+    assert all(readers.values())
+
+
+def test_what_is_written_in_memory_belongs_to_who_writes_it() -> None:
+    """`tmpfs:` alone makes root's; podman takes no owner there, so folders of users are volumes."""
+    (made,) = documents(DEPLOY / "compose.yaml")
+    for name, each in made["services"].items():
+        assert set(each.get("tmpfs", [])) <= {"/tmp"}, name  # noqa: S108 - in a container
+        for volume in (volume for volume in each["volumes"] if "-run:" in volume):
+            options = made["volumes"][volume.partition(":")[0]]["driver_opts"]
+            user, group = each["user"].split(":")
+            assert options["type"] == "tmpfs"
+            assert options["o"] == f"uid={user},gid={group},mode=0700"
+    places = re.findall(r"-run:(\S+)", (DEPLOY / "compose.yaml").read_text("utf-8"))
+    assert sorted(places) == ["/run/sam"] * 2 + ["/var/run/postgresql"] * 3
+
+
+def test_only_the_balancer_speaks_for_clients_and_its_address_is_nobody_elses() -> None:
+    (made,) = documents(DEPLOY / "compose.yaml")
+    address = made["services"]["balancer"]["networks"]["edge"]["ipv4_address"]
+    (network,) = made["networks"]["edge"]["ipam"]["config"]
+    given = ipaddress.ip_network(network["ip_range"])
+    assert given.subnet_of(ipaddress.ip_network(network["subnet"]))  # type: ignore[arg-type] # both of version 4
+    assert ipaddress.ip_address(address) not in given
+    # What podman (10.88.0.0 and above) and docker (172.17.0.0 and above) give other networks.
+    for pool in ("10.88.0.0/13", "10.96.0.0/11", "10.128.0.0/9", "172.16.0.0/12", "192.168.0.0/16"):
+        assert not given.overlaps(ipaddress.ip_network(pool)), pool  # type: ignore[arg-type] # likewise
+    assert rssp_config.load(DEPLOY / "config" / "rssp.toml").proxy.trusted == (f"{address}/32",)
+    # Those who are given an address there may ask for /healthz, as the consent page does.
+    assert f"acl services src {given}\n" in (DEPLOY / "haproxy.cfg").read_text("utf-8")
+
+
+def test_a_new_primary_needs_no_standby_to_begin_and_is_healthy_only_then() -> None:
+    """Else CREATE ROLE waits for standbys that wait for the role to copy it with."""
+    roles = (DEPLOY / "postgres" / "roles.sh").read_text("utf-8")
+    assert roles.index("SET synchronous_commit = local;") < roles.index("CREATE ROLE")
+    assert "synchronous_standby_names" in (DEPLOY / "postgres" / "postgresql.conf").read_text()
+    (made,) = documents(DEPLOY / "compose.yaml")
+    # The image serves its socket already while it runs roles.sh.
+    assert "--host" in made["services"]["postgres"]["healthcheck"]["test"]
+
+
+def test_a_trial_is_prepared_with_everything_that_is_mounted(tmp_path: Path) -> None:
+    folder = tmp_path / "trial"
+    subprocess.run(["/bin/sh", DEPLOY / "try" / "prepare.sh", folder], check=True)
+    made_later = {"custodians/ra.key", "ceremony/cluster.json"}
+    for file in ("compose.yaml", "compose.override.yaml"):
+        (made,) = documents(folder / file)
+        for each in made["services"].values():
+            mounts = [m.split(":")[0] for m in each.get("volumes", []) if m.startswith("./")]
+            missing = {mount[2:] for mount in mounts if not (folder / mount).exists()}
+            assert missing <= made_later
+        for secret in made.get("secrets", {}).values():
+            assert (folder / secret["file"]).stat().st_mode & 0o7737 == 0o400
+    sam = sam_config.load(folder / "config" / "sam.toml")
+    assert [node.environment for node in sam.nodes] == [
+        {"SOFTHSM2_CONF": f"/var/lib/tokens/{node.name}/softhsm2.conf"} for node in sam.nodes
+    ]
+    assert consent_config.load(folder / "config" / "consent.toml").rssp.ca is not None
+    rssp_config.load(folder / "config" / "rssp.toml")
+    for authority, certificate, name in (
+        ("public/sap-ca", "public/sam", "sam"),
+        ("public/sap-ca", "public/rssp", "rssp"),
+        ("public/database-ca", "database/server", "database"),
+        ("public/names-ca", "balancer/names", "ky.example.vn"),
+    ):
+        tls = folder / "tls"
+        judged = ["openssl", "verify", "-x509_strict", "-verify_hostname", name, "-CAfile"]
+        files = [tls / f"{authority}.pem", tls / f"{certificate}.pem"]
+        subprocess.run([*judged, *files], check=True)
 
 
 def test_configurations_can_be_read_by_those_they_are_for() -> None:
@@ -213,3 +307,16 @@ def test_image_runs_as_nobody_from_locked_packages() -> None:
     )
     assert stages[-1].startswith("service")
     assert not any(word in text for word in ("ADD http", "curl ", "sudo", ":latest"))
+
+
+def test_image_is_built_from_what_it_copies_and_nothing_else() -> None:
+    """What is not named here never reaches the builder: secrets, environments, history."""
+    text = (DEPLOY / "Containerfile").read_text("utf-8")
+    copied = {
+        name
+        for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+        for name in line.split()
+    }
+    lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert lines[1] == "*"
+    assert {line[1:] for line in lines if line.startswith("!")} == copied

@@ -72,6 +72,11 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "sam.toml")
 
 
+def test_a_file_that_is_not_there_is_told_like_any_other_fault(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="none.toml"):
+        load(tmp_path / "none.toml")
+
+
 def test_a_credential_of_systemd_is_looked_up_when_it_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
