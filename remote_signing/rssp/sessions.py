@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, exists, inser
 from remote_signing.errors import SessionInvalid, SignInRefused
 from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import audit, subscribers
+from remote_signing.rssp.commits import without_waiting
 from remote_signing.rssp.models import agency, login_session, push_subscription, subscriber
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def open_for(services: Services, connection: Connection, found: Subscriber, by: 
 
 
 def use(services: Services, ticket: Ticket) -> Signer:
-    """The signer whose session this is; it counts as used. One statement.
+    """The signer whose session this is; it counts as used. One statement, which does not wait.
 
     Errors: ``SessionInvalid``.
     """
@@ -249,6 +250,7 @@ _USE: ReturningUpdate[Any] = (
         _his(subscriber.c.full_name),
         _his(subscriber.c.position),
         _HIS_AGENCY.scalar_subquery().label("agency_name"),
+        without_waiting(),
     )
 )
 _HIS_LIVE = (
