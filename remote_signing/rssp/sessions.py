@@ -21,7 +21,7 @@ from remote_signing.rssp.commits import without_waiting
 from remote_signing.rssp.models import agency, login_session, push_subscription, subscriber
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Label
+    from sqlalchemy import ColumnElement, Connection, Label, Row
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from remote_signing.rssp.deps import Services
@@ -103,7 +103,11 @@ def use(services: Services, ticket: Ticket) -> Signer:
 
     Errors: ``SessionInvalid``.
     """
-    row = services.database.one(_USE, parameters(services, ticket))
+    return signer_of(services.database.one(USE, parameters(services, ticket)))
+
+
+def signer_of(row: Row[Any] | None) -> Signer:
+    """The signer that :data:`USE` found. Errors: ``SessionInvalid``: none."""
     if row is None:
         raise SessionInvalid("session is unknown or over, or its signer suspended")
     return Signer(row.subscriber_id, row.full_name, row.position, row.agency_name)
@@ -238,7 +242,7 @@ LIVE = (
 """The signer of a live session, with :func:`parameters`; looking at it does not use it."""
 _HIS_AGENCY_ID = select(subscriber.c.agency_id).where(_HIS).correlate(login_session)
 _HIS_AGENCY = select(agency.c.name).where(agency.c.id == _HIS_AGENCY_ID.scalar_subquery())
-_USE: ReturningUpdate[Any] = (
+USE: ReturningUpdate[Any] = (
     update(login_session)
     .where(
         *_IS_LIVE,
@@ -253,6 +257,7 @@ _USE: ReturningUpdate[Any] = (
         without_waiting(),
     )
 )
+"""Uses a live session, with :func:`parameters`; what :func:`signer_of` reads."""
 _HIS_LIVE = (
     _ROW.subscriber_id == bindparam("the_owner", type_=_ROW.subscriber_id.type),
     *_IS_LIVE[2:],
