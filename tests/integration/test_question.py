@@ -36,13 +36,6 @@ def test_the_signer_sees_his_request_and_his_session_counts_as_used(world: World
         assert last_used(world) == world.clock.now_ms()
 
 
-def test_it_is_one_statement_where_the_database_can(world: World) -> None:
-    waiting = world.opened()
-    with world.counted() as statements:
-        question.show(world.services, world.session, waiting)
-    assert len(statements) == {"postgresql": 1, "sqlite": 2}[world.database.dialect]
-
-
 @pytest.mark.parametrize("name", ["0" * 26, "no id", "x\0", ""])
 def test_a_request_that_is_not_there_is_unknown_and_the_session_counts_as_used(
     world: World, name: str
