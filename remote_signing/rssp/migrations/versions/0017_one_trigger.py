@@ -1,6 +1,6 @@
 """What follows a change of a signature activation is one function (PostgreSQL).
 
-Until here five triggers did it, each with its condition. PostgreSQL reads and plans the condition
+Until here four triggers did it, three of them with a condition. PostgreSQL reads and plans the condition
 of a trigger anew in every statement that may fire it; in a function that is done once for a
 connection. One for what is new and one for what changes, since each looks at half of it only.
 
