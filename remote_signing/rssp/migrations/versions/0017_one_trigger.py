@@ -1,8 +1,8 @@
 """What follows a change of a signature activation is one function (PostgreSQL).
 
-Until here four triggers did it, three of them with a condition. PostgreSQL reads and plans the condition
-of a trigger anew in every statement that may fire it; in a function that is done once for a
-connection. One for what is new and one for what changes, since each looks at half of it only.
+Until here four triggers did it, three of them with a condition. PostgreSQL reads and plans the
+condition of a trigger anew in every statement that may fire it; in a function that is done once for
+a connection. One for what is new and one for what changes, since each looks at half of it only.
 
 What they do is the same as before (:mod:`.triggers`, revisions 0007, 0012, 0015), so processes of
 the release before notice nothing. The credential comes first, then the code: a change of factors
