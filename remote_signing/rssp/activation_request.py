@@ -44,6 +44,7 @@ from remote_signing.rssp.activation_words import (
     request_text,
     search_text,
 )
+from remote_signing.rssp.commits import without_waiting
 from remote_signing.rssp.credentials import ANY_AGENCY, GONE
 from remote_signing.rssp.models import credential, signature_activation, subscriber
 from remote_signing.sap import ChallengeRequest
@@ -120,7 +121,12 @@ def insert_activation(  # noqa: PLR0913 - what differs between the channels
         "hash_count": len(new.hashes),
     }
     limit = _limit(new)
-    row = services.database.one(_insert(**limit.shape), parameters | limit.parameters)
+    # What was pushed is a question that its browser brings to the signer within the minute. What
+    # comes to him by itself was promised, and what was tried inline is counted before it is looked
+    # at: these wait for the disk.
+    waits = new.channel is not Channel.OAUTH
+    statement = _insert(**limit.shape, waits=waits)
+    row = services.database.one(statement, parameters | limit.parameters)
     if row is None:
         raise _refusal(services, new)
     return row, challenge
@@ -144,6 +150,8 @@ def _question(
 def open_request(services: Services, client_id: str, ticket: Ticket) -> str:
     """Use a request_uri up (GET oauth2/authorize); the activation's id. One statement.
 
+    It does not wait for the disk: after a fall of the database it might be opened once more, and
+    is still a question only.
     Errors: ``ActivationUnknown``, ``ActivationExpired``, ``ReplayDetected``.
     """
     started = services.now_ms()
@@ -273,13 +281,14 @@ def _named(column: ColumnElement[Any]) -> Label[Any]:
 
 
 @cache
-def _insert(*, one_subscriber: bool, some_agencies: bool) -> Any:  # noqa: ANN401 - ReturningInsert of columns of any type
+def _insert(*, one_subscriber: bool, some_agencies: bool, waits: bool) -> Any:  # noqa: ANN401 - ReturningInsert of columns of any type
     source = _source().where(*_limits(one_subscriber=one_subscriber, some_agencies=some_agencies))
-    return (
+    statement = (
         insert(signature_activation)
         .from_select(_COLUMNS, source)
         .returning(ACTIVATION.id, _named(CREDENTIAL.sealed), _named(CREDENTIAL.factors))
     )
+    return statement if waits else statement.returning(without_waiting())
 
 
 def _limits(*, one_subscriber: bool, some_agencies: bool) -> list[ColumnElement[bool]]:
@@ -358,7 +367,7 @@ _OPEN = (
         ACTIVATION.expires_at > now,
     )
     .values(request_used_at=now)
-    .returning(ACTIVATION.id)
+    .returning(ACTIVATION.id, without_waiting())
 )
 _WHY_NOT_OPEN = select(ACTIVATION.state, ACTIVATION.request_used_at).where(
     ACTIVATION.id == the_id, *_OWN

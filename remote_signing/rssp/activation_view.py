@@ -43,7 +43,7 @@ def details(services: Services, activation_id: str, subscriber_id: str) -> Activ
     row = services.database.one(_DETAILS, parameters)
     if row is None:
         raise ActivationUnknown("no such activation of this subscriber")
-    return _details(row, services.now_ms())
+    return details_of(row, services.now_ms())
 
 
 def reviewed(services: Services, subscriber_id: str, limit: int) -> list[ActivationDetails]:
@@ -53,11 +53,12 @@ def reviewed(services: Services, subscriber_id: str, limit: int) -> list[Activat
     """
     parameters = {"the_owner": subscriber_id, "now": services.now_ms(), "at_most": limit}
     return [
-        _details(row, services.now_ms()) for row in services.database.all(_REVIEWED, parameters)
+        details_of(row, services.now_ms()) for row in services.database.all(_REVIEWED, parameters)
     ]
 
 
-def _details(row: Row[Any], now_ms: int) -> ActivationDetails:
+def details_of(row: Row[Any], now_ms: int) -> ActivationDetails:
+    """What a row of :data:`SHOWN` and the signer's ``full_name`` tell."""
     request = json.loads(row.request)
     is_pending = row.state == State.PENDING.value
     expired = is_pending and row.expires_at <= now_ms
@@ -102,25 +103,36 @@ def _origin(uri: str | None) -> str | None:
 
 
 _owner = bindparam("the_owner", type_=ACTIVATION.subscriber_id.type)
-_SHOWN = (
-    select(
-        signature_activation,
-        oauth_client.c.name.label("client_name"),
-        oauth_client.c.logo,
-        CREDENTIAL.certificate,
-        CREDENTIAL.factors,
-        CREDENTIAL.description.label("credential_description"),
-        SUBSCRIBER.full_name,
-        code_is_matched().label("is_matched"),
-    )
-    .join_from(signature_activation, oauth_client, oauth_client.c.id == ACTIVATION.client_id)
-    .join(credential, CREDENTIAL.id == ACTIVATION.credential_id)
+SHOWN = (
+    *(ACTIVATION.id, ACTIVATION.state, ACTIVATION.channel, ACTIVATION.client_id),
+    *(
+        ACTIVATION.credential_id,
+        ACTIVATION.request,
+        ACTIVATION.num_signatures,
+        ACTIVATION.challenge,
+    ),
+    *(ACTIVATION.verification_code, ACTIVATION.created_at, ACTIVATION.expires_at),
+    *(ACTIVATION.challenge, ACTIVATION.redirect_uri, ACTIVATION.denial),
+    oauth_client.c.name.label("client_name"),
+    oauth_client.c.logo,
+    CREDENTIAL.certificate,
+    CREDENTIAL.factors,
+    CREDENTIAL.description.label("credential_description"),
+    code_is_matched().label("is_matched"),
+)
+ASKED = signature_activation.join(oauth_client, oauth_client.c.id == ACTIVATION.client_id).join(
+    credential, CREDENTIAL.id == ACTIVATION.credential_id
+)
+"""The tables of :data:`SHOWN`, a row for each activation."""
+_OWNERS = (
+    select(*SHOWN, SUBSCRIBER.full_name)
+    .select_from(ASKED)
     .join(subscriber, SUBSCRIBER.id == ACTIVATION.subscriber_id)
     .where(ACTIVATION.subscriber_id == _owner)
 )
-_DETAILS = _SHOWN.where(ACTIVATION.id == the_id)
+_DETAILS = _OWNERS.where(ACTIVATION.id == the_id)
 _REVIEWED = (
-    _SHOWN.where(
+    _OWNERS.where(
         ACTIVATION.state == literal_column("'PENDING'"),
         ACTIVATION.expires_at > now,
         ACTIVATION.channel == Channel.DECOUPLED.value,

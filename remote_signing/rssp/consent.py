@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from remote_signing.clock import as_datetime
 from remote_signing.errors import ActivationUnknown, InvalidInput, SessionInvalid, Unavailable
 from remote_signing.identifiers import Ticket, is_id
-from remote_signing.rssp import activation, service_authorization, sessions
+from remote_signing.rssp import activation, question, service_authorization, sessions
 from remote_signing.rssp.deps import ServicesDep
 from remote_signing.rssp.deps import services as services_of
 from remote_signing.rssp.edge.body import read_object
@@ -114,11 +114,11 @@ async def sign_out(services: ServicesDep, session: SessionDep) -> Response:
 async def show_request(name: str, services: ServicesDep, session: SessionDep) -> Response:
     """One request, in whatever state. 404 ``request_unknown`` also for somebody else's."""
 
-    def work(signer: Signer) -> Members:
-        found = activation.details(services, known_request(name), signer.subscriber_id)
-        return request_members(found) | _sims(services, found)
+    def work() -> Members:
+        signer, found = question.show(services, session, name)
+        return _answer(services, signer, request_members(found) | _sims(services, found))
 
-    return await for_signer(services, session, work)
+    return JSONResponse(await in_thread(work))
 
 
 @router.post("/requests/{name}/approve")
@@ -191,10 +191,13 @@ async def for_signer(
 
     def both() -> Members:
         signer = sessions.use(services, session)
-        members = work(signer)
-        return {"now": time_text(services.now_ms()), "subscriber": _signer(signer), **members}
+        return _answer(services, signer, work(signer))
 
     return JSONResponse(await in_thread(both))
+
+
+def _answer(services: Services, signer: Signer, members: Members) -> Members:
+    return {"now": time_text(services.now_ms()), "subscriber": _signer(signer), **members}
 
 
 async def read_texts(request: Request, **longest: int) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from remote_signing.errors import AccessRefused, ReplayDetected
+from remote_signing.rssp.commits import SETTING
 
 if TYPE_CHECKING:
     from remote_signing.rssp.db import Database
@@ -55,9 +56,7 @@ _ONCE_FOR_TOKEN = {
 # both databases read this.
 _NEW = {
     "sqlite": "ON CONFLICT DO NOTHING RETURNING digest",
-    "postgresql": """
-        ON CONFLICT DO NOTHING RETURNING digest, set_config('synchronous_commit', 'off', true)
-    """,
+    "postgresql": f"ON CONFLICT DO NOTHING RETURNING digest, {SETTING}",
 }
 _INSERTS = {"once": _ONCE, "both": _BOTH, **_ONCE_FOR_TOKEN}
 _STATEMENTS = {

@@ -17,10 +17,11 @@ from sqlalchemy import BigInteger, LargeBinary, bindparam, delete, exists, inser
 from remote_signing.errors import SessionInvalid, SignInRefused
 from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import audit, subscribers
+from remote_signing.rssp.commits import without_waiting
 from remote_signing.rssp.models import agency, login_session, push_subscription, subscriber
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Label
+    from sqlalchemy import ColumnElement, Connection, Label, Row
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from remote_signing.rssp.deps import Services
@@ -98,11 +99,15 @@ def open_for(services: Services, connection: Connection, found: Subscriber, by: 
 
 
 def use(services: Services, ticket: Ticket) -> Signer:
-    """The signer whose session this is; it counts as used. One statement.
+    """The signer whose session this is; it counts as used. One statement, which does not wait.
 
     Errors: ``SessionInvalid``.
     """
-    row = services.database.one(_USE, parameters(services, ticket))
+    return signer_of(services.database.one(USE, parameters(services, ticket)))
+
+
+def signer_of(row: Row[Any] | None) -> Signer:
+    """The signer that :data:`USE` found. Errors: ``SessionInvalid``: none."""
     if row is None:
         raise SessionInvalid("session is unknown or over, or its signer suspended")
     return Signer(row.subscriber_id, row.full_name, row.position, row.agency_name)
@@ -237,7 +242,7 @@ LIVE = (
 """The signer of a live session, with :func:`parameters`; looking at it does not use it."""
 _HIS_AGENCY_ID = select(subscriber.c.agency_id).where(_HIS).correlate(login_session)
 _HIS_AGENCY = select(agency.c.name).where(agency.c.id == _HIS_AGENCY_ID.scalar_subquery())
-_USE: ReturningUpdate[Any] = (
+USE: ReturningUpdate[Any] = (
     update(login_session)
     .where(
         *_IS_LIVE,
@@ -249,8 +254,10 @@ _USE: ReturningUpdate[Any] = (
         _his(subscriber.c.full_name),
         _his(subscriber.c.position),
         _HIS_AGENCY.scalar_subquery().label("agency_name"),
+        without_waiting(),
     )
 )
+"""Uses a live session, with :func:`parameters`; what :func:`signer_of` reads."""
 _HIS_LIVE = (
     _ROW.subscriber_id == bindparam("the_owner", type_=_ROW.subscriber_id.type),
     *_IS_LIVE[2:],
