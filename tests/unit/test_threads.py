@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import subprocess
+import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+import weakref
+from typing import TYPE_CHECKING
 
 import pytest
 
 from remote_signing.rssp.edge import threads
-from remote_signing.rssp.edge.threads import in_thread
+from remote_signing.rssp.edge.threads import Threads, in_thread
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="-")
 
@@ -62,7 +68,7 @@ def test_an_iterator_that_ends_is_an_error_and_no_wait_for_ever() -> None:
 
 
 def test_more_work_than_threads_waits_and_none_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_pool", ThreadPoolExecutor(3))
+    monkeypatch.setattr(threads, "_threads", Threads(3))
     at_once, most = 0, 0
     lock = threading.Lock()
 
@@ -101,8 +107,8 @@ def test_who_is_cancelled_goes_on_and_the_thread_serves_the_next() -> None:
 def test_work_that_has_not_begun_is_not_done_for_who_is_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pool = ThreadPoolExecutor(1)
-    monkeypatch.setattr(threads, "_pool", pool)
+    own = Threads(1)
+    monkeypatch.setattr(threads, "_threads", own)
     go_on, done = threading.Event(), threading.Event()
 
     async def ask() -> None:
@@ -115,7 +121,7 @@ def test_work_that_has_not_begun_is_not_done_for_who_is_cancelled(
         await first
 
     asyncio.run(ask())
-    pool.shutdown()
+    own.finish()
     assert not done.is_set()
 
 
@@ -137,3 +143,66 @@ def test_work_that_outlives_its_loop_ends_for_nobody() -> None:
     go_on.set()
     assert done.wait(5)
     assert asyncio.run(in_thread(lambda: 1)) == 1
+
+
+def test_the_thread_that_became_idle_last_works_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Threads(9)
+    monkeypatch.setattr(threads, "_threads", own)
+    all_at_work = threading.Barrier(3)
+
+    def together() -> int:
+        all_at_work.wait(5)
+        return threading.get_ident()
+
+    async def alone() -> int:
+        own.finish()  # the one before has become idle, too
+        return await in_thread(threading.get_ident)
+
+    async def ask() -> tuple[list[int], list[int]]:
+        three = list(await asyncio.gather(*(in_thread(together) for _ in range(3))))
+        return three, [await alone() for _ in range(6)]
+
+    three, one = asyncio.run(ask())
+    assert len(set(three)) == 3
+    assert len(set(one)) == 1
+    assert set(one) < set(three)
+
+
+def test_what_a_thread_was_given_is_not_kept_while_it_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Given:
+        """Something that can be referred to weakly."""
+
+    own = Threads(1)
+    monkeypatch.setattr(threads, "_threads", own)
+    given = Given()
+    kept = weakref.ref(given)
+    asyncio.run(in_thread(id, given))
+    own.finish()
+    del given
+    assert kept() is None
+
+
+def test_what_is_under_way_ends_before_the_process(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    program = f"""
+import asyncio, pathlib, threading, time
+from remote_signing.rssp.edge.threads import in_thread
+
+def work():
+    started.set()
+    time.sleep(0.1)
+    pathlib.Path({str(told)!r}).write_text("done")
+
+async def leave():
+    task = asyncio.create_task(in_thread(work))
+    await asyncio.sleep(0)
+    started.wait(5)
+    task.cancel()
+
+started = threading.Event()
+asyncio.run(leave())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert told.read_text() == "done"
