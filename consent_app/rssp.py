@@ -24,6 +24,7 @@ from consent_app.answers import (
 )
 from consent_app.faults import RsspAway
 from consent_app.rssp_faults import fault_of
+from consent_app.wire import Unanswered, Unreached
 
 if TYPE_CHECKING:
     from consent_app.wire import Said, Wire
@@ -159,7 +160,6 @@ class ConsentApi:
             headers["Authorization"] = f"Bearer {session}"
         try:
             return await self._wire.ask(method, f"/consent/v1/{path}", headers, body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise RsspAway(f"{method} {path}: {error!r}", is_settled=True) from error
-        except httpx.HTTPError as error:
-            raise RsspAway(f"{method} {path}: {error!r}", is_settled=False) from error
+        except Unanswered as error:
+            settled = isinstance(error, Unreached)
+            raise RsspAway(f"{method} {path}: {error}", is_settled=settled) from error

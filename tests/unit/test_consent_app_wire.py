@@ -1,4 +1,4 @@
-"""Questions to the rssp over httpx's transport, without its client."""
+"""Questions to the rssp over a pool of connections, without an HTTP client around it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from consent_app.config import RsspConfig
-from consent_app.wire import Said, Wire
+from consent_app.wire import Said, Unanswered, Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -84,7 +84,7 @@ def test_a_redirect_is_an_answer() -> None:
 
 def test_a_body_that_breaks_off_is_no_answer_and_its_connection_is_given_up() -> None:
     body = Torn()
-    with pytest.raises(httpx.ReadError):
+    with pytest.raises(Unanswered, match="reset"):
         ask(Answers(lambda: httpx.Response(200, stream=body)), ())
     assert body.is_closed
 
