@@ -168,6 +168,22 @@ def test_the_thread_that_became_idle_last_works_next(monkeypatch: pytest.MonkeyP
     assert set(one) < set(three)
 
 
+def test_a_thread_that_cannot_be_had_is_an_error_and_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    own = Threads(1)
+    monkeypatch.setattr(threads, "_threads", own)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            asyncio.run(in_thread(int))
+    assert asyncio.run(in_thread(int)) == 0
+    own.finish()
+
+
 def test_what_a_thread_was_given_is_not_kept_while_it_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -45,16 +45,19 @@ class Threads:
         self._change = threading.Lock()  # of any of these
 
     def do(self, order: Order) -> None:
-        """Have ``order`` done, now or when a thread is free."""
+        """Have ``order`` done, now or when a thread is free.
+
+        Errors: ``RuntimeError`` when the system gives no thread; then it will not be done.
+        """
         with self._change:
             if self._idle:
                 self._idle.pop().put(order)
             elif self._started < self._most:
-                self._started += 1
                 own: SimpleQueue[Order] = SimpleQueue()
                 own.put(order)
                 # A daemon: who waits for an order must not keep the process.
                 threading.Thread(target=self._work, args=(own,), daemon=True).start()
+                self._started += 1
             else:
                 self._waiting.append(order)
 
