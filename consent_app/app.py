@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from consent_app.cookies import Notice
-from consent_app.edge import Edge, Farewell
+from consent_app.edge import Edge
 from consent_app.express import Express
 from consent_app.faults import (
     Fault,
@@ -97,8 +97,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_bad_address)
     app.add_middleware(Express, stops=requests.EXPRESS, on_fault=_on_fault)
-    app.add_middleware(Edge, is_secure=config.public.is_secure)
-    app.add_middleware(Farewell, drain=app.state.site.drain)
+    app.add_middleware(Edge, drain=app.state.site.drain, is_secure=config.public.is_secure)
     if figures is not None:
         app.add_middleware(Measured, figures=figures)
     return app

@@ -6,7 +6,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 
@@ -14,10 +13,14 @@ from consent_app import request_id
 from consent_app.visit import Visit, content_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from consent_app.site import Drain
+
+    Header = tuple[bytes, bytes]
 
 _log = logging.getLogger(__name__)
 
@@ -41,14 +44,21 @@ _HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 _TRANSPORT_SECURITY = "max-age=63072000; includeSubDomains"
+_ID_HEADER = request_id.HEADER.lower().encode("ascii")
+_LAST = (b"connection", b"close")
 _QUIET = ("/healthz", "/readyz", "/static/")
 
 
 class Edge:
-    """ASGI middleware. An exception that no page knows is 500 with the request id, in words."""
+    """ASGI middleware. An exception that no page knows is 500 with the request id, in words.
 
-    def __init__(self, app: ASGIApp, *, is_secure: bool) -> None:
+    Once the process is on its way out, an answer ends its connection: else the next request could
+    meet the end of a connection that its sender takes for open.
+    """
+
+    def __init__(self, app: ASGIApp, drain: Drain, *, is_secure: bool) -> None:
         self._app = app
+        self._drain = drain
         headers = dict(_HEADERS)
         if is_secure:
             headers["Strict-Transport-Security"] = _TRANSPORT_SECURITY
@@ -61,7 +71,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = request_id.accept(_header(scope, b"x-request-id"))
+        name = request_id.accept(_header(scope, _ID_HEADER))
         began = time.perf_counter()
         status = 0
 
@@ -69,10 +79,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[request_id.HEADER] = name
-                # The rest as bytes in one go: what an answer says by itself stays as it is.
-                given = {header for header, _ in message["headers"]}
-                message["headers"] += [pair for pair in self._headers if pair[0] not in given]
+                message["headers"] = self._dressed(message["headers"], name)
             await send(message)
 
         token = request_id.current.set(name)
@@ -89,26 +96,16 @@ class Edge:
             _log_answer(scope, status, time.perf_counter() - began)
             request_id.current.reset(token)
 
+    def _dressed(self, headers: Iterable[Header], name: str) -> list[Header]:
+        """``headers``, in lower case as ASGI has them, with what every answer has besides.
 
-class Farewell:
-    """ASGI middleware: once the process is on its way out, an answer ends its connection.
-
-    Else the next request could meet the end of a connection that its sender takes for open.
-    """
-
-    def __init__(self, app: ASGIApp, drain: Drain) -> None:
-        self._app = app
-        self._drain = drain
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-
-        async def last(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._drain.started:
-                MutableHeaders(scope=message)["Connection"] = "close"
-            await send(message)
-
-        await self._app(scope, receive, last if scope["type"] == "http" else send)
+        What an answer says by itself stays as it is; the request's id is ours alone.
+        """
+        own = [pair for pair in headers if pair[0] != _ID_HEADER]
+        said = {header for header, _ in own}
+        last = [_LAST] if self._drain.started else []
+        usual = [pair for pair in self._headers if pair[0] not in said]
+        return [*own, (_ID_HEADER, name.encode("ascii")), *last, *usual]
 
 
 def _server_error(scope: Scope) -> Response:

@@ -98,9 +98,7 @@ def create_app(
         app.include_router(router)
     signing = dispatch.express(csc_v2.VERSION, "signatures/signHash")
     app.add_middleware(Express, table={**oauth.EXPRESS, **consent.EXPRESS, **signing})
-    middleware.install(app)
-    app.add_middleware(middleware.Farewell, is_leaving=lambda: services.drain.started)
-    app.add_middleware(logs.RequestLog)
+    middleware.install(app, is_leaving=lambda: services.drain.started)
     app.state.figures = figures
     if figures is not None:
         app.add_middleware(Measured, figures=figures)

@@ -12,7 +12,6 @@ import json
 import logging
 import re
 import sys
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,6 @@ from remote_signing.rssp.edge import request_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
-
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-_log = logging.getLogger(__name__)
 
 HIDDEN = "[redacted]"
 # Names whose values are never logged. Compared without case, "_" and "-".
@@ -70,6 +65,8 @@ _ASSIGNMENT = re.compile(
 _MARKS = re.compile(r"[.=:\s]")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LONGEST_TEXT = 4000
+# Made once: json.dumps makes an encoder for each call that asks for anything unusual.
+_written = json.JSONEncoder(ensure_ascii=False, default=repr).encode
 
 
 class JsonFormatter(logging.Formatter):
@@ -88,36 +85,7 @@ class JsonFormatter(logging.Formatter):
         members |= redact(extra)
         if record.exc_info:
             members["exception"] = redact_text(self.formatException(record.exc_info))
-        return json.dumps(members, ensure_ascii=False, default=repr)
-
-
-class RequestLog:
-    """ASGI middleware: one line for each answered request. The path only, never the query."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        start = time.perf_counter()
-        answer = {"status": 0, "request_id": "-"}
-
-        async def noted(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                answer["status"] = message["status"]
-                headers = dict(message["headers"])
-                answer["request_id"] = headers.get(b"x-request-id", b"-").decode("latin-1")
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        finally:
-            took = round((time.perf_counter() - start) * 1000, 1)
-            members = {"method": scope["method"], "path": scope["path"], "ms": took, **answer}
-            _log.info("answered", extra=members)
+        return _written(members)
 
 
 def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -132,7 +100,8 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
         logger.handlers[:] = []
         logger.propagate = True
     # Paths of requests hold ids and, in a careless client's query, more: our own line is enough.
-    logging.getLogger("uvicorn.access").setLevel("WARNING")
+    # Where a line could get anywhere, uvicorn makes it for each request and only then asks.
+    logging.getLogger("uvicorn.access").propagate = False
     # What no line of ours tells need not be found out for each: the caller's place in the code, its
     # thread, process and task (the switches of "Optimization" in Python's logging HOWTO).
     logging._srcfile = None  # noqa: SLF001 - named so in the HOWTO

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from remote_signing import errors
 from remote_signing.rssp.edge import problem, request_id
 from remote_signing.rssp.edge.body import MAX_BODY, read_object
-from remote_signing.rssp.edge.middleware import SECURITY_HEADERS, Farewell, install
+from remote_signing.rssp.edge.middleware import SECURITY_HEADERS, install
 from tests.support.asgi import call
 
 if TYPE_CHECKING:
@@ -278,6 +278,31 @@ def test_client_that_goes_away_leaves_no_trace_of_an_error(
     assert "Traceback" not in caplog.text
 
 
+def test_each_request_is_one_line_without_its_query(
+    app: Starlette, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    headers = {"X-Request-Id": "portal-0042"}
+    for path in ("/oauth2/request-id?code=secret-of-the-house", "/nowhere"):
+        call(app, "GET", path, headers=headers)
+    lines = [line for line in caplog.records if line.message == "answered"]
+    told = [(vars(line)["method"], vars(line)["path"], vars(line)["status"]) for line in lines]
+    assert told == [("GET", "/oauth2/request-id", 200), ("GET", "/nowhere", 404)]
+    assert all(0 <= vars(line)["ms"] < 60_000 for line in lines)
+    assert "secret-of-the-house" not in str([vars(line) for line in lines])
+
+
+def test_the_line_of_an_unforeseen_error_tells_its_status(
+    app: Starlette, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    call(app, "GET", "/crash")
+    with pytest.raises(RuntimeError, match="secret-of-the-house"):
+        call(app, "GET", "/half")
+    lines = [line for line in caplog.records if line.message == "answered"]
+    assert [vars(line)["status"] for line in lines] == [500, 200]
+
+
 def test_double_slash_before_oauth2_is_one(app: Starlette) -> None:
     assert call(app, "GET", "https://rssp.test//oauth2/request-id").status_code == 200
     assert call(app, "GET", "https://rssp.test//echo").status_code == 404
@@ -321,7 +346,7 @@ def _post_raw(app: Starlette, receive: Receive, headers: list[tuple[bytes, bytes
 def test_an_answer_ends_its_connection_once_the_process_is_leaving() -> None:
     leaving: list[bool] = []
     app = Starlette(routes=[Route("/", _request_id)])
-    app.add_middleware(Farewell, is_leaving=lambda: bool(leaving))
+    install(app, is_leaving=lambda: bool(leaving))
     assert "connection" not in call(app, "GET", "/").headers
     leaving.append(True)
     assert call(app, "GET", "/").headers["connection"] == "close"

@@ -1,13 +1,13 @@
-"""The outermost layer: request id, security headers, and one answer to everything unforeseen."""
+"""The outermost layer: request id, security headers, one log line, one answer to every fault."""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -31,6 +31,7 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
 }
+_LAST = (b"connection", b"close")
 _ID_HEADER = request_id.HEADER.lower().encode("ascii")
 _USUAL = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 SERVER_ERROR = (
@@ -39,9 +40,13 @@ SERVER_ERROR = (
 )
 
 
-def install(app: Starlette) -> None:
+def _stays() -> bool:
+    return False
+
+
+def install(app: Starlette, is_leaving: Callable[[], bool] = _stays) -> None:
     """Put the edge around ``app`` and give its errors a body."""
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, is_leaving=is_leaving)
     app.add_exception_handler(RemoteSigningError, problem.on_domain_error)
     app.add_exception_handler(HTTPException, problem.on_http_error)
     app.add_exception_handler(RequestValidationError, problem.on_bad_parameter)
@@ -51,11 +56,16 @@ class Edge:
     """ASGI middleware. Nothing a handler raises gets past it, and nothing of it reaches a client.
 
     An exception that no table knows is 500 ``server_error`` with the request id, whatever was
-    asked; the log has the rest under the same id.
+    asked; the log has the rest under the same id. Each answered request has one line in it, with
+    the path only, never the query.
+
+    Once ``is_leaving``, an answer ends its connection: else a client's next request could meet the
+    end of a connection that it takes for open.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, is_leaving: Callable[[], bool]) -> None:
         self._app = app
+        self._is_leaving = is_leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,13 +74,15 @@ class Edge:
             return
         _single_slash(scope)
         name = request_id.accept(_header(scope, b"x-request-id"))
-        started = False
+        begun, status = time.perf_counter(), 0
 
         async def dressed(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 message["headers"] = _dressed(message["headers"], name)
+                if self._is_leaving():
+                    message["headers"].append(_LAST)
             await send(message)
 
         token = request_id.current.set(name)
@@ -80,32 +92,14 @@ class Edge:
             _log.info("the client went away")
         except Exception:
             _log.exception("unforeseen", extra={"path": scope["path"]})
-            if started:  # half an answer is out: only cutting the connection tells the client
+            if status:  # half an answer is out: only cutting the connection tells the client
                 raise
             await _server_error(name)(scope, receive, dressed)
         finally:
+            took = round((time.perf_counter() - begun) * 1000, 1)
+            about = {"method": scope["method"], "path": scope["path"], "ms": took, "status": status}
+            _log.info("answered", extra=about)
             request_id.current.reset(token)
-
-
-class Farewell:
-    """ASGI middleware: once the process is on its way out, an answer ends its connection.
-
-    Else a client's next request could meet the end of a connection that it takes for open.
-    """
-
-    def __init__(self, app: ASGIApp, is_leaving: Callable[[], bool]) -> None:
-        self._app = app
-        self._is_leaving = is_leaving
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-
-        async def last(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._is_leaving():
-                MutableHeaders(scope=message)["Connection"] = "close"
-            await send(message)
-
-        await self._app(scope, receive, last if scope["type"] == "http" else send)
 
 
 def _dressed(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[tuple[bytes, bytes]]:
