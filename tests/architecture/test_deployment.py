@@ -229,6 +229,14 @@ def test_a_new_primary_needs_no_standby_to_begin_and_is_healthy_only_then() -> N
     assert "--host" in made["services"]["postgres"]["healthcheck"]["test"]
 
 
+def test_a_standby_can_begin_again_and_need_not_wait_for_a_checkpoint() -> None:
+    script = (DEPLOY / "postgres" / "standby.sh").read_text("utf-8")
+    assert "--create-slot --if-not-exists" in script
+    (copied,) = re.findall(r"pg_basebackup (?:.*\\\n)*.*", script)
+    assert "--checkpoint fast" in copied
+    assert "--create-slot" not in copied, "there is one from the attempt before"
+
+
 def test_a_trial_is_prepared_with_everything_that_is_mounted(tmp_path: Path) -> None:
     folder = tmp_path / "trial"
     subprocess.run(["/bin/sh", DEPLOY / "try" / "prepare.sh", folder], check=True)
@@ -275,6 +283,8 @@ def test_configurations_can_be_read_by_those_they_are_for() -> None:
     assert consent.rssp.timeout >= rssp.sam.timeout
     text = (folder / "sam.toml").read_text("utf-8")
     assert "pin =" not in text
+    # Below what is mounted: a volume may be root's, and only its owner may run `hsm` commands.
+    assert sam.state_folder.parent == folder / "state"
     assert tomllib.loads(text)["nodes"][0]["pin_file"].startswith("secrets/")
 
 

@@ -73,7 +73,7 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_told_like_any_other_fault(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="none.toml"):
+    with pytest.raises(InvalidInput, match=r"none\.toml"):
         load(tmp_path / "none.toml")
 
 
