@@ -213,7 +213,7 @@ def test_only_the_balancer_speaks_for_clients_and_its_address_is_nobody_elses() 
     assert ipaddress.ip_address(address) not in given
     # What podman (10.88.0.0 and above) and docker (172.17.0.0 and above) give other networks.
     for pool in ("10.88.0.0/13", "10.96.0.0/11", "10.128.0.0/9", "172.16.0.0/12", "192.168.0.0/16"):
-        assert not given.overlaps(ipaddress.ip_network(pool)), pool  # type: ignore[arg-type] # likewise
+        assert not given.overlaps(ipaddress.ip_network(pool)), pool
     assert rssp_config.load(DEPLOY / "config" / "rssp.toml").proxy.trusted == (f"{address}/32",)
     # Those who are given an address there may ask for /healthz, as the consent page does.
     assert f"acl services src {given}\n" in (DEPLOY / "haproxy.cfg").read_text("utf-8")
