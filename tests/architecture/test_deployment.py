@@ -213,7 +213,7 @@ def test_only_the_balancer_speaks_for_clients_and_its_address_is_nobody_elses() 
     assert ipaddress.ip_address(address) not in given
     # What podman (10.88.0.0 and above) and docker (172.17.0.0 and above) give other networks.
     for pool in ("10.88.0.0/13", "10.96.0.0/11", "10.128.0.0/9", "172.16.0.0/12", "192.168.0.0/16"):
-        assert not given.overlaps(ipaddress.ip_network(pool)), pool  # type: ignore[arg-type] # likewise
+        assert not given.overlaps(ipaddress.ip_network(pool)), pool
     assert rssp_config.load(DEPLOY / "config" / "rssp.toml").proxy.trusted == (f"{address}/32",)
     # Those who are given an address there may ask for /healthz, as the consent page does.
     assert f"acl services src {given}\n" in (DEPLOY / "haproxy.cfg").read_text("utf-8")
@@ -227,6 +227,14 @@ def test_a_new_primary_needs_no_standby_to_begin_and_is_healthy_only_then() -> N
     (made,) = documents(DEPLOY / "compose.yaml")
     # The image serves its socket already while it runs roles.sh.
     assert "--host" in made["services"]["postgres"]["healthcheck"]["test"]
+
+
+def test_a_standby_can_begin_again_and_need_not_wait_for_a_checkpoint() -> None:
+    script = (DEPLOY / "postgres" / "standby.sh").read_text("utf-8")
+    assert "--create-slot --if-not-exists" in script
+    (copied,) = re.findall(r"pg_basebackup (?:.*\\\n)*.*", script)
+    assert "--checkpoint fast" in copied
+    assert "--create-slot" not in copied, "there is one from the attempt before"
 
 
 def test_a_trial_is_prepared_with_everything_that_is_mounted(tmp_path: Path) -> None:
@@ -275,6 +283,8 @@ def test_configurations_can_be_read_by_those_they_are_for() -> None:
     assert consent.rssp.timeout >= rssp.sam.timeout
     text = (folder / "sam.toml").read_text("utf-8")
     assert "pin =" not in text
+    # Below what is mounted: a volume may be root's, and only its owner may run `hsm` commands.
+    assert sam.state_folder.parent == folder / "state"
     assert tomllib.loads(text)["nodes"][0]["pin_file"].startswith("secrets/")
 
 
