@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.rssp_process import running
-from tests.support.served import free_port
+from tests.support.served import NO_TLS, free_port
 from tests.support.world import new_world
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Site:
         self.sam = f"http://127.0.0.1:{sam_port}"
 
     def figures(self, home: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        answer = httpx.get(f"{home}/metrics", timeout=20)
+        answer = httpx.get(f"{home}/metrics", timeout=20, verify=NO_TLS)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
         return {
@@ -48,7 +48,7 @@ class Site:
         return self.figures(home).get((name, frozenset(labels.items())))
 
     def status(self, path: str) -> int:
-        return httpx.get(self.management + path, timeout=20).status_code
+        return httpx.get(self.management + path, timeout=20, verify=NO_TLS).status_code
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from anyio import to_thread
 from consent_app.__main__ import main
 from tests.support.consent_api import PASSWORD, FakeRssp
 from tests.support.consent_visitor import BRAND, hidden_fields
-from tests.support.served import free_port, served
+from tests.support.served import NO_TLS, free_port, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Running:
 
     def status(self, path: str) -> int:
         try:
-            return httpx.get(self.home + path).status_code
+            return httpx.get(self.home + path, verify=NO_TLS).status_code
         except httpx.TransportError:
             return 0
 
@@ -136,7 +136,7 @@ def test_it_gives_notice_before_it_refuses_visitors(tmp_path: Path) -> None:
     with running(tmp_path, "http://127.0.0.1:1", notice=20, management=port) as page:
 
         def managed(path: str) -> httpx.Response:
-            return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10)
+            return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, verify=NO_TLS)
 
         assert [managed(path).status_code for path in ("/startupz", "/readyz")] == [200, 200]
         page.process.send_signal(signal.SIGTERM)

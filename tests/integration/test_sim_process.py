@@ -30,7 +30,7 @@ from sim_adapter.models import metadata
 from sim_adapter.mss import soap
 from sim_adapter.mss.model import ProfileResp, ReceiptResp
 from tests.support.mss_messages import ANSWERS, HEAD, REQUESTS
-from tests.support.served import free_port
+from tests.support.served import NO_TLS, free_port
 from tests.support.tls import TlsFiles, make_tls_files
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def wait_ready(url: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/readyz", trust_env=False).status_code == 200:
+            if httpx.get(f"{url}/readyz", trust_env=False, verify=NO_TLS).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)

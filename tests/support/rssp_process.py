@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.support.sam import toml
-from tests.support.served import free_port
+from tests.support.served import NO_TLS, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ class RsspProcess:
     def status(self, path: str) -> int:
         """The status that ``GET path`` answers; 0 when nothing does."""
         try:
-            return httpx.get(self.home + path, timeout=10).status_code
+            return httpx.get(self.home + path, timeout=10, verify=NO_TLS).status_code
         except httpx.TransportError:
             return 0
 
