@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SAM, WORKERS = "sam", "sam_workers"
+SAM, WORKERS, DATABASE = "sam", "sam_workers", "postgres"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _TIMES = ((11, 12), (13, 14))  # of proc(5): utime, stime; cutime, cstime
 _WORKER = b"remote_signing.sam.worker"
@@ -78,7 +78,7 @@ def _added(found: dict[str, Usage], role: str, pid: int) -> dict[str, Usage]:
     mine = WORKERS if role == SAM and _is_worker(pid) else role
     # Who ends under the SAM's supervisor was a worker.
     theirs = WORKERS if role == SAM else role
-    found = found | {mine: found.get(mine, Usage()) + _of_process(pid, own)}
+    found = found | {mine: found.get(mine, Usage()) + _of_process(mine, pid, own)}
     return found | {theirs: found.get(theirs, Usage()) + Usage(cpu=ended)}
 
 
@@ -102,13 +102,30 @@ def _stat(pid: int) -> list[str] | None:
     return text.rpartition(")")[2].split()
 
 
-def _of_process(pid: int, cpu: float) -> Usage:
+def _of_process(role: str, pid: int, cpu: float) -> Usage:
     rss, pss = _memory(pid)
+    return Usage(cpu, rss, pss, _files(role, pid), 1)
+
+
+def _files(role: str, pid: int) -> int:
+    """Open files, sockets among them. Of PostgreSQL's only those that are no files on the disk.
+
+    Which tables and indexes it keeps open is a cache of each of its processes, as large as it was
+    told (``max_files_per_process``), and fills up for hours.
+    """
+    folder, opened = f"/proc/{pid}/fd", 0
     try:
-        files = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - a Path for each would be waste
+        names = os.listdir(folder)  # noqa: PTH208 - a Path for each would be waste
     except OSError:
-        files = 0
-    return Usage(cpu, rss, pss, files, 1)
+        return 0
+    if role != DATABASE:
+        return len(names)
+    for name in names:
+        try:
+            opened += not os.readlink(f"{folder}/{name}").startswith("/")  # noqa: PTH115 - likewise
+        except OSError:
+            continue  # closed meanwhile
+    return opened
 
 
 def _memory(pid: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -266,6 +267,18 @@ def test_time_of_a_child_that_has_ended_is_not_lost() -> None:
     assert after["sam"].processes == before["sam"].processes >= 1
     assert after["sam"].rss >= after["sam"].pss > 0
     assert accounting.usage({"gone": 2**22 + 1}) == {}
+
+
+def test_data_files_that_postgresql_keeps_open_are_its_cache_and_no_growth(tmp_path: Path) -> None:
+    def opened() -> tuple[int, int]:
+        found = accounting.usage({"rssp": os.getpid(), "postgres": os.getpid()})
+        return found["rssp"].files, found["postgres"].files
+
+    ours, databases = opened()
+    with (tmp_path / "table").open("w"):
+        assert opened() == (ours + 1, databases)
+    with socket.socket():
+        assert opened() == (ours + 1, databases + 1)
 
 
 def test_signature_that_is_not_on_record_is_lost() -> None:
