@@ -105,12 +105,7 @@ def _origin(uri: str | None) -> str | None:
 _owner = bindparam("the_owner", type_=ACTIVATION.subscriber_id.type)
 SHOWN = (
     *(ACTIVATION.id, ACTIVATION.state, ACTIVATION.channel, ACTIVATION.client_id),
-    *(
-        ACTIVATION.credential_id,
-        ACTIVATION.request,
-        ACTIVATION.num_signatures,
-        ACTIVATION.challenge,
-    ),
+    *(ACTIVATION.credential_id, ACTIVATION.request, ACTIVATION.num_signatures),
     *(ACTIVATION.verification_code, ACTIVATION.created_at, ACTIVATION.expires_at),
     *(ACTIVATION.challenge, ACTIVATION.redirect_uri, ACTIVATION.denial),
     oauth_client.c.name.label("client_name"),

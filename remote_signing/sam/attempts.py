@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _COMPACT_ABOVE = 1024 * 1024
 _STEPS_KEPT = 6  # three minutes; a code is accepted for at most a minute and a half
-_STEP_MS = 30_000
+STEP_MS = 30_000  # of a one-time code (RFC 6238)
 _LONGEST_MS = 15 * 60 * 1000  # orders and SADs live less: what ends that long before others is over
 
 
@@ -205,7 +205,7 @@ class AttemptJournal:
         ]
         kept = (*self._answers.values(), *self._uses.values())
         latest = max((expires for expires, _ in kept), default=0)
-        over = max(latest, self._newest * _STEP_MS) - _LONGEST_MS
+        over = max(latest, self._newest * STEP_MS) - _LONGEST_MS
         lines += [
             f"A {request} {expires} {answer}"
             for request, (expires, answer) in self._answers.items()

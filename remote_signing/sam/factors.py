@@ -24,6 +24,7 @@ import pyotp
 from remote_signing import strict_json
 from remote_signing.errors import EvidenceInsufficient, EvidenceInvalid, FactorRevoked, InvalidInput
 from remote_signing.sam import passkeys, sim_consent
+from remote_signing.sam.attempts import STEP_MS
 from remote_signing.sam.sealed import (
     Credential,
     Factor,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from remote_signing.sap import Evidence
     from remote_signing.strict_json import JsonValue
 
-_STEP_MS = 30_000
 _PIN_DIGITS = 8
 _LONGEST_VALUE = 64
 _TYPED = {"factor_id", "kind", "value"}
@@ -256,7 +256,7 @@ def _check_enough(credential: Credential, presented: Sequence[Presented]) -> Non
 
 def _totp_step(factor: TotpFactor, value: str, now_ms: int) -> int | None:
     totp = pyotp.TOTP(factor.secret)
-    current = now_ms // _STEP_MS
+    current = now_ms // STEP_MS
     # Every step is computed whatever matched before, so that time tells nothing.
     matching = [
         step

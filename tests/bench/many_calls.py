@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadtests.postgres import PostgresServer
-from remote_signing.rssp import activation, migrations, replay
-from remote_signing.rssp.activation import Channel, SadIssued
+from remote_signing.rssp import migrations, replay
 from remote_signing.rssp.replay import Bound, Mark
 from remote_signing.sap import Signed
-from tests.support.world import PORTAL, World, connect, furnish
+from tests.support.world import World, connect, furnish
 
 if TYPE_CHECKING:
     import psycopg
@@ -56,15 +55,7 @@ class Seal:
     @classmethod
     def authorised(cls, world: World, calls: int) -> Seal:
         world.new_credential(scal="1", multisign=calls)
-        nothing_named = {"hashes": (), "labels": (), "hash_algorithm": None}
-        new = world.request(
-            channel=Channel.DECOUPLED, redirect_uri=None, num_signatures=calls, **nothing_named
-        )
-        handle = activation.request_activation(world.services, new).ticket
-        world.approve(handle.row_id)
-        issued = activation.check_handle(world.services, handle, PORTAL)
-        assert isinstance(issued, SadIssued)
-        return cls(issued.ticket, world.service_token(jkt=_KEY))
+        return cls(world.number(calls), world.service_token(jkt=_KEY))
 
 
 def sign(_request: SignRequest) -> Signed:

@@ -18,7 +18,7 @@ from remote_signing.rssp.models import (
     replay,
     signature_activation,
 )
-from tests.support.world import PORTAL
+from tests.support.world import PORTAL, Killed
 
 if TYPE_CHECKING:
     import pytest
@@ -44,15 +44,7 @@ def count(world: World, table: Field) -> int:
 def abandon(world: World) -> str:
     """A signature whose process died before its outcome; the activation's id."""
     token = world.token()
-
-    class Killed(BaseException):
-        pass
-
-    def die() -> None:
-        world.sam.before_answer.clear()
-        raise Killed
-
-    world.sam.before_answer["sign"] = die
+    world.kill_before_outcome()
     try:
         world.sign(token)
     except Killed:

@@ -12,10 +12,9 @@ from sqlalchemy import bindparam, select, text
 
 from remote_signing.errors import SadInvalid, SigningInProgress, TooManySignatures
 from remote_signing.rssp import activation, activation_sign, audit
-from remote_signing.rssp.activation import Channel, SadIssued
 from remote_signing.rssp.activation_sql import SYSTEM, step
 from remote_signing.rssp.models import signature_activation, signing_outcome
-from tests.support.world import PORTAL
+from tests.support.world import PORTAL, Killed
 
 if TYPE_CHECKING:
     from remote_signing.identifiers import Ticket
@@ -33,15 +32,7 @@ class Seal:
 
     def __init__(self, world: World, count: int) -> None:
         world.new_credential(scal="1")
-        none_named = {"hashes": (), "labels": (), "hash_algorithm": None}
-        new = world.request(
-            channel=Channel.DECOUPLED, redirect_uri=None, num_signatures=count, **none_named
-        )
-        handle = activation.request_activation(world.services, new).ticket
-        world.approve(handle.row_id)
-        issued = activation.check_handle(world.services, handle, PORTAL)
-        assert isinstance(issued, SadIssued)
-        self.world, self.sad, self.bearer = world, issued.ticket, world.service_token()
+        self.world, self.sad, self.bearer = world, world.number(count), world.service_token()
 
     def sign(self, *documents: str) -> tuple[bytes, ...]:
         return self.world.sign(self.sad, *documents, service_token=self.bearer)
@@ -166,14 +157,7 @@ def test_a_crash_between_signature_and_outcome_ends_the_authorisation(world: Wor
     seal = Seal(world, 3)
     seal.sign("a")
 
-    class Killed(BaseException):
-        pass
-
-    def die() -> None:
-        world.sam.before_answer.clear()
-        raise Killed
-
-    world.sam.before_answer["sign"] = die
+    world.kill_before_outcome()
     with pytest.raises(Killed):
         seal.sign("b")
     assert (seal.row().state, seal.row().used) == ("SIGNING", "110")

@@ -71,6 +71,10 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+class Killed(BaseException):
+    """Where a process is killed; nothing catches it as a fault of its own."""
+
+
 @dataclass
 class World:
     """One of each, and what the signer knows."""
@@ -165,6 +169,30 @@ class World:
 
     def sign(self, token: Ticket, *documents: str, **changes: Field) -> tuple[bytes, ...]:
         return activation.sign_hash(self.services, self.use(token, *documents, **changes))
+
+    def number(self, count: int) -> Ticket:
+        """The SAD of an authorisation for ``count`` signatures, whatever they are for (SCAL1)."""
+        nothing_named = {"hashes": (), "labels": (), "hash_algorithm": None}
+        new = self.request(
+            channel=activation.Channel.DECOUPLED,
+            redirect_uri=None,
+            num_signatures=count,
+            **nothing_named,
+        )
+        handle = activation.request_activation(self.services, new).ticket
+        self.approve(handle.row_id)
+        issued = activation.check_handle(self.services, handle, PORTAL)
+        assert isinstance(issued, activation.SadIssued)
+        return issued.ticket
+
+    def kill_before_outcome(self) -> None:
+        """The next signature is made and its process ends (``Killed``) before it is told."""
+
+        def die() -> None:
+            self.sam.before_answer.clear()
+            raise Killed
+
+        self.sam.before_answer["sign"] = die
 
     def new_credential(self, **changes: Field) -> Issued:
         """A further credential of the same signer; the world goes on with it."""
