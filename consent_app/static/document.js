@@ -92,8 +92,8 @@ async function showPages(found) {
         if (isIntersecting) near.add(number);
         else near.delete(number);
       }
-      forget(drawn, near, all);
       for (const number of near) if (!drawn.has(number)) fill(found, number, all, near, drawn);
+      forget(drawn, near, all);
     },
     { rootMargin: "600px 0px" },
   );

@@ -162,7 +162,7 @@ def test_a_long_document_is_drawn_page_by_page(page: Page, stage: Stage) -> None
     assert page.locator(".sheet").count() == 200
     read_to_the_end(page)
     page.wait_for_selector(".sheet:last-child canvas")
-    assert page.locator("canvas").count() <= 7
+    assert page.locator("canvas").count() <= 6
 
 
 # -------------------------------------------------------------------------------------- attacks
