@@ -126,7 +126,8 @@ class ConsentApi:
         body: _Json | None = None,
     ) -> _Kind:
         """The answer of ``kind`` to a request of the API."""
-        status, content = await self._send(method, path, session, body)
+        is_long = kind is SimQuestion  # held open until the phone has answered
+        status, content = await self._send(method, path, session, body, is_long=is_long)
         if status >= _CLIENT_ERROR:
             raise fault_of(status, content)
         try:
@@ -153,12 +154,15 @@ class ConsentApi:
             raise fault_of(response.status_code, response.content)
         return response
 
-    async def _send(self, method: str, path: str, session: str | None, body: _Json | None) -> Said:
+    async def _send(
+        self, method: str, path: str, session: str | None, body: _Json | None, *, is_long: bool
+    ) -> Said:
         headers = {request_id.HEADER: request_id.current.get()}
         if session is not None:
             headers["Authorization"] = f"Bearer {session}"
+        where = f"/consent/v1/{path}"
         try:
-            return await self._wire.ask(method, f"/consent/v1/{path}", headers, body)
+            return await self._wire.ask(method, where, headers, body, is_long=is_long)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise RsspAway(f"{method} {path}: {error!r}", is_settled=True) from error
         except httpx.HTTPError as error:

@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import httpx
 
+from consent_app.lanes import Lanes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consent_app.config import RsspConfig
 
 _SECONDS_TO_CONNECT = 3.0  # also to wait for a free connection
-# All stay open, until shortly before the rssp or a proxy between would close them.
-_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=15)
+# As many questions at a time as the rssp can use; more would only wait there, and cost.
+_BRIEF = 32
+# Questions that the rssp holds open until a phone has answered, and documents on their way.
+_LONG = 400
+# A lane's only connection is open until shortly before the rssp or a proxy between would close it.
+_LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=15)
 
 
 class Said(NamedTuple):
@@ -30,31 +36,35 @@ class Said(NamedTuple):
 
 
 class Wire:
-    """A connection pool to the rssp of ``config``."""
+    """The connections to the rssp of ``config``."""
 
     def __init__(
         self, config: RsspConfig, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._url = config.url
-        self._transport = transport or httpx.AsyncHTTPTransport(
-            verify=ssl.create_default_context(cafile=config.ca),
-            trust_env=False,  # a proxy named by the environment must not see PINs
-            limits=_LIMITS,
-        )
+        self._brief = transport or _lanes(config, _BRIEF)
+        self._long = transport or _lanes(config, _LONG)
         timeout = httpx.Timeout(
             config.timeout, connect=_SECONDS_TO_CONNECT, pool=_SECONDS_TO_CONNECT
         )
         self._extensions = {"timeout": timeout.as_dict()}
-        # For bodies that pass through here in pieces, over the same connections.
+        # For bodies that pass through here in pieces.
         self.client = httpx.AsyncClient(
-            base_url=config.url, timeout=timeout, transport=self._transport, trust_env=False
+            base_url=config.url, timeout=timeout, transport=self._long, trust_env=False
         )
 
     async def ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: object | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: object | None = None,
+        *,
+        is_long: bool = False,
     ) -> Said:
         """What the rssp says. ``path`` begins with a slash; ``body`` becomes JSON.
 
+        ``is_long``: the answer may wait for a phone, and so must not keep others from asking.
         It is not asked for a compressed answer, so there is none. Errors: ``httpx.HTTPError``.
         """
         asked = httpx.Request(
@@ -65,7 +75,8 @@ class Wire:
             # A copy: the transport may add to it.
             extensions=dict(self._extensions),
         )
-        response = await self._transport.handle_async_request(asked)
+        transport = self._long if is_long else self._brief
+        response = await transport.handle_async_request(asked)
         stream = cast("httpx.AsyncByteStream", response.stream)
         try:
             return Said(response.status_code, b"".join([part async for part in stream]))
@@ -75,3 +86,14 @@ class Wire:
     async def close(self) -> None:
         """Close the connections."""
         await self.client.aclose()
+        await self._brief.aclose()
+
+
+def _lanes(config: RsspConfig, most: int) -> Lanes:
+    context = ssl.create_default_context(cafile=config.ca)
+
+    def one() -> httpx.AsyncBaseTransport:
+        # A proxy named by the environment must not see PINs.
+        return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=_LIMITS)
+
+    return Lanes(most, one)

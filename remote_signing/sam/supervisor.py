@@ -9,19 +9,19 @@ signature before they are used again, so a lost node costs one deadline, not one
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 import time
-from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from remote_signing.errors import HsmUnavailable, InvalidInput, RemoteSigningError
 from remote_signing.sam.figures import Figures
+from remote_signing.sam.idle_workers import IdleWorkers
 from remote_signing.sam.worker_process import WorkerProcess, WorkerUnusable
 from remote_signing.sap import EACH_KILOBYTE, QUICK_VERBS, encode_line
 
 if TYPE_CHECKING:
+    from collections import Counter
     from pathlib import Path
 
     from remote_signing.sam.config import NodeConfig, SamConfig
@@ -83,8 +83,7 @@ class Supervisor:
         self._config = config
         self._config_file = config_file
         self._nodes = {node.name: _NodePool(node) for node in config.nodes}
-        self._idle: deque[WorkerProcess] = deque()
-        self._changed = asyncio.Condition()
+        self._idle = IdleWorkers(self._healthy)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self.figures = Figures()
@@ -120,7 +119,7 @@ class Supervisor:
 
     def idle(self) -> Counter[str]:
         """How many workers of each node have nothing to do."""
-        return Counter(worker.node for worker in self._idle)
+        return self._idle.count()
 
     def report(self) -> list[NodeReport]:
         """Each node's health, for ``status`` and ``/readyz``."""
@@ -150,7 +149,7 @@ class Supervisor:
     # One request
 
     async def _dispatch(self, line: bytes, seconds: float) -> bytes:
-        failed: set[str] = set()
+        failed: frozenset[str] = frozenset()
         tries = 0
         while tries < _TRIES:
             with self.figures.queued():
@@ -163,7 +162,7 @@ class Supervisor:
                 with self.figures.busy(worker.node):
                     answer = await worker.exchange(line, seconds)
             except WorkerUnusable as error:
-                failed.add(worker.node)
+                failed |= {worker.node}
                 await self._failed(worker, str(error))
                 continue
             except asyncio.CancelledError:
@@ -174,21 +173,15 @@ class Supervisor:
             return answer
         raise HsmUnavailable("two workers failed")
 
-    async def _take(self, failed: set[str]) -> WorkerProcess:
+    async def _take(self, failed: frozenset[str]) -> WorkerProcess:
         """An idle worker, of a node that has not just failed if there is any other alive."""
-        deadline = time.monotonic() + self._config.deadlines.wait
-        async with self._changed:
-            while True:
-                others = {name for name, pool in self._nodes.items() if pool.healthy} - failed
-                for worker in self._idle:
-                    if worker.node in others or not others:
-                        self._idle.remove(worker)
-                        return worker
-                remaining = deadline - time.monotonic()
-                if remaining <= 0:
-                    raise HsmUnavailable("no idle worker in time")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), remaining)
+        try:
+            return await self._idle.take(failed, self._config.deadlines.wait)
+        except TimeoutError:
+            raise HsmUnavailable("no idle worker in time") from None
+
+    def _healthy(self) -> set[str]:
+        return {name for name, pool in self._nodes.items() if pool.healthy}
 
     async def _give_back(self, worker: WorkerProcess) -> None:
         if worker.operations >= self._config.recycle_after:
@@ -196,13 +189,7 @@ class Supervisor:
             self._spawn_task(pool)
             await self._remove(worker)
             return
-        await self._make_idle(worker)
-
-    async def _make_idle(self, worker: WorkerProcess) -> None:
-        async with self._changed:
-            self._idle.append(worker)
-            # All, because the first waiter may want a worker of another node.
-            self._changed.notify_all()
+        self._idle.put(worker)
 
     # Workers come and go
 
@@ -211,12 +198,11 @@ class Supervisor:
         pool.last_fault = fault
         self.figures.failed(worker.node)
         log.warning("worker failed", extra={"node": worker.node, "pid": worker.pid, "fault": fault})
-        await self._remove(worker)
-        self._spawn_task(pool)
-        suspects = [idle for idle in self._idle if idle.node == worker.node]
-        for suspect in suspects:
+        for suspect in self._idle.of(worker.node):
             self._idle.remove(suspect)
             self._keep(asyncio.create_task(self._probe(suspect)))
+        await self._remove(worker)
+        self._spawn_task(pool)
 
     async def _probe(self, worker: WorkerProcess) -> None:
         """A canary signature by a worker that was taken off the idle list."""
@@ -225,23 +211,21 @@ class Supervisor:
         except WorkerUnusable as error:
             await self._failed(worker, str(error))
         else:
-            await self._make_idle(worker)
+            self._idle.put(worker)
 
     async def _probe_for_ever(self) -> None:
         """One idle worker of each node proves itself now and then, traffic or not."""
         while True:
             await asyncio.sleep(self._config.probe_every)
             for name in self._nodes:
-                worker = next((idle for idle in self._idle if idle.node == name), None)
-                if worker is not None:
+                for worker in self._idle.of(name)[:1]:
                     self._idle.remove(worker)
                     await self._probe(worker)
 
     async def _remove(self, worker: WorkerProcess) -> None:
         self._nodes[worker.node].workers.discard(worker)
         await worker.kill()
-        async with self._changed:
-            self._changed.notify_all()
+        self._idle.look_again()
 
     def _spawn_task(self, pool: _NodePool) -> asyncio.Task[None]:
         return self._keep(asyncio.create_task(self._spawn(pool)))
@@ -263,14 +247,13 @@ class Supervisor:
             pool.failures = 0
             pool.last_fault = None
             self._keep(asyncio.create_task(self._watch(worker)))
-            await self._make_idle(worker)
+            self._idle.put(worker)
             return
 
     async def _watch(self, worker: WorkerProcess) -> None:
         """Replace a worker that ends while nobody asks it anything."""
         await worker.ended()
-        if worker in self._idle:
-            self._idle.remove(worker)
+        if self._idle.remove(worker):
             await self._failed(worker, "ended while idle")
 
     def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
