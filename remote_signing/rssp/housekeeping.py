@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PERIOD = 10.0  # seconds between rounds
-_PRUNE_EVERY = 60  # rounds
+_PRUNE_EVERY = 6  # rounds; what piles up for longer holds up whoever signs while it is removed
+_WEEKS_EVERY = 60  # rounds
 
 
 class Housekeeping:
@@ -54,6 +55,8 @@ class Housekeeping:
         rounds = 0
         while True:
             self._round(prune=rounds % _PRUNE_EVERY == 0)
+            if rounds % _WEEKS_EVERY == 0:
+                self._tend("weeks of the audit table", _audit_weeks)
             rounds += 1
             if self._stop.wait(self._period):
                 return
@@ -70,8 +73,6 @@ class Housekeeping:
             return
         self._tend("housekeeping of SIMs", sim_consent.tend)
         self._tend("housekeeping of attachments", attachments.prune)
-        if prune:
-            self._tend("weeks of the audit table", _audit_weeks)
         self._tend("housekeeping of PINs", pin_records.retire_owed)
         if any(counts.values()):
             _log.info("housekeeping", extra=counts)
