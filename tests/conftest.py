@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 _TESTS = Path(__file__).parent
 _KINDS = ("unit", "integration", "fault", "conformance", "architecture", "e2e")
+
+
+def pytest_configure() -> None:
+    """Programs are ended by Ctrl-C here, which a shell's background jobs are born deaf to."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
