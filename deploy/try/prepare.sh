@@ -9,7 +9,7 @@ mkdir "$1"
 cd "$1"
 cp "$deploy/compose.yaml" "$deploy/haproxy.cfg" "$deploy/try/sign.py" .
 cp "$deploy/try/compose.yaml" compose.override.yaml
-cp -r "$deploy/postgres" "$deploy/config" .
+cp -r "$deploy/postgres" "$deploy/config" "$deploy/pages" .
 mkdir -p authorities ceremony custodians secrets state tokens tls/balancer tls/database tls/public
 
 own() { # USER FILE…: when we may
@@ -65,7 +65,7 @@ sed -i 's/maxconn 20000/maxconn 2000/' haproxy.cfg
 sed -i 's|^url = "https://rssp.example.vn"|&\nca = "tls/names-ca.pem"|' config/consent.toml
 
 chmod 0755 . tls ceremony
-chmod -R a+rX config haproxy.cfg postgres sign.py tls/client-ca.pem tls/database tls/public
+chmod -R a+rX config haproxy.cfg pages postgres sign.py tls/client-ca.pem tls/database tls/public
 chmod 0400 secrets/*
 # PostgreSQL's roles.sh reads two passwords that are the services', by its further group.
 chmod 0440 secrets/owner-password secrets/database-password

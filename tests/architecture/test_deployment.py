@@ -7,6 +7,7 @@ and hold what a run found.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import subprocess
 import tomllib
@@ -330,3 +331,21 @@ def test_image_is_built_from_what_it_copies_and_nothing_else() -> None:
     lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     assert lines[1] == "*"
     assert {line[1:] for line in lines if line.startswith("!")} == copied
+
+
+def test_what_the_balancer_says_in_our_place_is_there_and_needs_nothing_else() -> None:
+    """Vietnamese first; nothing to be fetched, since there is nobody who would answer."""
+    text = (DEPLOY / "haproxy.cfg").read_text("utf-8")
+    (made,) = documents(DEPLOY / "compose.yaml")
+    assert "./pages:/usr/local/etc/haproxy/pages:ro" in made["services"]["balancer"]["volumes"]
+    names = set(re.findall(r"file /usr/local/etc/haproxy/pages/(\S+)", text))
+    assert names == {path.name for path in (DEPLOY / "pages").iterdir()}
+    for name in names:
+        page = (DEPLOY / "pages" / name).read_text("utf-8")
+        assert page.startswith('<!doctype html>\n<html lang="vi">')
+        assert page.index("<h1>") < page.index('lang="en"') < page.index("<h2>")
+        assert not re.search(r"https?:|src=|href=|<script|@import|url\(", page)
+    for backend in re.split(r"^backend ", text, flags=re.MULTILINE)[1:]:
+        assert re.findall(r"http-error status (\d+)", backend) == ["503", "502", "504"]
+    for told in re.findall(r"string '(.*?)'", text):
+        assert set(json.loads(told)) == {"error", "error_description"}
