@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ class OutsideAuthority:
     def __init__(self, url: str, timeout: float, anchors: Sequence[bytes]) -> None:
         self.url = url
         self._timeout = timeout
+        self._tls = ssl.create_default_context()  # once: it reads all of the system's authorities
         self._anchors = [x509.Certificate.load(anchor) for anchor in anchors]
 
     def stamp(self, digest: bytes, algorithm: Digest) -> bytes:
@@ -69,7 +71,7 @@ class OutsideAuthority:
         body = bytearray()
         try:
             with (
-                httpx.Client(timeout=self._timeout, trust_env=False) as client,
+                httpx.Client(timeout=self._timeout, verify=self._tls, trust_env=False) as client,
                 client.stream(
                     "POST",
                     self.url,
