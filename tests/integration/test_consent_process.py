@@ -67,11 +67,11 @@ def running(
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         found = Running(process, home)
         deadline = time.monotonic() + SECONDS_TO_START
-        while found.status("/readyz") != 200:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
         try:
+            while found.status("/readyz") != 200:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
             yield found
         finally:
             process.kill()
