@@ -8,6 +8,7 @@ merges addresses: none of it is wanted here, and it is a third of the time of a 
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import httpx
@@ -42,8 +43,10 @@ class Wire:
         self, config: RsspConfig, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._url = config.url
-        self._brief = transport or _lanes(config, _BRIEF)
-        self._long = transport or _lanes(config, _LONG)
+        # Once: a context reads all the authorities that it trusts.
+        make = partial(_connection, ssl.create_default_context(cafile=config.ca))
+        self._brief = transport or Lanes(_BRIEF, make)
+        self._long = transport or Lanes(_LONG, make)
         timeout = httpx.Timeout(
             config.timeout, connect=_SECONDS_TO_CONNECT, pool=_SECONDS_TO_CONNECT
         )
@@ -89,11 +92,6 @@ class Wire:
         await self._brief.aclose()
 
 
-def _lanes(config: RsspConfig, most: int) -> Lanes:
-    context = ssl.create_default_context(cafile=config.ca)
-
-    def one() -> httpx.AsyncBaseTransport:
-        # A proxy named by the environment must not see PINs.
-        return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=_LIMITS)
-
-    return Lanes(most, one)
+def _connection(context: ssl.SSLContext) -> httpx.AsyncBaseTransport:
+    # A proxy named by the environment must not see PINs.
+    return httpx.AsyncHTTPTransport(verify=context, trust_env=False, limits=_LIMITS)
