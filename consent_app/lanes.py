@@ -37,7 +37,7 @@ class Lanes(httpx.AsyncBaseTransport):
 
         Errors: those of the transport; ``httpx.PoolTimeout`` when no lane became free in time.
         """
-        await self._wait(request)
+        await wait_for_turn(self._free, request)
         lane = self._idle.pop() if self._idle else self._another()
         try:
             response = await lane.handle_async_request(request)
@@ -45,24 +45,13 @@ class Lanes(httpx.AsyncBaseTransport):
             self._leave(lane)
             raise
         body = cast("httpx.AsyncByteStream", response.stream)
-        response.stream = _Body(body, partial(self._leave, lane))
+        response.stream = Lent(body, partial(self._leave, lane))
         return response
 
     async def aclose(self) -> None:
         """Close every connection."""
         for lane in self._all:
             await lane.aclose()
-
-    async def _wait(self, request: httpx.Request) -> None:
-        if not self._free.locked():
-            await self._free.acquire()
-            return
-        try:
-            async with asyncio.timeout(request.extensions["timeout"]["pool"]):
-                await self._free.acquire()
-        except TimeoutError as error:
-            text = "every connection is in use"
-            raise httpx.PoolTimeout(text, request=request) from error
 
     def _another(self) -> httpx.AsyncBaseTransport:
         lane = self._make()
@@ -74,8 +63,8 @@ class Lanes(httpx.AsyncBaseTransport):
         self._free.release()
 
 
-class _Body(httpx.AsyncByteStream):
-    """The body of an answer; closed, it gives its lane back."""
+class Lent(httpx.AsyncByteStream):
+    """The body of an answer; closed, it gives back what was lent for it."""
 
     def __init__(self, inner: httpx.AsyncByteStream, leave: Callable[[], None]) -> None:
         self._inner = inner
@@ -87,6 +76,7 @@ class _Body(httpx.AsyncByteStream):
             yield part
 
     async def aclose(self) -> None:
+        """Once; further calls do nothing."""
         if not self._is_open:
             return
         self._is_open = False
@@ -94,3 +84,19 @@ class _Body(httpx.AsyncByteStream):
             await self._inner.aclose()
         finally:
             self._leave()
+
+
+async def wait_for_turn(free: asyncio.Semaphore, request: httpx.Request) -> None:
+    """Take one of ``free``, in the order of coming, within the time that ``request`` has for it.
+
+    Errors: ``httpx.PoolTimeout``.
+    """
+    if not free.locked():
+        await free.acquire()
+        return
+    try:
+        async with asyncio.timeout(request.extensions["timeout"]["pool"]):
+            await free.acquire()
+    except TimeoutError as error:
+        text = "every connection is in use"
+        raise httpx.PoolTimeout(text, request=request) from error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import httpx
 
 from consent_app.lanes import Lanes
+from consent_app.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ _SECONDS_TO_CONNECT = 3.0  # also to wait for a free connection
 _BRIEF = 32
 # Questions that the rssp holds open until a phone has answered, and documents on their way.
 _LONG = 400
+_LONG_OF_ONE = 8  # of one session: some pages at once, on some devices
 # A lane's only connection is open until shortly before the rssp or a proxy between would close it.
 _LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=15)
 
@@ -46,7 +48,7 @@ class Wire:
         # Once: a context reads all the authorities that it trusts.
         make = partial(_connection, ssl.create_default_context(cafile=config.ca))
         self._brief = transport or Lanes(_BRIEF, make)
-        self._long = transport or Lanes(_LONG, make)
+        self._long = transport or Shares(_LONG_OF_ONE, Lanes(_LONG, make))
         timeout = httpx.Timeout(
             config.timeout, connect=_SECONDS_TO_CONNECT, pool=_SECONDS_TO_CONNECT
         )

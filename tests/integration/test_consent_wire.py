@@ -101,12 +101,30 @@ def test_a_connection_that_the_rssp_has_closed_is_made_anew_without_a_fault() ->
 def test_phones_that_do_not_answer_keep_nobody_from_asking() -> None:
     async def scene(far: Far, wire: Wire) -> None:
         waiting = [
-            asyncio.create_task(wire.ask("GET", "/slow", {}, is_long=True)) for _ in range(50)
+            asyncio.create_task(
+                wire.ask("GET", "/slow", {"Authorization": f"Bearer {number}"}, is_long=True)
+            )
+            for number in range(50)
         ]
         for _ in waiting:
             await far.asked.acquire()
         assert await wire.ask("GET", "/", {}) == Said(200, b"{}")
         assert (await wire.client.get("/healthz")).is_success
+        far.slow.set()
+        assert set(await asyncio.gather(*waiting)) == {Said(200, b"{}")}
+
+    run(scene)
+
+
+def test_one_session_keeps_no_other_from_waiting_for_a_phone() -> None:
+    async def scene(far: Far, wire: Wire) -> None:
+        greedy = {"Authorization": "Bearer greedy"}
+        waiting = [
+            asyncio.create_task(wire.ask("GET", "/slow", greedy, is_long=True)) for _ in range(500)
+        ]
+        await far.asked.acquire()
+        assert (await wire.client.get("/", headers={"Authorization": "Bearer other"})).is_success
+        assert far.most <= 8 + 1
         far.slow.set()
         assert set(await asyncio.gather(*waiting)) == {Said(200, b"{}")}
 
