@@ -127,10 +127,15 @@ def _move(connection: Connection) -> None:
             f"CREATE TABLE {name} PARTITION OF audit_event"
             f" FOR VALUES FROM ({begins}) TO ({begins + _WEEK_MS})"
         )
-        connection.exec_driver_sql(_KEPT_WHOLE.format(name))
+        _finish(connection, name)
     connection.exec_driver_sql(
         "INSERT INTO audit_event SELECT * FROM audit_event_strays ORDER BY number"
     )
     connection.exec_driver_sql("DROP TABLE audit_event_strays")
     connection.exec_driver_sql(f"CREATE TABLE {DEFAULT} PARTITION OF audit_event DEFAULT")
-    connection.exec_driver_sql(_KEPT_WHOLE.format(DEFAULT))
+    _finish(connection, DEFAULT)
+
+
+def _finish(connection: Connection, name: str) -> None:
+    connection.exec_driver_sql(_KEPT_WHOLE.format(name))
+    connection.exec_driver_sql(f"SELECT take_small_samples('{name}')")

@@ -29,6 +29,19 @@ DAY, WEEK = 86_400_000, 604_800_000
 NOW = time.time_ns() // 1_000_000
 WHERE = text("SELECT tableoid::regclass::text AS part FROM audit_event WHERE number = :number")
 SERVICE = "rssp_weeks"
+OFTEN_ANALYSED = """
+SELECT oid, relname FROM pg_class
+WHERE relname = 'credential' OR reloptions::text LIKE '%autovacuum_analyze_scale_factor%'
+    OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'audit_event'::regclass)
+"""
+# An index over an expression has a sample of its own, which no column's setting makes smaller.
+LARGE_SAMPLES = """
+SELECT often.relname, a.attname
+FROM (<often>) often
+LEFT JOIN pg_index i ON i.indrelid = often.oid AND i.indexprs IS NOT NULL
+JOIN pg_attribute a ON a.attrelid IN (often.oid, i.indexrelid)
+WHERE a.attnum > 0 AND NOT a.attisdropped AND coalesce(a.attstattarget, -1) NOT BETWEEN 1 AND 10
+""".replace("<often>", OFTEN_ANALYSED)
 
 
 @pytest.fixture
@@ -168,6 +181,16 @@ def test_a_week_is_not_made_while_rows_of_it_lie_elsewhere(database: Database) -
     assert audit_partitions.tend(database) == 0
     assert audit_partitions.settle(database) == 1
     assert [each.name for each in audit_partitions.partitions(database)].count(last.name) == 1
+
+
+def test_what_is_analysed_often_is_analysed_by_small_samples(database: Database) -> None:
+    database.run(text(f"DROP TABLE {audit_partitions.partitions(database)[-2].name}"))
+    assert audit_partitions.tend(database) == 1
+    stray = add(database, NOW + 100 * WEEK)
+    assert audit_partitions.settle(database) == 1
+    often = {row.relname for row in database.all(text(OFTEN_ANALYSED))}
+    assert {"signature_activation", "credential", part_of(database, stray)} < often
+    assert database.all(text(LARGE_SAMPLES)) == []
 
 
 def test_old_weeks_are_taken_out_whole_and_stay_guarded(database: Database) -> None:
