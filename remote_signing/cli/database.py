@@ -46,12 +46,12 @@ def upgrade(
 
 @app.command("check")
 def check(context: typer.Context, url: Url = None, password_file: PasswordFile = None) -> None:
-    """Whether the schema is the one this version needs; exit status 1 when it is not."""
+    """Whether the schema is new enough for this version; exit status 1 when it is not."""
     from remote_signing.rssp import migrations
 
     with _opened(context, url, password_file) as database:
-        if not migrations.at_head(database):
-            raise fail("the schema is of another version: `remote-signing db upgrade`")
+        if not migrations.fits(database):
+            raise fail("the schema is of an older version: `remote-signing db upgrade`")
     say("the schema is up to date")
 
 

@@ -268,6 +268,6 @@ def test_an_upgrade_waits_for_another_as_long_as_it_takes(postgres_server: Postg
         upgrade.join(0.8)
         assert upgrade.is_alive()
     upgrade.join()
-    assert migrations.at_head(database)
+    assert migrations.fits(database)
     database.close()
     postgres_server.drop(url)

@@ -51,7 +51,7 @@ def test_migrations_make_exactly_what_the_models_say(database_url: str, database
 def test_an_upgrade_is_idempotent(database_url: str, database: Database) -> None:
     migrations.upgrade(database_url)
     migrations.upgrade(database_url)
-    assert migrations.at_head(database)
+    assert migrations.fits(database)
     migrations.check(database)
 
 
@@ -61,12 +61,21 @@ def test_asking_for_the_version_leaves_no_line_in_the_log(
     migrations.upgrade(database_url)
     caplog.clear()
     with caplog.at_level("INFO"):
-        assert migrations.at_head(database)
+        assert migrations.fits(database)
     assert caplog.records == []
 
 
-def test_an_empty_database_is_not_at_head(database: Database) -> None:
-    assert not migrations.at_head(database)
+@pytest.mark.parametrize(("revision", "is_taken"), [("9999", True), ("0017", False)])
+def test_a_schema_of_a_later_release_is_taken_and_one_of_before_is_not(
+    database_url: str, database: Database, revision: str, *, is_taken: bool
+) -> None:
+    migrations.upgrade(database_url)
+    database.run(text(f"UPDATE alembic_version SET version_num = '{revision}'"))  # noqa: S608 - ours
+    assert migrations.fits(database) is is_taken
+
+
+def test_an_empty_database_does_not_fit(database: Database) -> None:
+    assert not migrations.fits(database)
     with pytest.raises(Unavailable):
         migrations.check(database)
 
@@ -75,7 +84,7 @@ def test_two_upgrades_at_once_do_not_quarrel(database_url: str, database: Databa
     program = f"from remote_signing.rssp import migrations; migrations.upgrade({database_url!r})"
     processes = [subprocess.Popen([sys.executable, "-c", program], cwd=_ROOT) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
-    assert migrations.at_head(database)
+    assert migrations.fits(database)
 
 
 def test_an_upgrade_that_fails_leaves_nothing(
@@ -126,7 +135,7 @@ def test_the_service_role_cannot_touch_the_audit_table(postgres_server: Postgres
     service = Database(url.replace("postgres@", "rssp_service@"))
     try:
         add_event(service)
-        assert migrations.at_head(service)
+        assert migrations.fits(service)
         for table in metadata.tables:
             service.all(text(f"SELECT * FROM {table}"))  # noqa: S608 - our own tables' names
         for statement in (

@@ -88,27 +88,34 @@ def upgrade(
         database.close()
 
 
-def at_head(database: Database) -> bool:
-    """Whether the schema is the one this program was written for. One statement.
+def fits(database: Database) -> bool:
+    """Whether the schema is the one this program was written for, or a newer one. One statement.
 
-    Alembic's own way would log two lines each time, and ``/readyz`` asks every second.
+    A revision that this program does not know is of a later release, and those only add: while
+    hosts are renewed one after the other, the others go on. Alembic's own way would log two lines
+    each time, and ``/readyz`` asks every second.
     """
     try:
         rows = database.all(text("SELECT version_num FROM alembic_version"))
     except DBAPIError:  # no such table; an outage is Unavailable
         return False
-    return {row.version_num for row in rows} == _heads()
+    found = {row.version_num for row in rows}
+    known, newest = _revisions()
+    return found == newest or (bool(found) and found.isdisjoint(known))
 
 
 @cache
-def _heads() -> frozenset[str]:
-    return frozenset(ScriptDirectory.from_config(_config()).get_heads())
+def _revisions() -> tuple[frozenset[str], frozenset[str]]:
+    """All that this program knows, and the newest of them."""
+    scripts = ScriptDirectory.from_config(_config())
+    known = frozenset(each.revision for each in scripts.walk_revisions())
+    return known, frozenset(scripts.get_heads())
 
 
 def check(database: Database) -> None:
-    """``Unavailable`` unless :func:`at_head`."""
-    if not at_head(database):
-        raise Unavailable("database schema is of another version: run `remote-signing db upgrade`")
+    """``Unavailable`` unless the schema :func:`fits`."""
+    if not fits(database):
+        raise Unavailable("database schema is of an older version: run `remote-signing db upgrade`")
 
 
 def _config() -> Config:
