@@ -132,10 +132,12 @@ def _memory(pid: int) -> tuple[int, int]:
     """Resident bytes; those of its own and its part of what several programs have mapped.
 
     Without memory made to be shared: PostgreSQL's buffers, which fill up to the size they were
-    given.
+    given. Of a process that shows its memory to root alone, as the SAM's do, what is its own.
     """
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except PermissionError:
+        return _memory_told_to_all(pid)
     except OSError:
         return 0, 0
     lines = dict(line.split(":", 1) for line in text.splitlines()[1:])
@@ -143,6 +145,15 @@ def _memory(pid: int) -> tuple[int, int]:
         int(lines[name].split()[0]) * _KILOBYTE for name in ("Rss", "Pss", "Pss_Shmem")
     )
     return rss, pss - made
+
+
+def _memory_told_to_all(pid: int) -> tuple[int, int]:
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    except OSError:
+        return 0, 0
+    page = os.sysconf("SC_PAGESIZE")
+    return int(resident) * page, (int(resident) - int(shared)) * page
 
 
 def _is_worker(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import resource
 from typing import Final
 
 NEW_OBJECTS: Final = 10_000
@@ -13,6 +14,18 @@ LARGEST_READ: Final = 1024 * 1024
 """Bytes; asyncio makes room for a quarter of it at each read."""
 
 _M_ARENA_MAX = -8  # mallopt(3)
+_PR_SET_DUMPABLE = 4  # prctl(2)
+
+
+def keep_private() -> None:
+    """First of all, in a process that holds secrets: a crash writes none of them to a file.
+
+    No core dump, not even to a program that the kernel hands it to (core(5)), and no look at the
+    memory by other processes of the same user. Errors: ``OSError``.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def share() -> None:

@@ -47,6 +47,7 @@ async def serve(config_file: Path) -> None:
 
 def main() -> int:
     """The command line."""
+    heap.keep_private()
     parser = argparse.ArgumentParser(prog="python -m remote_signing.sam", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="TOML file (docs/operations.md)")
     configure_logging()

@@ -1,8 +1,10 @@
 """The host's clock, watched: what certifies a time must notice when the clock is moved.
 
 The last certified time is kept in the state folder beside the kernel's count of time since the
-start (which nobody can set). A clock that went back, or that did not go as fast as that count, is
-suspicious until an operator has looked at it and removed the file.
+start. Nobody can set that count, and it goes along where the clock is slowed or hurried
+(clock_gettime(2)). A clock that went back, or whose distance from the count is no longer what it
+was at the first certified time since the start, is suspicious until an operator has looked at it
+and removed the file. So many small steps are noticed as one large one is.
 """
 
 from __future__ import annotations
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from remote_signing.clock import Clock
 
 _NAME = "certified-time.json"
-_TOLERANCE_MS = 1000
-_DRIFT = 2000  # one part in so many: as fast as a kernel corrects its clock (500 ppm)
+_TOLERANCE_MS = 1000  # of all steps since the start together; a leap second is as much
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -49,7 +50,7 @@ class SteadyClock:
             now, uptime = self._clock.now_ms(), self._uptime()
             text = file.read()
             if text:
-                now = self._checked(text, now, uptime)
+                now, uptime = self._checked(text, now, uptime)
             file.seek(0)
             file.write(
                 strict_json.canonical({"boot": self._boot, "time_ms": now, "uptime_ms": uptime})
@@ -57,7 +58,8 @@ class SteadyClock:
             file.truncate()
         return now
 
-    def _checked(self, text: bytes, now: int, uptime: int) -> int:
+    def _checked(self, text: bytes, now: int, uptime: int) -> tuple[int, int]:
+        """The time to certify, and the count that belongs to it by what was first found."""
         try:
             last = strict_json.loads_object(text)
             then, counted = last["time_ms"], last["uptime_ms"]
@@ -67,8 +69,10 @@ class SteadyClock:
             raise ClockSuspicious(f"{self._path} cannot be read: look at the clock")
         if now < then - _TOLERANCE_MS:
             raise ClockSuspicious(f"the clock went back by {then - now} ms; see {self._path}")
-        passed = uptime - counted
-        off = abs(now - then - passed)
-        if last.get("boot") == self._boot and off > _TOLERANCE_MS + passed // _DRIFT:
+        certified = max(now, then)
+        if last.get("boot") != self._boot:
+            return certified, uptime
+        off = abs(now - then - (uptime - counted))
+        if off > _TOLERANCE_MS:
             raise ClockSuspicious(f"the clock is off by {off} ms; see {self._path}")
-        return max(now, then)
+        return certified, counted + certified - then

@@ -127,14 +127,21 @@ def _about(request: Arguments) -> dict[str, str]:
 
 
 def serve(handlers: Mapping[str, Callable[[Arguments], Answer]], link: socket.socket) -> None:
-    """Answer one line after another until the supervisor closes ``link``."""
+    """Answer one line after another until the supervisor closes ``link``.
+
+    Errors: ``HsmFault`` at what is no line of at most ``MAX_LINE`` octets and its end; to answer
+    its parts would give each later caller the answer to the request before his.
+    """
     with link.makefile("rb", buffering=262_144) as lines:
-        while line := lines.readline(MAX_LINE):
+        while line := lines.readline(MAX_LINE + 1):
+            if not line.endswith(b"\n"):
+                raise HsmFault("half a line from the supervisor")
             link.sendall(answer(handlers, line))
 
 
 def main(arguments: list[str]) -> int:
     """``worker CONFIG NODE DESCRIPTOR``: the descriptor is our end of the supervisor's socket."""
+    heap.keep_private()
     config_file, node_name, descriptor = arguments
     # The supervisor decides when a worker ends, by closing the socket. A terminal's Ctrl-C and
     # systemd's SIGTERM (KillMode=control-group) reach both.

@@ -15,6 +15,8 @@ from remote_signing.sap import MAX_LINE
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SECONDS_TO_DIE = 2.0
+
 
 class WorkerUnusable(Exception):
     """The worker died, hung or never came up. What it was asked may be asked of another."""
@@ -117,14 +119,19 @@ class WorkerProcess:
         await self.kill()
 
     async def kill(self) -> None:
-        """SIGKILL: it also ends a worker that is stopped or stuck inside its module."""
+        """SIGKILL: it also ends a worker that is stopped or stuck inside its module.
+
+        One that waits for a device inside the kernel ends when that answers; nobody waits for it.
+        """
         self.ready = False
         if self._writer is not None:
             self._writer.close()
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SECONDS_TO_DIE):
+                    await self._process.wait()
 
     async def _line(self, seconds: float, what: str) -> bytes:
         if self._reader is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,7 +35,6 @@ from tests.support.official import ask, consent, enrol, sign_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from remote_signing.sap import NodeReport
     from tests.support.official import Official
@@ -275,6 +276,16 @@ def test_what_was_taken_before_the_end_is_answered_though_all_its_processes_are_
 
 
 # What is gone
+
+
+def test_no_process_of_a_sam_may_leave_a_core_behind(start_sam: Callable[..., RunningSam]) -> None:
+    sam = start_sam()
+    assert sam.process is not None
+    workers = sam.worker_pids()
+    assert workers
+    for pid in (sam.process.pid, *workers):
+        limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii")
+        assert re.search(r"Max core file size +0 +0 ", limits)
 
 
 def test_list_put_back_is_told_by_both_nodes_and_mended_by_a_copy_of_the_newer_one(

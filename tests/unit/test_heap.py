@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import resource
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
+
+import pytest
+
+from remote_signing import heap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,3 +83,22 @@ def test_a_settled_process_maps_no_block_for_a_read() -> None:
         [sys.executable, "-c", _PROGRAM], capture_output=True, check=True, timeout=60
     )
     assert json.loads(told.stdout) == [1, 0, 10_000]
+
+
+def test_a_process_that_holds_secrets_writes_no_core_and_shows_nobody_its_memory() -> None:
+    program = (
+        "import ctypes, resource; from remote_signing import heap; heap.keep_private();"
+        "print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert told.stdout.decode().strip() == "(0, 0) 0"
+
+
+def test_where_dumps_cannot_be_forbidden_the_process_does_not_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    refusing = SimpleNamespace(prctl=lambda *_: -1)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: refusing)
+    with pytest.raises(OSError, match="prctl"):
+        heap.keep_private()

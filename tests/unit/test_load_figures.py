@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,6 @@ from loadtests.worker import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 def official(number: int = 0) -> Official:
@@ -254,6 +254,19 @@ def test_rate_is_no_goal_where_none_is_asked_for() -> None:
         assert not of_the_whole & judged(found, partial).keys()
     assert "growth.pss" in judged(found, Options("ceremony_otp", seconds=600))
     assert "growth.pss" not in judged(found, Options("ceremony_otp", seconds=599))
+
+
+def test_memory_is_told_of_processes_that_show_it_to_root_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(self: Path, **_: object) -> str:
+        if self.name == "smaps_rollup":
+            raise PermissionError
+        return "1000 300 100 1 0 90 0\n"
+
+    monkeypatch.setattr(Path, "read_text", read)
+    page = os.sysconf("SC_PAGESIZE")
+    assert accounting._memory(1) == (300 * page, 200 * page)  # noqa: SLF001 - root may read it all
 
 
 def test_time_of_a_child_that_has_ended_is_not_lost() -> None:

@@ -98,6 +98,11 @@ class Authority:
         stamps = Timestamps(config.authority, keys, self.issuer.public_bytes(_DER), steady)
         self.verbs = {**status.verbs, **stamps.verbs}
 
+    def tick(self, seconds: float) -> None:
+        """Clock and machine go on together."""
+        self.clock.advance(seconds)
+        self.uptime += round(seconds * 1000)
+
     def issue(self, name: str, serial: int, public_key: object) -> x509.Certificate:
         start = as_datetime(self.clock.now_ms())
         issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "CA")])
@@ -315,11 +320,24 @@ def test_a_clock_that_jumps_certifies_no_time_until_somebody_looked(authority: A
     assert authority.stamp()
 
 
-def test_a_clock_may_go_on_as_fast_as_the_machine_counts(authority: Authority) -> None:
+@pytest.mark.parametrize("step", [0.9, -0.9])
+def test_a_clock_that_is_moved_in_small_steps_certifies_no_time(
+    authority: Authority, step: float
+) -> None:
     authority.stamp()
-    authority.clock.advance(86_400)
-    authority.uptime += 86_400_000 - 40_000  # 463 ppm
+    authority.tick(3600)
+    authority.clock.advance(step)
     assert authority.stamp()
+    authority.tick(3600)
+    authority.clock.advance(step)
+    with pytest.raises(ClockSuspicious, match="off by 1800 ms"):
+        authority.stamp()
+
+
+def test_a_clock_that_goes_as_fast_as_the_machine_counts_is_believed(authority: Authority) -> None:
+    for _ in range(100):
+        assert authority.stamp()
+        authority.tick(86_400)
 
 
 def test_after_a_restart_of_the_host_only_the_past_is_suspicious(authority: Authority) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
-from remote_signing import strict_json
+from remote_signing import heap, strict_json
 from remote_signing.algorithms import algorithm_named
 from remote_signing.errors import HsmFault, RemoteSigningError
 from remote_signing.sam.ceremony.certificates import (
@@ -262,11 +262,12 @@ def _wrapped(each: Members) -> WrappedKey:
 
 def main(descriptor: int) -> None:
     """Answer requests until the parent closes the socket."""
+    heap.keep_private()
     # The parent decides what is undone when; a terminal's Ctrl-C reaches both.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     steps = Steps()
     with socket.socket(fileno=descriptor) as link, link.makefile("rb") as lines:
-        while line := lines.readline(MAX_LINE):
+        while line := lines.readline(MAX_LINE + 1):
             link.sendall(encode_line(steps.run(line)))
 
 
