@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ALARM = "alarm:"
+_LEVELS = ("warning", "error", "alarm")
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds
 
 
@@ -51,6 +52,8 @@ class Figures:
             ("level",),
             registry=self._registry,
         )
+        for level in _LEVELS:  # from 0 on: what begins at 1 has no increase, and wakes nobody
+            self._lines.labels(level)
         self.running = Gauge(
             "sim_adapter_requests_running", "Taken and not answered yet.", registry=self._registry
         )

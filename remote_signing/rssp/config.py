@@ -89,14 +89,13 @@ class SamConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProxyConfig:
-    """The TLS-terminating proxy. Headers below count only from a ``trusted`` address (CIDR).
+    """The TLS-terminating proxy. Its header counts only from a ``trusted`` address (CIDR).
 
-    The proxy must remove these headers from what clients send.
+    The proxy must remove this header from what clients send.
     """
 
     trusted: tuple[str, ...] = ()
     certificate_header: str = "X-Client-Certificate"  # URL-escaped PEM of a verified certificate
-    address_header: str = "X-Forwarded-For"
 
     def trusts(self, address: str | None) -> bool:
         """Whether a peer at ``address`` is the proxy."""

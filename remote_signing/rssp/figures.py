@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ALARM = "alarm:"
+_LEVELS = ("warning", "error", "alarm")
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds
 _SAMPLE = 1.0  # seconds between two looks at what is in use
 
@@ -55,6 +56,8 @@ class Figures:
         self._lines = prometheus.Counter(
             "rssp_log_lines", "Warnings, errors and alarms.", ("level",), registry=registry
         )
+        for level in _LEVELS:  # from 0 on: what begins at 1 has no increase, and wakes nobody
+            self._lines.labels(level)
         self._in_use = prometheus.Gauge(
             "rssp_database_connections_in_use",
             "Of the pools of all processes.",

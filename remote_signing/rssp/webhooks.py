@@ -196,7 +196,8 @@ def _sealing(services: Services) -> Sealing:
 
 def _load(file: Path) -> Key:
     try:
-        if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        # The group's bits mean nothing: Kubernetes sets them for the pod's own group.
+        if file.stat().st_mode & stat.S_IRWXO:
             raise ConfigInvalid(f"webhooks.key_files: {file} may be read by others: chmod 600")
         value = base64.b64decode(file.read_text(encoding="ascii").strip(), validate=True)
     except (OSError, binascii.Error, ValueError) as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from remote_signing.sam.cluster import load_cluster
 from remote_signing.sam.config import secret_file
-from remote_signing.sam.revocation import read_published
+from remote_signing.sam.revocation import IDS_FILE, read_published
 from remote_signing.sap import MAX_LINE, b64, encode_line
 
 if TYPE_CHECKING:
@@ -167,9 +167,12 @@ class Listeners:
 
     def _metrics(self) -> bytes:
         number, _ = read_published(self._config.state_folder)
+        ids = self._config.state_folder / IDS_FILE
         numbers = {
             "sam_requests_open": float(self._busy),
             "sam_revocation_number": float(number),
+            # Hosts that know the same have lists of one length, whatever their numbers.
+            "sam_revocation_list_bytes": float(ids.stat().st_size if ids.exists() else 0),
         }
         return self._supervisor.figures.text(
             self._supervisor.report(), self._supervisor.idle(), numbers

@@ -172,6 +172,38 @@ def test_compose_keeps_networks_apart_and_services_small() -> None:
         assert set(secret) == {"file"}
 
 
+def test_hosts_at_their_most_leave_the_database_connections_to_spare() -> None:
+    config = rssp_config.load(DEPLOY / "config" / "rssp.toml")
+    most = objects("HorizontalPodAutoscaler")["rssp"]["spec"]["maxReplicas"]
+    surge = objects("Deployment")["rssp"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    assert "replicas" not in objects("Deployment")["rssp"]["spec"], "the autoscaler's"
+    # As docs/deployment.md has it: one of each worker for /readyz, two of each host for figures.
+    of_host = config.listen.workers * (config.database.connections + 1) + 2
+    settings = (DEPLOY / "postgres" / "postgresql.conf").read_text("utf-8")
+    found = re.search(r"^max_connections = (\d+)$", settings, re.MULTILINE)
+    assert found is not None
+    assert (most + surge) * of_host < int(found[1]) - 20
+
+
+def test_files_of_strangers_have_room_where_they_are_kept() -> None:
+    config = rssp_config.load(DEPLOY / "config" / "rssp.toml")
+    validation = config.validation
+    # validation/desk.py: eight uploads for each file that is worked on or waits.
+    uploads = 8 * (validation.workers + validation.waiting) * config.listen.workers
+    assert uploads * validation.largest < 2 * 2**30
+    (made,) = documents(DEPLOY / "compose.yaml")
+    assert made["services"]["rssp"]["tmpfs"] == ["/tmp:size=3g"]  # noqa: S108 - in a container
+
+
+def test_strangers_are_limited_at_both_addresses_and_the_consent_page_is_not_one() -> None:
+    text = (DEPLOY / "haproxy.cfg").read_text("utf-8")
+    plain, secure = re.split(r"^frontend \w+$", text, flags=re.MULTILINE)[1:]
+    assert "http-request track-sc0 src table secure if open_pki\n" in plain
+    assert "http-request deny deny_status 429 if open_pki { sc_http_req_rate(0)" in plain
+    for rule in ("track-sc0 src", "deny deny_status 429"):
+        assert f"http-request {rule} if open_to_all !services" in secure
+
+
 def test_compose_gives_each_secret_to_whoever_reads_it() -> None:
     """A file has one owner: what two users read, the second reads by a further group."""
     (made,) = documents(DEPLOY / "compose.yaml")
@@ -195,7 +227,7 @@ def test_what_is_written_in_memory_belongs_to_who_writes_it() -> None:
     """`tmpfs:` alone makes root's; podman takes no owner there, so folders of users are volumes."""
     (made,) = documents(DEPLOY / "compose.yaml")
     for name, each in made["services"].items():
-        assert set(each.get("tmpfs", [])) <= {"/tmp"}, name  # noqa: S108 - in a container
+        assert set(each.get("tmpfs", [])) <= {"/tmp", "/tmp:size=3g"}, name  # noqa: S108 - in a container
         for volume in (volume for volume in each["volumes"] if "-run:" in volume):
             options = made["volumes"][volume.partition(":")[0]]["driver_opts"]
             user, group = each["user"].split(":")

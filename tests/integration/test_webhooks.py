@@ -430,7 +430,9 @@ def test_a_key_file_that_is_none_is_told(tmp_path: Path, content: str) -> None:
 
 def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     webhooks.make_key(tmp_path / "key")
-    (tmp_path / "key").chmod(0o640)
+    (tmp_path / "key").chmod(0o440)
+    webhooks.Sealing.load((tmp_path / "key",))
+    (tmp_path / "key").chmod(0o404)
     with pytest.raises(ConfigInvalid, match="chmod"):
         webhooks.Sealing.load((tmp_path / "key",))
     with pytest.raises(FileExistsError):

@@ -66,6 +66,8 @@ def test_the_keys_file_is_its_owners_alone_and_made_once(key: Path) -> None:
     with pytest.raises(FileExistsError):
         vapid.make_key(key)
     key.chmod(0o640)
+    vapid.load(key, CONTACT)
+    key.chmod(0o604)
     with pytest.raises(ConfigInvalid, match="chmod 600"):
         vapid.load(key, CONTACT)
 
