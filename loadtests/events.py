@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from loadtests.site import Site
 
 LOSE_NODE, RESTART_POSTGRES = "lose-node", "restart-postgres"
+RECOVERED = {LOSE_NODE: 5.0, RESTART_POSTGRES: 10.0}
+"""Seconds within which the service is to be good again."""
 WELL_MS = 1000.0
 """A second in which nothing fails and 99 of 100 are quicker than this is a good one."""
 
@@ -60,9 +62,14 @@ class Appointment:
 
 
 def recovery(series: Sequence[dict[str, Any]], at: float) -> dict[str, float]:
-    """``seconds`` from the event ``at`` that second until the last one that was not good."""
+    """``seconds`` from the event ``at`` that second until the last one that was not good.
+
+    Without ``seconds`` where no good one followed: then nobody knows.
+    """
     after = [each for each in series if each["second"] >= int(at)]
     bad = [each["second"] for each in after if each["errors"] or each["p99"] > WELL_MS]
     bad += [each["second"] for each in after if not each["ceremonies"]]
-    seconds = max(bad) + 1 - at if bad else 0.0
-    return {"at": at, "seconds": seconds, "errors": sum(each["errors"] for each in after)}
+    found = {"at": at, "errors": sum(each["errors"] for each in after)}
+    if after and after[-1]["second"] not in bad:
+        found["seconds"] = max(bad) + 1 - at if bad else 0.0
+    return found

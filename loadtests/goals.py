@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from loadtests.events import LOSE_NODE, RESTART_POSTGRES
+from loadtests.events import LOSE_NODE, RECOVERED, RESTART_POSTGRES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,9 +34,10 @@ def _is_open(options: Options) -> bool:
 
 
 def _is_real(options: Options) -> bool:
-    """Nothing is left out that the service does in earnest, and nothing put in."""
-    is_whole = options.consent_page and options.dpop and not options.hsm_latency
-    return is_whole and options.database == "postgresql" and options.durable
+    """Nothing is left out that the service does in earnest, and nothing put in or taken away."""
+    is_whole = options.consent_page and options.dpop
+    is_quiet = options.event is None and not options.hsm_latency
+    return is_whole and is_quiet and options.database == "postgresql" and options.durable
 
 
 def _is_peak(options: Options) -> bool:
@@ -96,6 +97,10 @@ class Judged:
         return self.measured >= self.goal.limit
 
 
+def _recovered(event: str, told: str, when: Callable[[Options], bool]) -> Goal:
+    return Goal("recovery.seconds", "at most", RECOVERED[event], told, when)
+
+
 NO_ERRORS = Goal("errors.total", "at most", 0, "no ceremony fails", _is_up)
 NO_SHORTAGE = Goal("shortage", "at most", 0, "the load generator itself kept up")
 SOMETHING = Goal("ceremonies", "at least", 1, "there was something to measure")
@@ -104,8 +109,8 @@ _EACH = (
     NO_ERRORS,
     Goal("unfinished", "at most", 0, "whatever was due has ended, at the latest 30 s after"),
     Goal("lost", "at most", 0, "each activation whose signatures a portal was given is on record"),
-    Goal("recovery.seconds", "at most", 5, "good again after a node was lost", _loses_node),
-    Goal("recovery.seconds", "at most", 10, "good again after PostgreSQL fell over", _is_down),
+    _recovered(LOSE_NODE, "good again after a node was lost", _loses_node),
+    _recovered(RESTART_POSTGRES, "good again after PostgreSQL fell over", _is_down),
     NO_SHORTAGE,
     Goal("growth.pss", "at most", 1.05, "memory at the end against the settled service", _is_soak),
     Goal("growth.files", "at most", 1.05, "open files, connections among them", _is_soak),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from loadtests.events import EVENTS
+from loadtests.events import EVENTS, RECOVERED, RESTART_POSTGRES
 from loadtests.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -51,9 +51,21 @@ class Options:
 
 def read(arguments: Sequence[str] | None = None) -> Options:
     """The options in ``arguments`` (None: the process's own)."""
-    given = vars(_parser().parse_args(arguments))
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
     given["event_at"] = given["event_at"] or given["seconds"] / 2
-    return Options(**given)
+    options = Options(**given)
+    if options.event is not None:
+        _check_event(parser, options)
+    return options
+
+
+def _check_event(parser: argparse.ArgumentParser, options: Options) -> None:
+    if options.event == RESTART_POSTGRES and options.database != "postgresql":
+        parser.error(f"--event {options.event}: there is no PostgreSQL to fall over")
+    limit = RECOVERED[str(options.event)]
+    if not 0 < options.event_at < options.seconds - limit - 1:
+        parser.error(f"--event-at: so that more than {limit:g} seconds follow, which are judged")
 
 
 def _parser() -> argparse.ArgumentParser:

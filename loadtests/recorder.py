@@ -103,6 +103,10 @@ class Recorder:
         """A ceremony that is ``due`` then has somebody who will do it, or never will."""
         self.unfinished += self._is_within(due)
 
+    def fall_short(self, due: float) -> None:
+        """Nobody is ready for a ceremony that is ``due`` then."""
+        self.short += self._is_within(due)
+
     def ceremony(self, kind: str, due: float, signatures: int, cause: str | None) -> None:
         """A ceremony that was ``due`` then, and begun, has ended; ``cause`` None: well."""
         now = time.time()

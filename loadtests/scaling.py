@@ -149,12 +149,19 @@ def growth(rows: Mapping[Size, dict[str, Any]], latency_ms: float) -> dict[str, 
     machine share its processors.
     """
     workers = [rows[Size(1, count, latency_ms)] for count in WORKERS]
-    found = [_against(workers[0], row, goal=GOAL) for row in workers]
+    found = _all_against(workers, goal=GOAL)
     hosts = []
     for latency, goal in ((0.0, 0.0), (latency_ms, GOAL)):
         of_these = [rows[Size(count, _OF_A_HOST, latency)] for count in HOSTS]
-        hosts += [_against(of_these[0], row, goal=goal) for row in of_these]
+        hosts += _all_against(of_these, goal=goal)
     return {"workers": found, "hosts": hosts}
+
+
+def _all_against(rows: Sequence[Mapping[str, Any]], *, goal: float) -> list[dict[str, Any]]:
+    """The first is what the others are held against, and has no goal."""
+    first, *others = rows
+    told = [_against(first, first, goal=0.0)]
+    return told + [_against(first, row, goal=goal) for row in others]
 
 
 def _against(first: Mapping[str, Any], row: Mapping[str, Any], *, goal: float) -> dict[str, Any]:

@@ -50,8 +50,7 @@ class Desk:
         official = self.pool.take()
         if official is None:
             # Nobody has an unused code: the generator's shortage, not the service's. Told apart.
-            if self.recorder.counts_now():
-                self.recorder.short += 1
+            self.recorder.fall_short(due)
             self.sleep(_PAUSE)
             return True
         self.recorder.begin(due)

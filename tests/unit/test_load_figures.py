@@ -250,6 +250,7 @@ def test_rate_is_no_goal_where_none_is_asked_for() -> None:
         replace(whole, dpop=False),
         replace(whole, hsm_latency=5.0),
         replace(whole, database="sqlite"),
+        replace(whole, event=events.LOSE_NODE),
     ):
         assert not of_the_whole & judged(found, partial).keys()
     assert "growth.pss" in judged(found, Options("ceremony_otp", seconds=600))
@@ -310,6 +311,34 @@ def test_recovery_ends_with_the_last_bad_second() -> None:
     assert events.recovery(series, 5.0) == {"at": 5.0, "seconds": 4.0, "errors": 3}
     series[9]["ceremonies"] = 0
     assert events.recovery(series, 5.0)["seconds"] == 5.0
+
+
+def test_what_never_became_good_again_has_not_recovered() -> None:
+    series = [{"second": number, "ceremonies": 9, "errors": 0, "p99": 99.0} for number in range(20)]
+    series[19]["errors"] = 1
+    assert "seconds" not in events.recovery(series, 5.0)
+    assert "seconds" not in events.recovery(series, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--event", "restart-postgres"], "10 seconds"),
+        (["--event", "lose-node", "--event-at", "14.5"], "5 seconds"),
+        (["--event", "lose-node", "--event-at", "-1"], "5 seconds"),
+        (
+            ["--event", "restart-postgres", "--seconds", "60", "--database", "sqlite"],
+            "no PostgreSQL",
+        ),
+    ],
+)
+def test_an_event_that_nobody_could_judge_is_refused(
+    given: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        options.read(["ceremony_otp", *given])
+    assert told in capsys.readouterr().err
+    assert options.read(["ceremony_otp", "--event", "lose-node"]).event_at == 10
 
 
 def test_run_without_its_database_may_have_errors_and_must_come_back() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -151,3 +152,16 @@ def test_a_call_against_the_token_is_judged_by_its_mean(
         machine=machine(),
     )
     assert results(seen)["ratios"][f"call/{SINGLE}"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("due", "short"), [(15.0, 1), (25.0, 0)])
+def test_a_shortage_counts_where_the_ceremony_was_due_however_late_it_is_told(
+    clock: Clock, due: float, short: int
+) -> None:
+    recorder = Recorder(10.0, 20.0)
+    full = desk(lambda *_: 1, Arrivals(1.0, due, 99.0), recorder, sleep=lambda _: None)
+    nobody = replace(full, pool=Pool([], codes=0))
+    clock.now = 50.0
+    http: Any = None
+    assert nobody.turn(http)
+    assert recorder.short == short

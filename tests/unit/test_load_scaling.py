@@ -79,6 +79,8 @@ def test_each_size_is_held_against_a_multiple_of_the_smallest() -> None:
     assert two["goal"] is None
     assert two["reached"]
     assert late_one["of_linear"] == 1.0
+    # Each first one is what the others are held against: no goal of its own.
+    assert late_one["goal"] is found["workers"][0]["goal"] is None
     assert late_two["goal"] == scaling.GOAL == 0.9
     assert late_two["of_linear"] == pytest.approx(0.95)
 
