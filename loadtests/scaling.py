@@ -3,7 +3,7 @@
 The same load on services of several sizes. So that a small machine's processors are not what
 limits it, each C_Sign and C_UnwrapKey of the token takes 5 ms more than it computes
 (:mod:`loadtests.slow_token`), and the load is ``batch``: a hundred hashes are half a second of one
-session and some 50 ms of processors. There are four users for each worker, so that one always
+session and some 100 ms of processors. There are four users for each worker, so that one always
 waits for it and nobody longer than the SAM lets a request wait.
 
 Then two hosts beside one PostgreSQL (:mod:`loadtests.hosts`), with that token and with the true
