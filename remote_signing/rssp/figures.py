@@ -53,11 +53,7 @@ class Figures:
         self._refusals = prometheus.Counter(
             "rssp_refusals", "Refused or failed, by the fact.", ("fact",), registry=registry
         )
-        self._lines = prometheus.Counter(
-            "rssp_log_lines", "Warnings, errors and alarms.", ("level",), registry=registry
-        )
-        for level in _LEVELS:  # from 0 on: what begins at 1 has no increase, and wakes nobody
-            self._lines.labels(level)
+        self._lines = _counted_lines(registry)
         self._in_use = prometheus.Gauge(
             "rssp_database_connections_in_use",
             "Of the pools of all processes.",
@@ -115,6 +111,17 @@ class Figures:
             self._lag.set(max(0.0, time.perf_counter() - due))
             self._in_use.set(database.connections_in_use())
             self._running.set(self.running)
+
+
+def _counted_lines(registry: CollectorRegistry) -> Counter:
+    import prometheus_client as prometheus  # noqa: PLC0415 - as above
+
+    lines = prometheus.Counter(
+        "rssp_log_lines", "Warnings, errors and alarms.", ("level",), registry=registry
+    )
+    for level in _LEVELS:  # from 0 on: what begins at 1 has no increase, and wakes nobody
+        lines.labels(level)
+    return lines
 
 
 class Measured:
