@@ -58,10 +58,10 @@ class PublicConfig:
 
 @dataclass(frozen=True, slots=True)
 class RsspConfig:
-    """The rssp whose consent API is shown. ``timeout`` in seconds, above the rssp's own of 20."""
+    """The rssp whose consent API is shown. ``timeout`` in seconds, above the rssp's for its SAM."""
 
     url: str
-    timeout: float = 25.0
+    timeout: float = 30.0
     ca: Path | None = None  # PEM; None: the system's certificate authorities
 
 
