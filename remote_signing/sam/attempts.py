@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from remote_signing.errors import CredentialLocked, EvidenceReplayed, TooManySignatures
-from remote_signing.sam.durable import replace_file
+from remote_signing.sam.durable import HeldFile, fsync_folder, opened, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,8 @@ class AttemptJournal:
         self._lock_path = folder / "attempts.lock"
         self._limit = limit
         self._compact_above = compact_above
-        self._identity: tuple[int, int] | None = None
+        # Each worker compacts in its turn: who met a file before must know it from the next ones.
+        self._file = HeldFile(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._position = 0
         self._guesses: dict[str, set[str]] = {}
         self._steps: dict[int, dict[str, str]] = {}  # step → factor → binding
@@ -127,37 +128,30 @@ class AttemptJournal:
     @contextmanager
     def _current(self) -> Iterator[int]:
         """The journal, locked against the other workers and read up to its end."""
-        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        with opened(self._lock_path) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             journal = self._open_and_read()
             if self._position > self._compact_above:
-                os.close(journal)
                 self._compact()
                 journal = self._open_and_read()
                 self._compact_above = max(self._compact_above, 2 * self._position)
-            try:
-                yield journal
-            finally:
-                os.close(journal)
-        finally:
-            os.close(lock)
+            yield journal
 
     def _open_and_read(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        journal = os.open(self._path, flags, 0o600)
-        status = os.fstat(journal)
-        if (status.st_dev, status.st_ino) != self._identity:
-            self._identity = (status.st_dev, status.st_ino)
+        if self._file.is_replaced():
+            if not os.fstat(self._file.hold()).st_size:
+                fsync_folder(self._path.parent)  # perhaps it was made only now
             self._position = 0
             self._guesses.clear()
             self._steps.clear()
             self._newest = 0
             self._answers.clear()
             self._uses.clear()
-        if status.st_size > self._position:
-            self._take_in(os.pread(journal, status.st_size - self._position, self._position))
-            self._position = status.st_size
+        journal = self._file.descriptor
+        size = os.fstat(journal).st_size
+        if size > self._position:
+            self._take_in(os.pread(journal, size - self._position, self._position))
+            self._position = size
         return journal
 
     def _append(self, journal: int, lines: str, *, lasting: bool = False) -> None:
@@ -192,7 +186,7 @@ class AttemptJournal:
             self._steps.setdefault(step, {})[factor_id] = binding
 
     def _compact(self) -> None:
-        """Write what still counts into a new file. The other workers notice the new inode."""
+        """Write what still counts into a new file. The other workers notice that it is another."""
         lines = [
             f"G {credential_id} {guess}"
             for credential_id, guesses in self._guesses.items()

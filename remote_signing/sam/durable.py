@@ -6,6 +6,7 @@ All of them belong to the SAM's user alone.
 from __future__ import annotations
 
 import os
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,38 @@ def opened(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+class HeldFile:
+    """The file at ``path``, held open, so that no other in its place is taken for it.
+
+    File systems give the number of a file (inode) that is gone to the next one that is made; that
+    of an open file they give to none.
+    """
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self._path = str(path)  # looked at often, and a Path costs more than the call
+        self._flags = flags | os.O_CLOEXEC
+        self._status: os.stat_result | None = None
+        self._close: weakref.finalize[[int], HeldFile] | None = None
+        self.descriptor = -1
+
+    def is_replaced(self) -> bool:
+        """Whether the file at the path is another than the one that is held."""
+        try:
+            there = os.stat(self._path)  # noqa: PTH116 - as above
+        except FileNotFoundError:
+            return True
+        return self._status is None or not os.path.samestat(there, self._status)
+
+    def hold(self) -> int:
+        """The descriptor of the file that is there now; the one that was held is let go."""
+        self.descriptor = os.open(self._path, self._flags, _OWN)
+        self._status = os.fstat(self.descriptor)
+        if self._close is not None:
+            self._close()
+        self._close = weakref.finalize(self, os.close, self.descriptor)
+        return self.descriptor
 
 
 def replace_file(path: Path, content: bytes) -> None:

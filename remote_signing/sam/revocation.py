@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, cast
 from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, RevocationListInvalid, SealBroken
 from remote_signing.sam.cluster import attested_document, open_attested
-from remote_signing.sam.durable import opened, replace_file
+from remote_signing.sam.durable import HeldFile, opened, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -66,6 +66,7 @@ class RevocationList:
     def __init__(self, folder: Path, node: Node) -> None:
         self._folder = folder
         self._head_file = str(folder / HEAD_FILE)  # looked at before each use of a key
+        self._held = HeldFile(folder / HEAD_FILE, os.O_RDONLY)
         self._node = node
         self._public_key = node.attest_public_key()
         self._seen: tuple[int, int, int] | None = None
@@ -146,6 +147,8 @@ class RevocationList:
         """Believe the files, if they are as new as what was seen. Under the lock."""
         state = self._file_state()
         if not self._accepted or state != self._seen:
+            with suppress(FileNotFoundError):
+                self._held.hold()  # else a later head might look the same: number, time and size
             known = self._newest()
             # Once is enough: hosts that share a token raise its number beyond each other's lists.
             if not self._accepted and known.number < self._node.counter():

@@ -10,6 +10,7 @@ import pytest
 
 from remote_signing.errors import CredentialLocked, EvidenceReplayed
 from remote_signing.sam.attempts import AttemptJournal
+from tests.support.file_numbers import ReusedNumbers
 
 CREDENTIAL = "01mcc5rm00mratbh8wk05wn2gg"
 FACTOR = "01mcc5rm00mratbh8wk05wn2gh"
@@ -78,6 +79,25 @@ def test_compaction_keeps_locks_and_recent_steps_and_the_others_follow(tmp_path:
         other.use_step(FACTOR, 60_000_099, b"other one" * 8)
 
 
+def test_compacted_journal_is_never_taken_for_the_one_before_whose_number_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ReusedNumbers(tmp_path, monkeypatch)
+    a, b, c, d = (AttemptJournal(tmp_path, 3, compact_above=40_000) for _ in range(4))
+    # Each worker is over its limit when it has read 25 answers, and compacts in its turn.
+    for number in range(25):
+        for each in (a, b, c, d):
+            assert each.answer(f"order{number - 1}") or not number
+        d.keep_answer(f"order{number}", "A" * 1600, 1_000)
+    a.charge(CREDENTIAL, b"one" * 8)
+    a.use_step(FACTOR, 60_000_000, b"challenge" * 8)
+    b.charge(CREDENTIAL, b"two" * 8)
+    with pytest.raises(EvidenceReplayed):
+        c.use_step(FACTOR, 60_000_000, b"other one" * 8)
+    for reader in (a, b, c, d, AttemptJournal(tmp_path, limit=3)):
+        assert reader.remaining(CREDENTIAL) == 1
+
+
 def test_steps_are_remembered_for_three_minutes_and_older_ones_refused(tmp_path: Path) -> None:
     journal = AttemptJournal(tmp_path, limit=3)
     for step in range(60_000_000, 60_000_007):
@@ -126,6 +146,7 @@ import sys
 from pathlib import Path
 from remote_signing.errors import CredentialLocked, EvidenceReplayed
 from remote_signing.sam.attempts import AttemptJournal
+from tests.support.file_numbers import ReusedNumbers
 folder, mark = Path(sys.argv[1]), sys.argv[2]
 journal = AttemptJournal(folder, limit=10)
 won = 0
@@ -162,6 +183,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from remote_signing.sam.attempts import AttemptJournal
+from tests.support.file_numbers import ReusedNumbers
 with AttemptJournal(Path(sys.argv[1]), 3)._current():
     print("held", flush=True)
     time.sleep(60)

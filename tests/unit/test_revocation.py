@@ -12,6 +12,7 @@ import pytest
 from remote_signing.errors import InvalidInput, RevocationListInvalid
 from remote_signing.identifiers import new_id
 from remote_signing.sam.revocation import HEAD_FILE, IDS_FILE, RevocationList, read_published
+from tests.support.file_numbers import ReusedNumbers
 from tests.support.soft_node import SoftNode
 
 if TYPE_CHECKING:
@@ -75,6 +76,21 @@ def test_what_is_on_the_list_already_makes_no_new_list(tmp_path: Path, node: Sof
     worker = listed(tmp_path, node)
     assert worker.add(["a"]) == worker.add(["a"]) == 1
     assert (tmp_path / IDS_FILE).read_text() == "a\n"
+
+
+def test_newer_list_is_seen_whose_head_has_the_number_the_time_and_the_size_of_one_before(
+    tmp_path: Path, node: SoftNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ReusedNumbers(tmp_path, monkeypatch)
+    writer, reader = listed(tmp_path, node), listed(tmp_path, node)
+    # A head's size depends on its signature a little, so not each of these could be mistaken.
+    for number in range(0, 24, 3):
+        known, *unknown = (f"id{number + one:02}" for one in range(3))
+        writer.add([known])
+        assert known in reader
+        for each in unknown:
+            writer.add([each])
+        assert all(each in reader for each in unknown)
 
 
 def test_files_of_the_list_are_the_sams_alone(tmp_path: Path, node: SoftNode) -> None:
