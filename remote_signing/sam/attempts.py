@@ -4,11 +4,11 @@ The rssp counts failed attempts in its database; whoever can write there could r
 worker also keeps to this journal in the SAM's state folder: one line per guess, success and used
 TOTP step, appended under a lock that all workers of the host share. It survives restarts.
 
-A guess is known by a keyed digest, so a request that is sent again because a worker died is the
-same guess, not another one; for the same reason a TOTP step may be used again by the same
-challenge, and by no other. The signer never pays for a fault of ours with a second code.
+A guess is known by a keyed digest and the time step, so a request that is soon sent again because a
+worker died is the same guess, not another one; for the same reason a TOTP step may be used again by
+the same challenge, and by no other. The signer never pays for a fault of ours with a second code.
 
-    G <credential id> <guess>         a guess, before it is checked
+    G <credential id> <guess>.<step>  a guess, before it is checked
     C <credential id>                 it was right, or the registration authority unlocked
     T <factor id> <step> <binding>    a TOTP step, used for one challenge
     A <request> <expires> <answer>    what a request that must not work twice was answered
@@ -59,15 +59,16 @@ class AttemptJournal:
         self._answers: dict[str, tuple[int, str]] = {}
         self._uses: dict[str, tuple[int, set[str]]] = {}
 
-    def charge(self, credential_id: str, guess: bytes) -> None:
+    def charge(self, credential_id: str, guess: bytes, step: int) -> None:
         """Count ``guess`` (a keyed digest) before it is checked; ``CredentialLocked`` at the limit.
 
-        The same guess is counted once.
+        Sent again in the time step in which it was counted or in the next one, it is the same
+        guess: its answer was lost. Later it is another one, for a code that was wrong may be right.
         """
-        name = guess[:16].hex()
+        name, before = (f"{guess[:16].hex()}.{number}" for number in (step, step - 1))
         with self._current() as journal:
             seen = self._guesses.get(credential_id, set())
-            if name in seen:
+            if name in seen or before in seen:
                 return
             if len(seen) >= self._limit:
                 raise CredentialLocked("limit of the SAM's own journal")

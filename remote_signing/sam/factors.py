@@ -172,7 +172,8 @@ class EvidenceCheck:
     def _guessed(self, guesses: list[Presented], question: Question) -> list[tuple[Factor, Match]]:
         """The matches of PIN and code; the attempt is counted before anything is looked at."""
         counted = question.credential.guessed_as
-        self.journal.charge(counted, self._guess(guesses, question))
+        step = question.now_ms // STEP_MS
+        self.journal.charge(counted, self._guess(guesses, question), step)
         matches = self._matches(self._guessable, guesses, question)
         if len(matches) < len(guesses):
             left = self.journal.remaining(counted)

@@ -14,6 +14,7 @@ from tests.support.file_numbers import ReusedNumbers
 
 CREDENTIAL = "01mcc5rm00mratbh8wk05wn2gg"
 FACTOR = "01mcc5rm00mratbh8wk05wn2gh"
+STEP = 60_000_000  # of 30 seconds: when guesses are made
 
 
 def guesses(count: int, prefix: int = 0) -> Iterator[bytes]:
@@ -23,23 +24,43 @@ def guesses(count: int, prefix: int = 0) -> Iterator[bytes]:
 def test_guesses_up_to_the_limit_are_counted_and_the_next_is_refused(tmp_path: Path) -> None:
     journal = AttemptJournal(tmp_path, limit=3)
     for guess in guesses(3):
-        journal.charge(CREDENTIAL, guess)
+        journal.charge(CREDENTIAL, guess, STEP)
     assert journal.remaining(CREDENTIAL) == 0
     with pytest.raises(CredentialLocked):
-        journal.charge(CREDENTIAL, b"another" * 8)
-    journal.charge(FACTOR, b"another" * 8)
+        journal.charge(CREDENTIAL, b"another" * 8, STEP)
+    journal.charge(FACTOR, b"another" * 8, STEP)
 
 
 def test_the_same_guess_sent_again_is_counted_once(tmp_path: Path) -> None:
     journal = AttemptJournal(tmp_path, limit=1)
     for _ in range(5):
-        journal.charge(CREDENTIAL, b"same" * 8)
+        journal.charge(CREDENTIAL, b"same" * 8, STEP)
+    assert journal.remaining(CREDENTIAL) == 0
+
+
+def test_a_guess_is_the_same_in_the_next_time_step_and_then_another_one(tmp_path: Path) -> None:
+    journal = AttemptJournal(tmp_path, limit=2)
+    for step in (STEP, STEP + 1, STEP + 1):
+        journal.charge(CREDENTIAL, b"same" * 8, step)
+    assert journal.remaining(CREDENTIAL) == 1
+    # However often it came meanwhile, the time is that of the first.
+    journal.charge(CREDENTIAL, b"same" * 8, STEP + 2)
+    assert journal.remaining(CREDENTIAL) == 0
+    for other_time in (STEP - 1, STEP + 4):
+        with pytest.raises(CredentialLocked):
+            journal.charge(CREDENTIAL, b"same" * 8, other_time)
+
+
+def test_guesses_of_the_release_before_count(tmp_path: Path) -> None:
+    (tmp_path / "attempts").write_text(f"\nG {CREDENTIAL} {(b'same' * 4).hex()}\n")
+    journal = AttemptJournal(tmp_path, limit=2)
+    journal.charge(CREDENTIAL, b"same" * 8, STEP)
     assert journal.remaining(CREDENTIAL) == 0
 
 
 def test_success_forgets_the_guesses(tmp_path: Path) -> None:
     journal = AttemptJournal(tmp_path, limit=2)
-    journal.charge(CREDENTIAL, b"one" * 8)
+    journal.charge(CREDENTIAL, b"one" * 8, STEP)
     journal.clear(CREDENTIAL)
     journal.clear(CREDENTIAL)
     assert journal.remaining(CREDENTIAL) == 2
@@ -47,11 +68,11 @@ def test_success_forgets_the_guesses(tmp_path: Path) -> None:
 
 def test_lock_survives_a_restart_and_is_seen_by_every_worker(tmp_path: Path) -> None:
     first, second = AttemptJournal(tmp_path, limit=2), AttemptJournal(tmp_path, limit=2)
-    first.charge(CREDENTIAL, b"one" * 8)
-    second.charge(CREDENTIAL, b"two" * 8)
+    first.charge(CREDENTIAL, b"one" * 8, STEP)
+    second.charge(CREDENTIAL, b"two" * 8, STEP)
     for journal in (first, second, AttemptJournal(tmp_path, limit=2)):
         with pytest.raises(CredentialLocked):
-            journal.charge(CREDENTIAL, b"three" * 8)
+            journal.charge(CREDENTIAL, b"three" * 8, STEP)
 
 
 def test_time_step_is_used_once_but_again_by_the_same_challenge(tmp_path: Path) -> None:
@@ -66,11 +87,11 @@ def test_time_step_is_used_once_but_again_by_the_same_challenge(tmp_path: Path) 
 
 def test_compaction_keeps_locks_and_recent_steps_and_the_others_follow(tmp_path: Path) -> None:
     other = AttemptJournal(tmp_path, limit=3)
-    other.charge(CREDENTIAL, b"one" * 8)
+    other.charge(CREDENTIAL, b"one" * 8, STEP)
     journal = AttemptJournal(tmp_path, limit=3, compact_above=2_000)
     for step in range(100):
         journal.use_step(FACTOR, 60_000_000 + step, b"challenge" * 8)
-        journal.charge(FACTOR, b"right" * 8)
+        journal.charge(FACTOR, b"right" * 8, STEP)
         journal.clear(FACTOR)
     assert (tmp_path / "attempts").stat().st_size < 4_000
     assert (tmp_path / "attempts").stat().st_mode & 0o777 == 0o600
@@ -89,9 +110,9 @@ def test_compacted_journal_is_never_taken_for_the_one_before_whose_number_it_has
         for each in (a, b, c, d):
             assert each.answer(f"order{number - 1}") or not number
         d.keep_answer(f"order{number}", "A" * 1600, 1_000)
-    a.charge(CREDENTIAL, b"one" * 8)
+    a.charge(CREDENTIAL, b"one" * 8, STEP)
     a.use_step(FACTOR, 60_000_000, b"challenge" * 8)
-    b.charge(CREDENTIAL, b"two" * 8)
+    b.charge(CREDENTIAL, b"two" * 8, STEP)
     with pytest.raises(EvidenceReplayed):
         c.use_step(FACTOR, 60_000_000, b"other one" * 8)
     for reader in (a, b, c, d, AttemptJournal(tmp_path, limit=3)):
@@ -134,10 +155,10 @@ def test_answers_go_when_the_time_of_their_orders_is_long_over(tmp_path: Path) -
 
 def test_line_torn_by_a_kill_does_not_swallow_the_next(tmp_path: Path) -> None:
     journal = AttemptJournal(tmp_path, limit=2)
-    journal.charge(CREDENTIAL, b"one" * 8)
+    journal.charge(CREDENTIAL, b"one" * 8, STEP)
     with (tmp_path / "attempts").open("ab") as file:
         file.write(b"G 01mcc5rm00mr")
-    journal.charge(CREDENTIAL, b"two" * 8)
+    journal.charge(CREDENTIAL, b"two" * 8, STEP)
     assert AttemptJournal(tmp_path, limit=2).remaining(CREDENTIAL) == 0
 
 
@@ -159,7 +180,7 @@ for step in range(200):
 charged = 0
 for number in range(20):
     try:
-        journal.charge("credential", f"{mark}{number:02d}".ljust(32).encode())
+        journal.charge("credential", f"{mark}{number:02d}".ljust(32).encode(), 60_000_000)
         charged += 1
     except CredentialLocked:
         pass
@@ -198,4 +219,4 @@ def test_worker_killed_while_it_holds_the_lock_blocks_nobody(tmp_path: Path) -> 
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
-    AttemptJournal(tmp_path, 3).charge(CREDENTIAL, b"one" * 8)
+    AttemptJournal(tmp_path, 3).charge(CREDENTIAL, b"one" * 8, STEP)

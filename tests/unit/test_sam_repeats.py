@@ -90,6 +90,49 @@ def test_challenge_does_not_outlive_a_day(sam: Sam, official: Enrolled) -> None:
             challenge(sam, official, expires_at_ms=late)
 
 
+# Guesses sent again
+
+
+def refused(sam: Sam, verb: str, arguments: dict[str, object]) -> type[Exception]:
+    with pytest.raises(errors.RemoteSigningError) as refusal:
+        sam.call(verb, **arguments)
+    return refusal.type
+
+
+@pytest.mark.parametrize("verb", ["activate", "change_pin"])
+def test_a_guess_once_refused_is_no_free_try_when_its_code_would_be_right(
+    sam: Sam, official: Enrolled, verb: str
+) -> None:
+    asked = challenge(sam, official, expires_at_ms=sam.clock.now_ms() + 24 * 60 * 60 * 1000)
+    arguments: dict[str, object] = {
+        "sealed": official.sealed,
+        "challenge": asked["challenge"],
+        "new_pin": "73519482",
+        "factor_id": new_id(1),
+        "evidence": official.evidence(sam.otp(official, 1000)),
+    }
+    assert refused(sam, verb, arguments) is errors.EvidenceInvalid
+    for number in range(2):
+        wrong = arguments | {"evidence": official.evidence(f"00000{number}")}
+        assert refused(sam, verb, wrong) is errors.EvidenceInvalid
+    sam.clock.advance(1000 * 30)
+    assert refused(sam, verb, arguments) is errors.CredentialLocked
+
+
+def test_a_guess_sent_again_while_its_answer_may_be_lost_costs_nothing(
+    sam: Sam, official: Enrolled
+) -> None:
+    arguments: dict[str, object] = {
+        "sealed": official.sealed,
+        "challenge": challenge(sam, official)["challenge"],
+        "evidence": official.evidence("000000"),
+    }
+    for _ in range(6):
+        assert refused(sam, "activate", arguments) is errors.EvidenceInvalid
+        assert sam.journal.remaining(official.credential_id) == 2
+        sam.clock.advance(9)
+
+
 # Orders sent again
 
 
@@ -260,7 +303,7 @@ def test_answers_are_kept_over_compaction_as_long_as_they_may_be_asked_for(tmp_p
     journal.use_sad("old-sad", {"h"}, 1, minute)
     journal.use_sad("new-sad", {"h"}, 1, 17 * minute)
     for number in range(50):
-        journal.charge("credential", b"%d" % number * 16)
+        journal.charge("credential", b"%d" % number * 16, 60_000_000)
         journal.clear("credential")
     after = AttemptJournal(tmp_path, limit=3)
     assert after.answer("over") is None
