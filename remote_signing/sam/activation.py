@@ -238,8 +238,10 @@ def open_answerable(
     bound = open_bound(node, arguments, credential, now_ms)
     if bound.count > credential.multisign:
         raise TooManySignatures(f"{bound.count} of {credential.multisign}")
-    if credential.scal == "2" and len(bound.hashes) != bound.count:
-        raise ChallengeInvalid("SCAL2 needs every hash before consent")
+    # At SCAL1 there may be none. Where there are some, each is good for one signature, so more of
+    # them than were counted would be more signatures than were asked for.
+    if (bound.hashes or credential.scal == "2") and len(bound.hashes) != bound.count:
+        raise ChallengeInvalid(f"{len(bound.hashes)} hashes for {bound.count} signatures")
     return bound
 
 
