@@ -17,8 +17,9 @@ the same challenge, and by no other. The signer never pays for a fault of ours w
 A step is remembered for three minutes whoever's it is, and an older one than that is refused; so
 what the workers remember is bounded by the rate, not by the number of signers.
 
-What a guess, an answer or a use depends on is on the disk before the worker goes on. Used steps
-are not forced there (the database keeps them too), nor is what only takes a count back.
+What a guess, an answer or a use depends on is on the disk before the worker goes on, also when
+another worker wrote it, which may have been killed before it was there. Used steps are not forced
+there (the database keeps them too), nor is what only takes a count back.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from remote_signing.errors import CredentialLocked, EvidenceReplayed, TooManySignatures
-from remote_signing.sam.durable import HeldFile, fsync_folder, opened, replace_file
+from remote_signing.sam.durable import HeldFile, fsync_folder, opened, replace_file, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ class AttemptJournal:
         self._limit = limit
         self._compact_above = compact_above
         # Each worker compacts in its turn: who met a file before must know it from the next ones.
-        self._file = HeldFile(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._file = HeldFile(self._path, os.O_RDWR | os.O_CREAT)
         self._position = 0
         self._guesses: dict[str, set[str]] = {}
         self._steps: dict[int, dict[str, str]] = {}  # step → factor → binding
@@ -68,11 +69,11 @@ class AttemptJournal:
         name, before = (f"{guess[:16].hex()}.{number}" for number in (step, step - 1))
         with self._current() as journal:
             seen = self._guesses.get(credential_id, set())
-            if name in seen or before in seen:
-                return
-            if len(seen) >= self._limit:
-                raise CredentialLocked("limit of the SAM's own journal")
-            self._append(journal, f"G {credential_id} {name}", lasting=True)
+            if not seen & {name, before}:
+                if len(seen) >= self._limit:
+                    raise CredentialLocked("limit of the SAM's own journal")
+                self._append(journal, f"G {credential_id} {name}")
+            os.fdatasync(journal)
 
     def remaining(self, credential_id: str) -> int:
         """How many wrong guesses are left."""
@@ -99,14 +100,18 @@ class AttemptJournal:
 
     def answer(self, request: str) -> str | None:
         """What ``request`` was answered, if it was."""
-        with self._current():
-            return self._answers.get(request, (0, None))[1]
+        with self._current() as journal:
+            if request not in self._answers:
+                return None
+            os.fdatasync(journal)
+            return self._answers[request][1]
 
     def keep_answer(self, request: str, answer: str, expires_at_ms: int) -> str:
         """Keep ``answer`` (one word) until then. The answer that stands: another worker's first."""
         with self._current() as journal:
             if request not in self._answers:
-                self._append(journal, f"A {request} {expires_at_ms} {answer}", lasting=True)
+                self._append(journal, f"A {request} {expires_at_ms} {answer}")
+            os.fdatasync(journal)
             return self._answers[request][1]
 
     def unlock(self, credential_id: str, order: str, expires_at_ms: int) -> None:
@@ -114,7 +119,8 @@ class AttemptJournal:
         with self._current() as journal:
             if order not in self._answers:
                 lines = f"A {order} {expires_at_ms} unlocked\nC {credential_id}"
-                self._append(journal, lines, lasting=True)
+                self._append(journal, lines)
+            os.fdatasync(journal)
 
     def use_sad(self, sad: str, hashes: AbstractSet[str], count: int, expires_at_ms: int) -> None:
         """Use a SAD for these hashes; ``TooManySignatures`` beyond ``count`` different ones."""
@@ -124,7 +130,8 @@ class AttemptJournal:
                 raise TooManySignatures(f"{len(used | hashes)} of {count}, over all calls")
             lines = [f"U {sad} {expires_at_ms} {value}" for value in sorted(hashes - used)]
             if lines:
-                self._append(journal, "\n".join(lines), lasting=True)
+                self._append(journal, "\n".join(lines))
+            os.fdatasync(journal)
 
     @contextmanager
     def _current(self) -> Iterator[int]:
@@ -155,12 +162,10 @@ class AttemptJournal:
             self._position = size
         return journal
 
-    def _append(self, journal: int, lines: str, *, lasting: bool = False) -> None:
+    def _append(self, journal: int, lines: str) -> None:
         # The leading newline ends a line that a killed worker may have left half written.
         data = f"\n{lines}\n".encode("ascii")
-        os.write(journal, data)
-        if lasting:
-            os.fdatasync(journal)
+        write_at(journal, data, self._position)
         self._take_in(data)
         self._position += len(data)
 

@@ -1,10 +1,11 @@
 """Files that must last: written so that neither a killed process nor lost power takes them back.
 
-All of them belong to the SAM's user alone.
+Where nothing else is said, they are the SAM's user's alone.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import weakref
 from contextlib import contextmanager
@@ -59,11 +60,18 @@ class HeldFile:
         return self.descriptor
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def write_at(descriptor: int, content: bytes, at: int) -> None:
+    """All of ``content`` at byte ``at`` of a file that then ends there, or ``OSError`` and none."""
+    if os.pwrite(descriptor, content, at) != len(content):
+        os.ftruncate(descriptor, at)
+        raise OSError(errno.ENOSPC, "written in part only")
+
+
+def replace_file(path: Path, content: bytes, mode: int = _OWN) -> None:
     """Put ``content`` in the place of the file at ``path``: readers see the old or the new one."""
     fresh = path.with_name(path.name + ".new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    with os.fdopen(os.open(fresh, flags, _OWN), "wb") as file:
+    with os.fdopen(os.open(fresh, flags, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, cast
 from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, RevocationListInvalid, SealBroken
 from remote_signing.sam.cluster import attested_document, open_attested
-from remote_signing.sam.durable import HeldFile, opened, replace_file
+from remote_signing.sam.durable import HeldFile, fsync_folder, opened, replace_file, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -110,7 +110,7 @@ class RevocationList:
             with opened(self._folder / _INCOMING) as incoming:
                 if at > os.fstat(incoming).st_size:
                     raise InvalidInput("a piece before this one is missing", parameter="at")
-                os.pwrite(incoming, ids, at)
+                write_at(incoming, ids, at)
                 if head is None:
                     return self.number
                 other = self._read(incoming, self._signed(head), _Known())
@@ -128,7 +128,7 @@ class RevocationList:
         added = "".join(f"{each}\n" for each in sorted(identifiers - base.ids)).encode("ascii")
         with opened(self._folder / IDS_FILE) as file:
             os.ftruncate(file, base.size)  # what a killed worker left behind was never signed
-            os.pwrite(file, added, base.size)
+            write_at(file, added, base.size)
             os.fsync(file)
         base.hash.update(added)
         number = max(self.number, base.number, self._node.counter(), above) + 1
@@ -153,6 +153,9 @@ class RevocationList:
             # Once is enough: hosts that share a token raise its number beyond each other's lists.
             if not self._accepted and known.number < self._node.counter():
                 raise RevocationListInvalid(f"number {known.number} is older than the token's")
+            # Else the token could remember a list that a loss of power takes back: whoever wrote
+            # it may have been killed before its name was on the disk.
+            fsync_folder(self._folder)
             self._node.raise_counter(known.number)
             self._known, self._seen, self._accepted = known, state, True
 
