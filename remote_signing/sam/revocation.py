@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 DOMAIN = b"revocation-list"
 IDS_FILE, HEAD_FILE = "revoked.ids", "revoked.head"
 _INCOMING = "revoked.incoming"
+# Of nothing, by whoever can speak to the SAM; of a list, five million ids.
+_LONGEST_INCOMING = 128 * 1024 * 1024
 _CERTIFICATE = "cert:"
 
 
@@ -106,8 +108,12 @@ class RevocationList:
         The last piece comes with its ``revoked.head``, and only then is anything believed. The
         number of the list that results. Nothing that either list has is lost.
         """
+        if at + len(ids) > _LONGEST_INCOMING:
+            raise InvalidInput("longer than any list", parameter="at")
         with self._exclusive():
             with opened(self._folder / _INCOMING) as incoming:
+                if not at:
+                    os.ftruncate(incoming, 0)  # of a list that came before, and not to its end
                 if at > os.fstat(incoming).st_size:
                     raise InvalidInput("a piece before this one is missing", parameter="at")
                 write_at(incoming, ids, at)

@@ -224,6 +224,22 @@ def test_piece_may_come_twice_but_none_may_be_missing(tmp_path: Path, node: Soft
     assert "theirs" in ours
 
 
+def test_pieces_of_no_list_take_a_bounded_place_and_are_dropped_by_the_next_first_piece(
+    tmp_path: Path, node: SoftNode
+) -> None:
+    ours, incoming = listed(tmp_path, node), tmp_path / "revoked.incoming"
+    ours.merge(0, b"", None)
+    os.truncate(incoming, 128 * 1024 * 1024 - 2)  # as if sent
+    ours.merge(128 * 1024 * 1024 - 2, b"ab", None)
+    with pytest.raises(InvalidInput):
+        ours.merge(128 * 1024 * 1024 - 2, b"abc", None)
+    with pytest.raises(InvalidInput):
+        ours.merge(128 * 1024 * 1024, b"a", None)
+    assert incoming.stat().st_size == 128 * 1024 * 1024
+    ours.merge(0, b"first", None)
+    assert incoming.read_bytes() == b"first"
+
+
 def test_newer_list_of_another_host_mends_one_that_was_put_back_and_keeps_its_own_ids(
     tmp_path: Path, node: SoftNode
 ) -> None:
