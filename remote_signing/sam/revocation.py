@@ -1,7 +1,8 @@
 """The revocation list: destroyed credentials, removed factors, revoked certificates stay gone.
 
-An older sealed record put back into the database must not bring a factor back. The list only
-grows. It is two files in the SAM's state folder:
+An older sealed record put back into the database must not bring a factor back, nor a rule of
+consent that another one took the place of. The list only grows. It is two files in the SAM's state
+folder:
 
     revoked.ids     one id a line, in the order in which they came; only ever appended to
     revoked.head    {"number", "size", "sha256"} of the first ``size`` bytes of revoked.ids,
@@ -40,6 +41,7 @@ _INCOMING = "revoked.incoming"
 # Of nothing, by whoever can speak to the SAM; of a list, five million ids.
 _LONGEST_INCOMING = 128 * 1024 * 1024
 _CERTIFICATE = "cert:"
+_RULE = "rule:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class _Known:
     hash: Hash = field(default_factory=hashlib.sha256)
     ids: set[str] = field(default_factory=set)
     certificates: dict[int, int] = field(default_factory=dict)
+    rules: dict[str, int] = field(default_factory=dict)
 
 
 class RevocationList:
@@ -94,6 +97,14 @@ class RevocationList:
         """Serial number → end (ms) of every certificate that an order has revoked."""
         self.refresh()
         return self._known.certificates
+
+    def rule_since(self, credential_id: str) -> int:
+        """Since when (ms) the newest of its rules of consent that was used is there; 0: always.
+
+        A record whose rule is older, and what was consented to by it, are over.
+        """
+        self.refresh()
+        return self._known.rules.get(credential_id, 0)
 
     def add(self, identifiers: Iterable[str]) -> int:
         """Put ``identifiers`` on the list; the number of the list that has them, durably."""
@@ -212,7 +223,9 @@ class RevocationList:
         known.certificates.update(
             _certificate(each) for each in added if each.startswith(_CERTIFICATE)
         )
-        return _Known(head.number, head.size, running, known.ids, known.certificates)
+        for credential_id, since_ms in (_rule(each) for each in added if each.startswith(_RULE)):
+            known.rules[credential_id] = max(since_ms, known.rules.get(credential_id, 0))
+        return _Known(head.number, head.size, running, known.ids, known.certificates, known.rules)
 
     def _head(self) -> _Head:
         try:
@@ -254,6 +267,16 @@ def certificate_entry(serial: int, not_after_ms: int) -> str:
 def _certificate(identifier: str) -> tuple[int, int]:
     serial, not_after_ms = identifier.removeprefix(_CERTIFICATE).split(":")
     return int(serial, 16), int(not_after_ms)
+
+
+def rule_entry(credential_id: str, since_ms: int) -> str:
+    """What is put on the list when a rule of consent that is there ``since_ms`` is used."""
+    return f"{_RULE}{credential_id}:{since_ms}"
+
+
+def _rule(identifier: str) -> tuple[str, int]:
+    credential_id, since_ms = identifier.removeprefix(_RULE).split(":")
+    return credential_id, int(since_ms)
 
 
 def read_published(folder: Path) -> tuple[int, str]:

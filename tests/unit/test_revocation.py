@@ -11,7 +11,13 @@ import pytest
 
 from remote_signing.errors import InvalidInput, RevocationListInvalid
 from remote_signing.identifiers import new_id
-from remote_signing.sam.revocation import HEAD_FILE, IDS_FILE, RevocationList, read_published
+from remote_signing.sam.revocation import (
+    HEAD_FILE,
+    IDS_FILE,
+    RevocationList,
+    read_published,
+    rule_entry,
+)
 from tests.support.file_numbers import ReusedNumbers
 from tests.support.soft_node import SoftNode
 
@@ -209,6 +215,21 @@ def test_lists_of_two_hosts_become_one_and_nothing_is_lost(tmp_path: Path, node:
     assert merged(ours, other) == number
     assert not (tmp_path / "ours" / "revoked.incoming").exists()
     assert "theirs" in listed(tmp_path / "ours", node)
+
+
+def test_newest_rule_of_consent_counts_in_whatever_order_rules_came(
+    tmp_path: Path, node: SoftNode
+) -> None:
+    other = tmp_path / "other"
+    theirs, ours = listed(other, twin(node)), listed(tmp_path / "ours", node)
+    assert ours.rule_since("official") == 0
+    theirs.add([rule_entry("official", 2_000), rule_entry("another", 5_000)])
+    ours.add([rule_entry("official", 10_000)])
+    ours.add([rule_entry("official", 9_000)])
+    merged(ours, other)
+    for reader in (ours, listed(tmp_path / "ours", node)):
+        rules = [reader.rule_since(each) for each in ("official", "another", "nobody")]
+        assert rules == [10_000, 5_000, 0]
 
 
 def test_piece_may_come_twice_but_none_may_be_missing(tmp_path: Path, node: SoftNode) -> None:
