@@ -9,13 +9,15 @@ worker died is the same guess, not another one; for the same reason a TOTP step 
 the same challenge, and by no other. The signer never pays for a fault of ours with a second code.
 
     G <credential id> <guess>.<step>  a guess, before it is checked
-    C <credential id>                 it was right, or the registration authority unlocked
+    C <credential id>                 it was right, the authority unlocked, or it was destroyed
     T <factor id> <step> <binding>    a TOTP step, used for one challenge
     A <request> <expires> <answer>    what a request that must not work twice was answered
     U <SAD> <expires> <hash>          a hash that a SAD without hashes was used for
 
 A step is remembered for three minutes whoever's it is, and an older one than that is refused; so
-what the workers remember is bounded by the rate, not by the number of signers.
+what the workers remember of steps is bounded by the rate, not by the number of signers. Guesses
+stay: a locked credential's until it is destroyed, also those from before an unlocking, for the
+record from before it may be put back. That is ``limit`` lines for each order to unlock.
 
 What a guess, an answer or a use depends on is on the disk before the worker goes on, also when
 another worker wrote it, which may have been killed before it was there. Used steps are not forced
@@ -81,10 +83,17 @@ class AttemptJournal:
             return self._limit - len(self._guesses.get(credential_id, set()))
 
     def clear(self, credential_id: str) -> None:
-        """Forget the guesses of ``credential_id``."""
+        """Forget the guesses that are counted under ``credential_id``."""
         with self._current() as journal:
             if credential_id in self._guesses:
                 self._append(journal, f"C {credential_id}")
+
+    def forget(self, credential_id: str) -> None:
+        """Forget the guesses of a credential that is destroyed, also those before unlockings."""
+        with self._current() as journal:
+            names = [name for name in self._guesses if name.split(".")[0] == credential_id]
+            for name in names:
+                self._append(journal, f"C {name}")
 
     def use_step(self, factor_id: str, step: int, binding: bytes) -> None:
         """Use a TOTP step up for the challenge ``binding``; ``EvidenceReplayed`` for another."""

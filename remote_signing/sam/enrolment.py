@@ -199,15 +199,20 @@ class Enrolment:
         order = self._order(arguments, "destroy")
         credential = open_sealed(self._node, binary(arguments, "sealed"))
         _check_subject(order, credential)
-        return {"number": self._revoked.add([credential.credential_id])}
+        return self._ended(credential.credential_id)
 
     def _revoke(self, arguments: Arguments) -> Answer:
         """From here on the credential signs nothing, and its certificate is never good again."""
         order = self._order(arguments, "revoke")
         serial = serial_number(orders.text(order, "serial"))
         not_after_ms = orders.integer(order, "not_after_ms", 0, 2**52)
-        gone = [orders.text(order, "credential_id"), certificate_entry(serial, not_after_ms)]
-        return {"number": self._revoked.add(gone)}
+        certificate = certificate_entry(serial, not_after_ms)
+        return self._ended(orders.text(order, "credential_id"), certificate)
+
+    def _ended(self, credential_id: str, *more: str) -> Answer:
+        number = self._revoked.add([credential_id, *more])
+        self._journal.forget(credential_id)
+        return {"number": number}
 
     def _unlock(self, arguments: Arguments) -> Answer:
         """From the new record on every host counts anew; the same order gives the same again."""

@@ -11,6 +11,7 @@ from cryptography import x509
 from remote_signing import errors
 from remote_signing.identifiers import new_id
 from remote_signing.sam.attempts import AttemptJournal
+from remote_signing.sam.orders import fingerprint
 from remote_signing.sap import SapClient, b64, encode_line
 from tests.support.verbs import DIGESTS, Enrolled, Sam, activate, challenge, enrol, sign, unb64
 from tests.unit.test_sam_verbs import certify_order
@@ -169,6 +170,30 @@ def test_record_from_before_the_unlocking_stays_locked(sam: Sam, official: Enrol
     assert activate(sam, anew, challenge(sam, official))
     with pytest.raises(errors.CredentialLocked):
         activate(sam, official, challenge(sam, official))
+
+
+@pytest.mark.parametrize("verb", ["destroy", "revoke"])
+def test_guesses_at_a_credential_go_with_it_also_those_from_before_an_unlocking(
+    sam: Sam, official: Enrolled, verb: str
+) -> None:
+    bystander = enrol(sam)
+    for record in (official, bystander):
+        lock(sam, record)
+    unlocking = sam.order("unlock", official.credential_id)
+    anew = unlocked(sam, official, unlocking)
+    lock(sam, anew)
+    order = sam.order(verb, official.credential_id, serial="1f", not_after_ms=2**50)
+    sam.call(verb, sealed=anew.sealed, order=order)
+    for reader in (sam.journal, AttemptJournal(sam.folder, limit=3)):
+        for counted in (
+            official.credential_id,
+            f"{official.credential_id}.{fingerprint(unlocking)}",
+        ):
+            assert reader.remaining(counted) == 3
+        assert reader.remaining(bystander.credential_id) == 0
+    for record in (official, anew):
+        with pytest.raises(errors.RecordRevoked):
+            activate(sam, record, challenge(sam, official))
 
 
 def test_unlocking_at_one_host_counts_at_every_host(
