@@ -197,8 +197,7 @@ class AttemptJournal:
             self._newest = step
             for old in [known for known in self._steps if known < step - _STEPS_KEPT]:
                 del self._steps[old]
-        if step >= self._newest - _STEPS_KEPT:
-            self._steps.setdefault(step, {})[factor_id] = binding
+        self._steps.setdefault(step, {})[factor_id] = binding
 
     def _compact(self) -> None:
         """Write what still counts into a new file. The other workers notice that it is another."""

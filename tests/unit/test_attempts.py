@@ -82,6 +82,7 @@ def test_time_step_is_used_once_but_again_by_the_same_challenge(tmp_path: Path) 
     for journal in (first, second):
         with pytest.raises(EvidenceReplayed):
             journal.use_step(FACTOR, 60_000_000, b"other one" * 8)
+    first.use_step("somebody.else", 60_000_000, b"other one" * 8)
     first.use_step(FACTOR, 60_000_001, b"other one" * 8)
 
 

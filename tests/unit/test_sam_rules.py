@@ -128,6 +128,6 @@ def test_earlier_order_takes_no_later_rules_place(sam: Sam, lax: Enrolled) -> No
     sam.clock.advance(60)
     now = strict(sam, lax)
     for early in (issued, sam.clock.now_ms() - 1000):
-        with pytest.raises(errors.OrderInvalid):
-            ruled(sam, now, 2, ["pin"], issued_at_ms=early)
+        with pytest.raises(errors.OrderInvalid, match="a later order"):
+            ruled(sam, now, 2, ["pin"], issued_at_ms=early, expires_at_ms=early + 600_000)
     assert by_pin(sam, replace(now, sealed=ruled(sam, now, 2, ["pin"])))
