@@ -180,7 +180,7 @@ class SealBroken(Refusal):
 
 
 class RecordRevoked(Refusal):
-    """The credential was destroyed; an older record cannot bring it back."""
+    """The credential was destroyed, or its rule of consent replaced: an older record is over."""
 
 
 class RevocationListInvalid(Refusal):

@@ -23,7 +23,11 @@ class PasskeyOrders(Enrolment):
     """Orders about passkeys. Errors: as :class:`.Enrolment`."""
 
     def allow(self, credential_id: str) -> None:
-        """The record's rule of consent becomes the usual one, in which a passkey is enough."""
+        """The record's rule of consent becomes the usual one, in which a passkey is enough.
+
+        The older record's rule is over when this returns. If only that fails, it is over when the
+        new record is first used, or when this is done once more.
+        """
         row = self._record(credential_id)
         rule = _USUAL_RULE[row.scal]
         order = self._order(
@@ -38,6 +42,7 @@ class PasskeyOrders(Enrolment):
         resealed = self._services.sam.bind_factor(row.sealed, order=order)
         values = {"sealed": resealed.sealed, "sealed_version": resealed.version}
         self._store(row, "credential.rule_changed", values, {"consent": rule})
+        self._services.sam.retire_pin(resealed.sealed)
 
     def revoke_passkey(self, factor_id: str) -> None:
         """Take a passkey away for ever. Errors besides: ``PasskeyUnknown``."""

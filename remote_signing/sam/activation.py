@@ -154,8 +154,9 @@ class Activation:
         """What the evidence gives, and a SAD for each of ``bounds``."""
         verified = self._evidence.verify(read_evidence(arguments.get("evidence")), question)
         expires_at_ms = question.now_ms + self._sad_lifetime_ms
-        digest, factor_ids = verified.digest.hex(), verified.factor_ids
-        sads = [sad.Sad(bound, digest, expires_at_ms, factor_ids) for bound in bounds]
+        given = (verified.digest.hex(), expires_at_ms, verified.factor_ids)
+        rule_since_ms = question.credential.rule_since_ms
+        sads = [sad.Sad(bound, *given, rule_since_ms) for bound in bounds]
         answer: Answer = {
             "expires_at_ms": expires_at_ms,
             "evidence_digest": b64(verified.digest),
@@ -174,6 +175,8 @@ class Activation:
         _check_bound(consent.bound, key.credential_id, arguments)
         if any(factor_id in self._revoked for factor_id in consent.factor_ids):
             raise SadInvalid("given with a factor that was removed")
+        if consent.rule_since_ms < self._revoked.rule_since(key.credential_id):
+            raise SadInvalid("given by a rule of consent that was replaced")
         algorithm = algorithm_named(key.algorithm)
         no_params = arguments.get("sign_algo_params") is None
         scheme = resolve_scheme(
@@ -238,8 +241,10 @@ def open_answerable(
     bound = open_bound(node, arguments, credential, now_ms)
     if bound.count > credential.multisign:
         raise TooManySignatures(f"{bound.count} of {credential.multisign}")
-    if credential.scal == "2" and len(bound.hashes) != bound.count:
-        raise ChallengeInvalid("SCAL2 needs every hash before consent")
+    # At SCAL1 there may be none. Where there are some, each is good for one signature, so more of
+    # them than were counted would be more signatures than were asked for.
+    if (bound.hashes or credential.scal == "2") and len(bound.hashes) != bound.count:
+        raise ChallengeInvalid(f"{len(bound.hashes)} hashes for {bound.count} signatures")
     return bound
 
 

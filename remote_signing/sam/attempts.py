@@ -4,21 +4,24 @@ The rssp counts failed attempts in its database; whoever can write there could r
 worker also keeps to this journal in the SAM's state folder: one line per guess, success and used
 TOTP step, appended under a lock that all workers of the host share. It survives restarts.
 
-A guess is known by a keyed digest, so a request that is sent again because a worker died is the
-same guess, not another one; for the same reason a TOTP step may be used again by the same
-challenge, and by no other. The signer never pays for a fault of ours with a second code.
+A guess is known by a keyed digest and the time step, so a request that is soon sent again because a
+worker died is the same guess, not another one; for the same reason a TOTP step may be used again by
+the same challenge, and by no other. The signer never pays for a fault of ours with a second code.
 
-    G <credential id> <guess>         a guess, before it is checked
-    C <credential id>                 it was right, or the registration authority unlocked
+    G <credential id> <guess>.<step>  a guess, before it is checked
+    C <credential id>                 it was right, the authority unlocked, or it was destroyed
     T <factor id> <step> <binding>    a TOTP step, used for one challenge
     A <request> <expires> <answer>    what a request that must not work twice was answered
     U <SAD> <expires> <hash>          a hash that a SAD without hashes was used for
 
 A step is remembered for three minutes whoever's it is, and an older one than that is refused; so
-what the workers remember is bounded by the rate, not by the number of signers.
+what the workers remember of steps is bounded by the rate, not by the number of signers. Guesses
+stay: a locked credential's until it is destroyed, also those from before an unlocking, for the
+record from before it may be put back. That is ``limit`` lines for each order to unlock.
 
-What a guess, an answer or a use depends on is on the disk before the worker goes on. Used steps
-are not forced there (the database keeps them too), nor is what only takes a count back.
+What a guess, an answer or a use depends on is on the disk before the worker goes on, also when
+another worker wrote it, which may have been killed before it was there. Used steps are not forced
+there (the database keeps them too), nor is what only takes a count back.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from remote_signing.errors import CredentialLocked, EvidenceReplayed, TooManySignatures
-from remote_signing.sam.durable import replace_file
+from remote_signing.sam.durable import HeldFile, fsync_folder, opened, replace_file, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +53,8 @@ class AttemptJournal:
         self._lock_path = folder / "attempts.lock"
         self._limit = limit
         self._compact_above = compact_above
-        self._identity: tuple[int, int] | None = None
+        # Each worker compacts in its turn: who met a file before must know it from the next ones.
+        self._file = HeldFile(self._path, os.O_RDWR | os.O_CREAT)
         self._position = 0
         self._guesses: dict[str, set[str]] = {}
         self._steps: dict[int, dict[str, str]] = {}  # step → factor → binding
@@ -58,19 +62,20 @@ class AttemptJournal:
         self._answers: dict[str, tuple[int, str]] = {}
         self._uses: dict[str, tuple[int, set[str]]] = {}
 
-    def charge(self, credential_id: str, guess: bytes) -> None:
+    def charge(self, credential_id: str, guess: bytes, step: int) -> None:
         """Count ``guess`` (a keyed digest) before it is checked; ``CredentialLocked`` at the limit.
 
-        The same guess is counted once.
+        Sent again in the time step in which it was counted or in the next one, it is the same
+        guess: its answer was lost. Later it is another one, for a code that was wrong may be right.
         """
-        name = guess[:16].hex()
+        name, before = (f"{guess[:16].hex()}.{number}" for number in (step, step - 1))
         with self._current() as journal:
             seen = self._guesses.get(credential_id, set())
-            if name in seen:
-                return
-            if len(seen) >= self._limit:
-                raise CredentialLocked("limit of the SAM's own journal")
-            self._append(journal, f"G {credential_id} {name}", lasting=True)
+            if not seen & {name, before}:
+                if len(seen) >= self._limit:
+                    raise CredentialLocked("limit of the SAM's own journal")
+                self._append(journal, f"G {credential_id} {name}")
+            os.fdatasync(journal)
 
     def remaining(self, credential_id: str) -> int:
         """How many wrong guesses are left."""
@@ -78,10 +83,17 @@ class AttemptJournal:
             return self._limit - len(self._guesses.get(credential_id, set()))
 
     def clear(self, credential_id: str) -> None:
-        """Forget the guesses of ``credential_id``."""
+        """Forget the guesses that are counted under ``credential_id``."""
         with self._current() as journal:
             if credential_id in self._guesses:
                 self._append(journal, f"C {credential_id}")
+
+    def forget(self, credential_id: str) -> None:
+        """Forget the guesses of a credential that is destroyed, also those before unlockings."""
+        with self._current() as journal:
+            names = [name for name in self._guesses if name.split(".")[0] == credential_id]
+            for name in names:
+                self._append(journal, f"C {name}")
 
     def use_step(self, factor_id: str, step: int, binding: bytes) -> None:
         """Use a TOTP step up for the challenge ``binding``; ``EvidenceReplayed`` for another."""
@@ -97,14 +109,18 @@ class AttemptJournal:
 
     def answer(self, request: str) -> str | None:
         """What ``request`` was answered, if it was."""
-        with self._current():
-            return self._answers.get(request, (0, None))[1]
+        with self._current() as journal:
+            if request not in self._answers:
+                return None
+            os.fdatasync(journal)
+            return self._answers[request][1]
 
     def keep_answer(self, request: str, answer: str, expires_at_ms: int) -> str:
         """Keep ``answer`` (one word) until then. The answer that stands: another worker's first."""
         with self._current() as journal:
             if request not in self._answers:
-                self._append(journal, f"A {request} {expires_at_ms} {answer}", lasting=True)
+                self._append(journal, f"A {request} {expires_at_ms} {answer}")
+            os.fdatasync(journal)
             return self._answers[request][1]
 
     def unlock(self, credential_id: str, order: str, expires_at_ms: int) -> None:
@@ -112,7 +128,8 @@ class AttemptJournal:
         with self._current() as journal:
             if order not in self._answers:
                 lines = f"A {order} {expires_at_ms} unlocked\nC {credential_id}"
-                self._append(journal, lines, lasting=True)
+                self._append(journal, lines)
+            os.fdatasync(journal)
 
     def use_sad(self, sad: str, hashes: AbstractSet[str], count: int, expires_at_ms: int) -> None:
         """Use a SAD for these hashes; ``TooManySignatures`` beyond ``count`` different ones."""
@@ -122,50 +139,42 @@ class AttemptJournal:
                 raise TooManySignatures(f"{len(used | hashes)} of {count}, over all calls")
             lines = [f"U {sad} {expires_at_ms} {value}" for value in sorted(hashes - used)]
             if lines:
-                self._append(journal, "\n".join(lines), lasting=True)
+                self._append(journal, "\n".join(lines))
+            os.fdatasync(journal)
 
     @contextmanager
     def _current(self) -> Iterator[int]:
         """The journal, locked against the other workers and read up to its end."""
-        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        with opened(self._lock_path) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             journal = self._open_and_read()
             if self._position > self._compact_above:
-                os.close(journal)
                 self._compact()
                 journal = self._open_and_read()
                 self._compact_above = max(self._compact_above, 2 * self._position)
-            try:
-                yield journal
-            finally:
-                os.close(journal)
-        finally:
-            os.close(lock)
+            yield journal
 
     def _open_and_read(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        journal = os.open(self._path, flags, 0o600)
-        status = os.fstat(journal)
-        if (status.st_dev, status.st_ino) != self._identity:
-            self._identity = (status.st_dev, status.st_ino)
+        if self._file.is_replaced():
+            if not os.fstat(self._file.hold()).st_size:
+                fsync_folder(self._path.parent)  # perhaps it was made only now
             self._position = 0
             self._guesses.clear()
             self._steps.clear()
             self._newest = 0
             self._answers.clear()
             self._uses.clear()
-        if status.st_size > self._position:
-            self._take_in(os.pread(journal, status.st_size - self._position, self._position))
-            self._position = status.st_size
+        journal = self._file.descriptor
+        size = os.fstat(journal).st_size
+        if size > self._position:
+            self._take_in(os.pread(journal, size - self._position, self._position))
+            self._position = size
         return journal
 
-    def _append(self, journal: int, lines: str, *, lasting: bool = False) -> None:
+    def _append(self, journal: int, lines: str) -> None:
         # The leading newline ends a line that a killed worker may have left half written.
         data = f"\n{lines}\n".encode("ascii")
-        os.write(journal, data)
-        if lasting:
-            os.fdatasync(journal)
+        write_at(journal, data, self._position)
         self._take_in(data)
         self._position += len(data)
 
@@ -188,11 +197,10 @@ class AttemptJournal:
             self._newest = step
             for old in [known for known in self._steps if known < step - _STEPS_KEPT]:
                 del self._steps[old]
-        if step >= self._newest - _STEPS_KEPT:
-            self._steps.setdefault(step, {})[factor_id] = binding
+        self._steps.setdefault(step, {})[factor_id] = binding
 
     def _compact(self) -> None:
-        """Write what still counts into a new file. The other workers notice the new inode."""
+        """Write what still counts into a new file. The other workers notice that it is another."""
         lines = [
             f"G {credential_id} {guess}"
             for credential_id, guesses in self._guesses.items()

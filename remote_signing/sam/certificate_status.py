@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from remote_signing.sam.service_keys import ServiceKeys
     from remote_signing.strict_json import JsonValue
 
-_MOST_ENTRIES = 100_000
+_MOST_ENTRIES = 50_000  # of the longest: as many as fit into a message of the SAP
 _LONGEST_NONCE = 128  # octets; RFC 9654 cl. 2.1
 _CLOCK_SKEW_MS = 60_000
 _REASONS = {

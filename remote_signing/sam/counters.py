@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remote_signing.errors import PasskeyCopied
-from remote_signing.sam.durable import opened, replace_file
+from remote_signing.sam.durable import fsync_folder, opened, replace_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,5 +62,8 @@ class PasskeyCounters:
 
     def _keep(self, factor_id: str, counter: int, name: str) -> None:
         path = self._path(factor_id)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():  # then nobody says that the names of its folders will last
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fsync_folder(self._folder)
+            fsync_folder(self._folder.parent)
         replace_file(path, f"{counter} {name}".encode("ascii"))

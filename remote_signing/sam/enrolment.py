@@ -170,6 +170,7 @@ class Enrolment:
         if order.get("if_version") != credential.version:
             raise OrderInvalid("the order is for another version of the record")
         rule = consent_rule(order, credential.scal)
+        since_ms = None if rule is None else _rule_since(order, credential)
         # An order may be about the rule of consent alone.
         least = 1 if rule is None else 0
         factors, secrets = self._new_factors(
@@ -177,7 +178,9 @@ class Enrolment:
         )
         if any(credential.factor(factor.id) for factor in factors):
             raise OrderInvalid("a factor with this id exists")
-        successor = credential.successor(factors=credential.factors + factors, consent=rule)
+        successor = credential.successor(
+            factors=credential.factors + factors, consent=rule, rule_since_ms=since_ms
+        )
         return self._resealed(successor, factors) | {"secrets": b64(secrets)}
 
     def _drop_factor(self, arguments: Arguments) -> Answer:
@@ -196,15 +199,20 @@ class Enrolment:
         order = self._order(arguments, "destroy")
         credential = open_sealed(self._node, binary(arguments, "sealed"))
         _check_subject(order, credential)
-        return {"number": self._revoked.add([credential.credential_id])}
+        return self._ended(credential.credential_id)
 
     def _revoke(self, arguments: Arguments) -> Answer:
         """From here on the credential signs nothing, and its certificate is never good again."""
         order = self._order(arguments, "revoke")
         serial = serial_number(orders.text(order, "serial"))
         not_after_ms = orders.integer(order, "not_after_ms", 0, 2**52)
-        gone = [orders.text(order, "credential_id"), certificate_entry(serial, not_after_ms)]
-        return {"number": self._revoked.add(gone)}
+        certificate = certificate_entry(serial, not_after_ms)
+        return self._ended(orders.text(order, "credential_id"), certificate)
+
+    def _ended(self, credential_id: str, *more: str) -> Answer:
+        number = self._revoked.add([credential_id, *more])
+        self._journal.forget(credential_id)
+        return {"number": number}
 
     def _unlock(self, arguments: Arguments) -> Answer:
         """From the new record on every host counts anew; the same order gives the same again."""
@@ -289,6 +297,14 @@ class Enrolment:
 
 def _end(order: Members) -> int:
     return orders.integer(order, "expires_at_ms", 0, 2**52)
+
+
+def _rule_since(order: Members, credential: Credential) -> int:
+    """What the rule of ``order`` is told from older ones by, also from those in other records."""
+    since_ms = orders.integer(order, "issued_at_ms", 0, 2**52)
+    if since_ms <= credential.rule_since_ms:
+        raise OrderInvalid("a later order made the rule of consent that is there")
+    return since_ms
 
 
 def _check_subject(order: Members, credential: Credential) -> None:

@@ -22,9 +22,16 @@ from typing import TYPE_CHECKING, cast
 import pyotp
 
 from remote_signing import strict_json
-from remote_signing.errors import EvidenceInsufficient, EvidenceInvalid, FactorRevoked, InvalidInput
+from remote_signing.errors import (
+    EvidenceInsufficient,
+    EvidenceInvalid,
+    FactorRevoked,
+    InvalidInput,
+    RecordRevoked,
+)
 from remote_signing.sam import passkeys, sim_consent
 from remote_signing.sam.attempts import STEP_MS
+from remote_signing.sam.revocation import rule_entry
 from remote_signing.sam.sealed import (
     Credential,
     Factor,
@@ -35,7 +42,7 @@ from remote_signing.sam.sealed import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from remote_signing.sam.attempts import AttemptJournal
     from remote_signing.sam.hsm import Node
@@ -153,12 +160,16 @@ class EvidenceCheck:
 
         ``EvidenceInvalid.public["attempts_left"]`` counts what the SAM itself will still check.
         """
-        presented = [self._presented(question.credential, item) for item in evidence]
-        _check_enough(question.credential, presented)
+        credential = question.credential
+        if credential.rule_since_ms < self.revoked.rule_since(credential.credential_id):
+            raise RecordRevoked("its rule of consent was replaced")
+        presented = [self._presented(credential, item) for item in evidence]
+        _check_enough(credential, presented)
         matches = self._matches(self._bound, presented, question)
         guesses = [one for one in presented if one.factor.kind in self._guessable]
         if guesses:
             matches += self._guessed(guesses, question)
+        self._retire(replaced(credential, [one.factor for one in presented]))
         steps = [(factor.id, match.step) for factor, match in matches if match.step is not None]
         totp_factor_id, totp_step = steps[0] if steps else (None, None)
         factors = [
@@ -172,7 +183,8 @@ class EvidenceCheck:
     def _guessed(self, guesses: list[Presented], question: Question) -> list[tuple[Factor, Match]]:
         """The matches of PIN and code; the attempt is counted before anything is looked at."""
         counted = question.credential.guessed_as
-        self.journal.charge(counted, self._guess(guesses, question))
+        step = question.now_ms // STEP_MS
+        self.journal.charge(counted, self._guess(guesses, question), step)
         matches = self._matches(self._guessable, guesses, question)
         if len(matches) < len(guesses):
             left = self.journal.remaining(counted)
@@ -181,13 +193,11 @@ class EvidenceCheck:
             if match.step is not None:
                 self.journal.use_step(factor.id, match.step, question.digest)
         self.journal.clear(counted)
-        self._retire([factor for factor, _ in matches])
         return matches
 
-    def _retire(self, used: Sequence[Factor]) -> None:
-        """What a PIN that is used has replaced is over, if nobody has said so before."""
-        old = (each for pin in used if isinstance(pin, PinFactor) for each in pin.replaces)
-        if owed := [each for each in old if each not in self.revoked]:
+    def _retire(self, over: Iterable[str]) -> None:
+        """Put it on the revocation list, if nobody has done so before."""
+        if owed := [each for each in over if each not in self.revoked]:
             self.revoked.add(owed)
 
     @staticmethod
@@ -244,6 +254,18 @@ class EvidenceCheck:
         data = self.passkeys.check(factor, answer, owner, question.digest, question.now_ms)
         asked = question.bound or question.members
         return Match(record=passkeys.record(factor, answer, data, asked))
+
+
+def replaced(credential: Credential, used: Iterable[Factor]) -> Iterator[str]:
+    """What is over once the record is used with these factors, as the revocation list names it.
+
+    The PINs that a PIN among them took the place of, and every rule of consent before its own.
+    """
+    for factor in used:
+        if isinstance(factor, PinFactor):
+            yield from factor.replaces
+    if credential.rule_since_ms:
+        yield rule_entry(credential.credential_id, credential.rule_since_ms)
 
 
 def _check_enough(credential: Credential, presented: Sequence[Presented]) -> None:

@@ -27,7 +27,13 @@ from remote_signing.identifiers import is_id
 from remote_signing.sam import orders, pin_rules
 from remote_signing.sam.activation import open_live
 from remote_signing.sam.arguments import binary, text
-from remote_signing.sam.factors import Question, pin_factor, pin_verifier, read_evidence
+from remote_signing.sam.factors import (
+    Question,
+    pin_factor,
+    pin_verifier,
+    read_evidence,
+    replaced,
+)
 from remote_signing.sam.sealed import PinFactor
 from remote_signing.sap import b64
 from remote_signing.sap_pins import code_digest
@@ -136,10 +142,9 @@ class PinChoice:
         return hmac.compare_digest(verifier, factor.verifier)
 
     def _retire(self, arguments: Arguments) -> Answer:
-        """The PINs that the record's own replaced are gone. Nothing else is asked: it says so."""
+        """What the record's PIN and rule replaced is gone. Nothing else is asked: it says so."""
         credential = open_live(self._node, self._revoked, arguments)
-        pins = [factor for factor in credential.factors if isinstance(factor, PinFactor)]
-        return {"number": self._revoked.add(each for pin in pins for each in pin.replaces)}
+        return {"number": self._revoked.add(replaced(credential, credential.factors))}
 
 
 def _with_digest(item: Evidence, credential_id: str) -> Evidence:

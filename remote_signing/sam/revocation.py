@@ -1,7 +1,8 @@
 """The revocation list: destroyed credentials, removed factors, revoked certificates stay gone.
 
-An older sealed record put back into the database must not bring a factor back. The list only
-grows. It is two files in the SAM's state folder:
+An older sealed record put back into the database must not bring a factor back, nor a rule of
+consent that another one took the place of. The list only grows. It is two files in the SAM's state
+folder:
 
     revoked.ids     one id a line, in the order in which they came; only ever appended to
     revoked.head    {"number", "size", "sha256"} of the first ``size`` bytes of revoked.ids,
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, cast
 from remote_signing import strict_json
 from remote_signing.errors import InvalidInput, RevocationListInvalid, SealBroken
 from remote_signing.sam.cluster import attested_document, open_attested
-from remote_signing.sam.durable import opened, replace_file
+from remote_signing.sam.durable import HeldFile, fsync_folder, opened, replace_file, write_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
 DOMAIN = b"revocation-list"
 IDS_FILE, HEAD_FILE = "revoked.ids", "revoked.head"
 _INCOMING = "revoked.incoming"
+# Of nothing, by whoever can speak to the SAM; of a list, five million ids.
+_LONGEST_INCOMING = 128 * 1024 * 1024
 _CERTIFICATE = "cert:"
+_RULE = "rule:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class _Known:
     hash: Hash = field(default_factory=hashlib.sha256)
     ids: set[str] = field(default_factory=set)
     certificates: dict[int, int] = field(default_factory=dict)
+    rules: dict[str, int] = field(default_factory=dict)
 
 
 class RevocationList:
@@ -66,6 +71,7 @@ class RevocationList:
     def __init__(self, folder: Path, node: Node) -> None:
         self._folder = folder
         self._head_file = str(folder / HEAD_FILE)  # looked at before each use of a key
+        self._held = HeldFile(folder / HEAD_FILE, os.O_RDONLY)
         self._node = node
         self._public_key = node.attest_public_key()
         self._seen: tuple[int, int, int] | None = None
@@ -92,6 +98,14 @@ class RevocationList:
         self.refresh()
         return self._known.certificates
 
+    def rule_since(self, credential_id: str) -> int:
+        """Since when (ms) the newest of its rules of consent that was used is there; 0: always.
+
+        A record whose rule is older, and what was consented to by it, are over.
+        """
+        self.refresh()
+        return self._known.rules.get(credential_id, 0)
+
     def add(self, identifiers: Iterable[str]) -> int:
         """Put ``identifiers`` on the list; the number of the list that has them, durably."""
         with self._exclusive():
@@ -105,11 +119,15 @@ class RevocationList:
         The last piece comes with its ``revoked.head``, and only then is anything believed. The
         number of the list that results. Nothing that either list has is lost.
         """
+        if at + len(ids) > _LONGEST_INCOMING:
+            raise InvalidInput("longer than any list", parameter="at")
         with self._exclusive():
             with opened(self._folder / _INCOMING) as incoming:
+                if not at:
+                    os.ftruncate(incoming, 0)  # of a list that came before, and not to its end
                 if at > os.fstat(incoming).st_size:
                     raise InvalidInput("a piece before this one is missing", parameter="at")
-                os.pwrite(incoming, ids, at)
+                write_at(incoming, ids, at)
                 if head is None:
                     return self.number
                 other = self._read(incoming, self._signed(head), _Known())
@@ -127,7 +145,7 @@ class RevocationList:
         added = "".join(f"{each}\n" for each in sorted(identifiers - base.ids)).encode("ascii")
         with opened(self._folder / IDS_FILE) as file:
             os.ftruncate(file, base.size)  # what a killed worker left behind was never signed
-            os.pwrite(file, added, base.size)
+            write_at(file, added, base.size)
             os.fsync(file)
         base.hash.update(added)
         number = max(self.number, base.number, self._node.counter(), above) + 1
@@ -146,10 +164,15 @@ class RevocationList:
         """Believe the files, if they are as new as what was seen. Under the lock."""
         state = self._file_state()
         if not self._accepted or state != self._seen:
+            with suppress(FileNotFoundError):
+                self._held.hold()  # else a later head might look the same: number, time and size
             known = self._newest()
             # Once is enough: hosts that share a token raise its number beyond each other's lists.
             if not self._accepted and known.number < self._node.counter():
                 raise RevocationListInvalid(f"number {known.number} is older than the token's")
+            # Else the token could remember a list that a loss of power takes back: whoever wrote
+            # it may have been killed before its name was on the disk.
+            fsync_folder(self._folder)
             self._node.raise_counter(known.number)
             self._known, self._seen, self._accepted = known, state, True
 
@@ -200,7 +223,9 @@ class RevocationList:
         known.certificates.update(
             _certificate(each) for each in added if each.startswith(_CERTIFICATE)
         )
-        return _Known(head.number, head.size, running, known.ids, known.certificates)
+        for credential_id, since_ms in (_rule(each) for each in added if each.startswith(_RULE)):
+            known.rules[credential_id] = max(since_ms, known.rules.get(credential_id, 0))
+        return _Known(head.number, head.size, running, known.ids, known.certificates, known.rules)
 
     def _head(self) -> _Head:
         try:
@@ -242,6 +267,16 @@ def certificate_entry(serial: int, not_after_ms: int) -> str:
 def _certificate(identifier: str) -> tuple[int, int]:
     serial, not_after_ms = identifier.removeprefix(_CERTIFICATE).split(":")
     return int(serial, 16), int(not_after_ms)
+
+
+def rule_entry(credential_id: str, since_ms: int) -> str:
+    """What is put on the list when a rule of consent that is there ``since_ms`` is used."""
+    return f"{_RULE}{credential_id}:{since_ms}"
+
+
+def _rule(identifier: str) -> tuple[str, int]:
+    credential_id, since_ms = identifier.removeprefix(_RULE).split(":")
+    return credential_id, int(since_ms)
 
 
 def read_published(folder: Path) -> tuple[int, str]:

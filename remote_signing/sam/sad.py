@@ -96,13 +96,15 @@ _NAMES = tuple(field.name for field in fields(Bound))
 class Sad:
     """The signer's consent to ``bound``, valid until ``expires_at_ms``.
 
-    ``factor_ids`` are those that gave it: when one is removed, the consent goes with it.
+    ``factor_ids`` are those that gave it, ``rule_since_ms`` says by which rule they were enough:
+    when one is removed, or the rule replaced, the consent goes with it.
     """
 
     bound: Bound
     evidence_digest: str
     expires_at_ms: int
     factor_ids: tuple[str, ...]
+    rule_since_ms: int = 0
 
 
 def seal_challenge(node: Node, bound: Bound) -> bytes:
@@ -128,6 +130,7 @@ def seal_sad(node: Node, sad: Sad) -> bytes:
         "evidence_digest": sad.evidence_digest,
         "expires_at_ms": sad.expires_at_ms,
         "factor_ids": sad.factor_ids,
+        "rule_since_ms": sad.rule_since_ms,
     }
     return node.seal(_SAD, strict_json.canonical(members), b"")
 
@@ -143,6 +146,7 @@ def open_sad(node: Node, token: bytes) -> Sad:
         evidence_digest=cast("str", members["evidence_digest"]),
         expires_at_ms=cast("int", members["expires_at_ms"]),
         factor_ids=tuple(cast("list[str]", members["factor_ids"])),
+        rule_since_ms=cast("int", members.get("rule_since_ms", 0)),
     )
 
 

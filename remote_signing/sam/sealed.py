@@ -109,7 +109,8 @@ class Credential:
 
     ``wrapped_key`` opens in any HSM node of the cluster; ``public_key`` is SPKI DER; ``scal`` is
     "1" or "2"; ``multisign`` the most signatures of one authorisation; ``consent`` the sets of
-    kinds of factors of which one must be presented in full; ``unlocked_by`` the order (its
+    kinds of factors of which one must be presented in full, ``rule_since_ms`` when the order that
+    said so was issued (0: the one that made the credential); ``unlocked_by`` the order (its
     fingerprint) by which the registration authority last let its owner guess again.
     """
 
@@ -124,6 +125,7 @@ class Credential:
     multisign: int
     factors: tuple[Factor, ...]
     consent: Consent
+    rule_since_ms: int = 0
     unlocked_by: str | None = None
 
     @property
@@ -150,6 +152,8 @@ class Credential:
             "factors": [_written(factor) for factor in self.factors],
             "consent": [list(kinds) for kinds in self.consent],
         }
+        if self.rule_since_ms:
+            members["rule_since_ms"] = self.rule_since_ms
         if self.unlocked_by is not None:
             members["unlocked_by"] = self.unlocked_by
         return header + node.seal(_DOMAIN, strict_json.canonical(members), header)
@@ -160,6 +164,7 @@ class Credential:
         factors: tuple[Factor, ...] | None = None,
         certificate_sha256: str | None = None,
         consent: Consent | None = None,
+        rule_since_ms: int | None = None,
         unlocked_by: str | None = None,
     ) -> Credential:
         """The next version, with what is given; everything else as it is."""
@@ -169,6 +174,7 @@ class Credential:
             factors=self.factors if factors is None else factors,
             certificate_sha256=certificate_sha256 or self.certificate_sha256,
             consent=self.consent if consent is None else consent,
+            rule_since_ms=self.rule_since_ms if rule_since_ms is None else rule_since_ms,
             unlocked_by=unlocked_by or self.unlocked_by,
         )
 
@@ -200,6 +206,7 @@ def open_sealed(node: Node, sealed: bytes) -> Credential:
         multisign=cast("int", members["multisign"]),
         factors=tuple(_read(factor) for factor in cast("list[JsonValue]", members["factors"])),
         consent=tuple(map(tuple, consent)),
+        rule_since_ms=cast("int", members.get("rule_since_ms", 0)),
         unlocked_by=cast("str | None", members.get("unlocked_by")),
     )
 

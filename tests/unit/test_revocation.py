@@ -11,7 +11,14 @@ import pytest
 
 from remote_signing.errors import InvalidInput, RevocationListInvalid
 from remote_signing.identifiers import new_id
-from remote_signing.sam.revocation import HEAD_FILE, IDS_FILE, RevocationList, read_published
+from remote_signing.sam.revocation import (
+    HEAD_FILE,
+    IDS_FILE,
+    RevocationList,
+    read_published,
+    rule_entry,
+)
+from tests.support.file_numbers import ReusedNumbers
 from tests.support.soft_node import SoftNode
 
 if TYPE_CHECKING:
@@ -75,6 +82,21 @@ def test_what_is_on_the_list_already_makes_no_new_list(tmp_path: Path, node: Sof
     worker = listed(tmp_path, node)
     assert worker.add(["a"]) == worker.add(["a"]) == 1
     assert (tmp_path / IDS_FILE).read_text() == "a\n"
+
+
+def test_newer_list_is_seen_whose_head_has_the_number_the_time_and_the_size_of_one_before(
+    tmp_path: Path, node: SoftNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ReusedNumbers(tmp_path, monkeypatch)
+    writer, reader = listed(tmp_path, node), listed(tmp_path, node)
+    # A head's size depends on its signature a little, so not each of these could be mistaken.
+    for number in range(0, 24, 3):
+        known, *unknown = (f"id{number + one:02}" for one in range(3))
+        writer.add([known])
+        assert known in reader
+        for each in unknown:
+            writer.add([each])
+        assert all(each in reader for each in unknown)
 
 
 def test_files_of_the_list_are_the_sams_alone(tmp_path: Path, node: SoftNode) -> None:
@@ -195,6 +217,21 @@ def test_lists_of_two_hosts_become_one_and_nothing_is_lost(tmp_path: Path, node:
     assert "theirs" in listed(tmp_path / "ours", node)
 
 
+def test_newest_rule_of_consent_counts_in_whatever_order_rules_came(
+    tmp_path: Path, node: SoftNode
+) -> None:
+    other = tmp_path / "other"
+    theirs, ours = listed(other, twin(node)), listed(tmp_path / "ours", node)
+    assert ours.rule_since("official") == 0
+    theirs.add([rule_entry("official", 2_000), rule_entry("another", 5_000)])
+    ours.add([rule_entry("official", 10_000)])
+    ours.add([rule_entry("official", 9_000)])
+    merged(ours, other)
+    for reader in (ours, listed(tmp_path / "ours", node)):
+        rules = [reader.rule_since(each) for each in ("official", "another", "nobody")]
+        assert rules == [10_000, 5_000, 0]
+
+
 def test_piece_may_come_twice_but_none_may_be_missing(tmp_path: Path, node: SoftNode) -> None:
     other = tmp_path / "other"
     listed(other, twin(node)).add(["theirs"])
@@ -206,6 +243,22 @@ def test_piece_may_come_twice_but_none_may_be_missing(tmp_path: Path, node: Soft
     ours.merge(0, b"thei", None)
     ours.merge(4, b"rs\n", head)
     assert "theirs" in ours
+
+
+def test_pieces_of_no_list_take_a_bounded_place_and_are_dropped_by_the_next_first_piece(
+    tmp_path: Path, node: SoftNode
+) -> None:
+    ours, incoming = listed(tmp_path, node), tmp_path / "revoked.incoming"
+    ours.merge(0, b"", None)
+    os.truncate(incoming, 128 * 1024 * 1024 - 2)  # as if sent
+    ours.merge(128 * 1024 * 1024 - 2, b"ab", None)
+    with pytest.raises(InvalidInput):
+        ours.merge(128 * 1024 * 1024 - 2, b"abc", None)
+    with pytest.raises(InvalidInput):
+        ours.merge(128 * 1024 * 1024, b"a", None)
+    assert incoming.stat().st_size == 128 * 1024 * 1024
+    ours.merge(0, b"first", None)
+    assert incoming.read_bytes() == b"first"
 
 
 def test_newer_list_of_another_host_mends_one_that_was_put_back_and_keeps_its_own_ids(

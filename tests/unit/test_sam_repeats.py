@@ -11,6 +11,7 @@ from cryptography import x509
 from remote_signing import errors
 from remote_signing.identifiers import new_id
 from remote_signing.sam.attempts import AttemptJournal
+from remote_signing.sam.orders import fingerprint
 from remote_signing.sap import SapClient, b64, encode_line
 from tests.support.verbs import DIGESTS, Enrolled, Sam, activate, challenge, enrol, sign, unb64
 from tests.unit.test_sam_verbs import certify_order
@@ -90,6 +91,49 @@ def test_challenge_does_not_outlive_a_day(sam: Sam, official: Enrolled) -> None:
             challenge(sam, official, expires_at_ms=late)
 
 
+# Guesses sent again
+
+
+def refused(sam: Sam, verb: str, arguments: dict[str, object]) -> type[Exception]:
+    with pytest.raises(errors.RemoteSigningError) as refusal:
+        sam.call(verb, **arguments)
+    return refusal.type
+
+
+@pytest.mark.parametrize("verb", ["activate", "change_pin"])
+def test_a_guess_once_refused_is_no_free_try_when_its_code_would_be_right(
+    sam: Sam, official: Enrolled, verb: str
+) -> None:
+    asked = challenge(sam, official, expires_at_ms=sam.clock.now_ms() + 24 * 60 * 60 * 1000)
+    arguments: dict[str, object] = {
+        "sealed": official.sealed,
+        "challenge": asked["challenge"],
+        "new_pin": "73519482",
+        "factor_id": new_id(1),
+        "evidence": official.evidence(sam.otp(official, 1000)),
+    }
+    assert refused(sam, verb, arguments) is errors.EvidenceInvalid
+    for number in range(2):
+        wrong = arguments | {"evidence": official.evidence(f"00000{number}")}
+        assert refused(sam, verb, wrong) is errors.EvidenceInvalid
+    sam.clock.advance(1000 * 30)
+    assert refused(sam, verb, arguments) is errors.CredentialLocked
+
+
+def test_a_guess_sent_again_while_its_answer_may_be_lost_costs_nothing(
+    sam: Sam, official: Enrolled
+) -> None:
+    arguments: dict[str, object] = {
+        "sealed": official.sealed,
+        "challenge": challenge(sam, official)["challenge"],
+        "evidence": official.evidence("000000"),
+    }
+    for _ in range(6):
+        assert refused(sam, "activate", arguments) is errors.EvidenceInvalid
+        assert sam.journal.remaining(official.credential_id) == 2
+        sam.clock.advance(9)
+
+
 # Orders sent again
 
 
@@ -126,6 +170,30 @@ def test_record_from_before_the_unlocking_stays_locked(sam: Sam, official: Enrol
     assert activate(sam, anew, challenge(sam, official))
     with pytest.raises(errors.CredentialLocked):
         activate(sam, official, challenge(sam, official))
+
+
+@pytest.mark.parametrize("verb", ["destroy", "revoke"])
+def test_guesses_at_a_credential_go_with_it_also_those_from_before_an_unlocking(
+    sam: Sam, official: Enrolled, verb: str
+) -> None:
+    bystander = enrol(sam)
+    for record in (official, bystander):
+        lock(sam, record)
+    unlocking = sam.order("unlock", official.credential_id)
+    anew = unlocked(sam, official, unlocking)
+    lock(sam, anew)
+    order = sam.order(verb, official.credential_id, serial="1f", not_after_ms=2**50)
+    sam.call(verb, sealed=anew.sealed, order=order)
+    for reader in (sam.journal, AttemptJournal(sam.folder, limit=3)):
+        for counted in (
+            official.credential_id,
+            f"{official.credential_id}.{fingerprint(unlocking)}",
+        ):
+            assert reader.remaining(counted) == 3
+        assert reader.remaining(bystander.credential_id) == 0
+    for record in (official, anew):
+        with pytest.raises(errors.RecordRevoked):
+            activate(sam, record, challenge(sam, official))
 
 
 def test_unlocking_at_one_host_counts_at_every_host(
@@ -260,7 +328,7 @@ def test_answers_are_kept_over_compaction_as_long_as_they_may_be_asked_for(tmp_p
     journal.use_sad("old-sad", {"h"}, 1, minute)
     journal.use_sad("new-sad", {"h"}, 1, 17 * minute)
     for number in range(50):
-        journal.charge("credential", b"%d" % number * 16)
+        journal.charge("credential", b"%d" % number * 16, 60_000_000)
         journal.clear("credential")
     after = AttemptJournal(tmp_path, limit=3)
     assert after.answer("over") is None

@@ -251,6 +251,17 @@ def test_scal2_needs_every_hash_before_consent_and_scal1_does_not(
         sign(sam, seal, asked, sad)
 
 
+@pytest.mark.parametrize("scal", ["1", "2"])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_hashes_are_as_many_as_the_signatures_that_were_asked_for(
+    sam: Sam, scal: str, count: int
+) -> None:
+    signer = enrol(sam, scal=scal, multisign=count)
+    asked = challenge(sam, signer, count=count)
+    with pytest.raises(errors.ChallengeInvalid):
+        activate(sam, signer, asked)
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [

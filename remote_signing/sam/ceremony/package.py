@@ -18,6 +18,7 @@ from remote_signing import strict_json
 from remote_signing.errors import InvalidInput
 from remote_signing.sam.ceremony.refusal import CeremonyRefused
 from remote_signing.sam.cluster import attested_document, open_attested
+from remote_signing.sam.durable import fsync_folder
 from remote_signing.sap import b64, unb64
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def write_new(path: Path, content: bytes, mode: int = 0o644) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    fsync_folder(path.parent)
 
 
 def write_share(path: Path, cluster_id: str, custodian: Custodian, share: bytes) -> None:

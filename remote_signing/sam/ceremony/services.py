@@ -23,6 +23,7 @@ from remote_signing.sam.ceremony.package import write_new
 from remote_signing.sam.ceremony.refusal import CeremonyRefused
 from remote_signing.sam.ceremony.transcript import Transcript
 from remote_signing.sam.cluster import attested_document, load_cluster
+from remote_signing.sam.durable import replace_file
 from remote_signing.sam.hsm.check_values import short
 from remote_signing.sam.service_keys import DOMAIN, PURPOSES
 from remote_signing.sap import b64, unb64
@@ -80,7 +81,7 @@ def certify_services(
         document = _made(node, plan, cluster, transcript, clock)
         signed = transcript.signed(cluster.cluster_id, attest_with(node))
     write_new(plan.transcript_file, signed)
-    _put(plan.services_file, document)
+    replace_file(plan.services_file, document, 0o644)
     files = {"service-keys.json": plan.services_file, "transcript.json": plan.transcript_file}
     return Outcome(transcript.lines(), cluster, files)
 
@@ -117,11 +118,3 @@ def _made(
     fingerprint = hashlib.sha256(document).hexdigest()
     transcript.step(f"wrote {plan.services_file.name}", sha256=fingerprint)
     return document
-
-
-def _put(place: Path, document: bytes) -> None:
-    """In one step: a SAM that runs reads the old file or the new one."""
-    fresh = place.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    write_new(fresh, document)
-    fresh.replace(place)
