@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     Folder: TypeAlias = TemporaryDirectory[str]
     Work: TypeAlias = Callable[["Call", Presented, Caller, DocumentOrder, Folder], Response]
 
-_LONGEST_AGO_MS = 3600 * 1000  # a claimed time may be as old as an activation can get
+_SPARE = 3600  # seconds of a claimed time's age before the signer is asked, and after the consent
 _AHEAD_MS = 5000
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -215,9 +215,10 @@ def _credential(services: Services, caller: Caller, order: DocumentOrder) -> Cre
 
 def _claimed(services: Services, order: DocumentOrder) -> int:
     """The time that the signatures claim, in ms: the order's, or now, in whole seconds."""
-    now = services.now_ms() // 1000 * 1000
+    now, lifetimes = services.now_ms() // 1000 * 1000, services.config.lifetimes
+    ago_ms = (max(lifetimes.activation, lifetimes.decoupled) + _SPARE) * 1000
     claimed = now if order.claimed_ms is None else order.claimed_ms
-    if not now - _LONGEST_AGO_MS <= claimed <= now + _AHEAD_MS:
+    if not now - ago_ms <= claimed <= now + _AHEAD_MS:
         raise invalid("claimedTime")
     return claimed
 
