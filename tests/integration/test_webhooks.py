@@ -20,6 +20,7 @@ from remote_signing.rssp import (
     activation,
     audit,
     callback,
+    clients,
     webhook_deliveries,
     webhook_worker,
     webhooks,
@@ -30,7 +31,7 @@ from remote_signing.rssp.config_tables import ConfigInvalid
 from remote_signing.rssp.models import webhook_delivery, webhook_secret
 from remote_signing.rssp.webhook_deliveries import SCHEDULE
 from tests.support.webhook_receiver import receiver
-from tests.support.world import PORTAL
+from tests.support.world import PORTAL, REDIRECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,14 +56,14 @@ def told(world: World, tmp_path: Path) -> World:
     return world
 
 
-def asked(world: World) -> activation.Requested:
-    new = world.request(channel=Channel.DECOUPLED, redirect_uri=None)
+def asked(world: World, **changes: Any) -> activation.Requested:
+    new = world.request(channel=Channel.DECOUPLED, redirect_uri=None, **changes)
     return activation.request_activation(world.services, new)
 
 
-def denied(world: World, denial: Denial | None = None) -> str:
+def denied(world: World, denial: Denial | None = None, **changes: Any) -> str:
     """A request that was refused; its id."""
-    name = asked(world).activation_id
+    name = asked(world, **changes).activation_id
     activation.deny(world.services, world.session, name, denial)
     return name
 
@@ -337,6 +338,40 @@ def test_an_address_that_came_to_lead_inside_is_not_called(told: World) -> None:
     assert place.got == []
     (row,) = rows(told)
     assert row.cause.startswith("InvalidInput")
+
+
+def register_other(world: World) -> str:
+    new = clients.NewClient("other-portal", "Trục văn bản", "client_secret_basic", (REDIRECT,))
+    clients.register(world.database, world.clock, new)
+    return new.client_id
+
+
+def test_a_secret_that_cannot_be_opened_holds_up_nobody_elses_messages(
+    told: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, other = told.services.config, register_other(told)
+    webhooks.make_key(tmp_path / "gone")
+    before = replace(config, webhooks=WebhookConfig(key_files=(tmp_path / "gone",)))
+    with receiver() as place:
+        webhooks.register(replace(told.services, config=before), PORTAL, place.url)
+        webhooks.register(told.services, other, place.url)
+        for client in (PORTAL, PORTAL, other):
+            denied(told, client_id=client)
+        assert step(told)
+        assert step(told)
+        assert not step(told)
+    assert len(place.got) == 1
+    states = {(row.client_id, row.state, row.cause) for row in rows(told)}
+    assert states == {
+        (PORTAL, "WAITING", "secret cannot be opened"),
+        (PORTAL, "WAITING", None),
+        (other, "DELIVERED", None),
+    }
+    assert [(each.client_id, each.failures) for each in webhooks.listed(told.services)] == [
+        (other, 0),
+        (PORTAL, 1),
+    ]
+    assert "alarm: a webhook's secret cannot be opened" in caplog.text
 
 
 # ------------------------------------------------------------------------- addresses and secrets
