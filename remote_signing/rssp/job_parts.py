@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Text, bindparam, delete, func, insert, select, update
 
-from remote_signing.errors import RemoteSigningError, Unavailable
+from remote_signing.errors import Unavailable
 from remote_signing.identifiers import new_id
 from remote_signing.rssp.models import job_part
 
@@ -45,7 +45,7 @@ class Part:
     expires_at: int
 
 
-class PieceMissing(RemoteSigningError):
+class PieceMissing(Unavailable):
     """What is kept of a document is not all of it: its time is over, or the table was altered."""
 
 
