@@ -144,6 +144,12 @@ def test_bad_and_expired_tokens_are_401(portal: CscPortal, name: str) -> None:
     assert unknown.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
+def test_credential_token_gets_no_time_stamp(portal: CscPortal) -> None:
+    asked = {"hash": b64(digest(DOCUMENT)), "hashAlgo": SHA256}
+    answer = portal.post("signatures/timestamp", asked, portal.credential_token())
+    assert told(answer)[:2] == (400, "unauthorized_client")
+
+
 @pytest.mark.parametrize("name", PROTECTED)
 def test_client_data_must_be_a_text(portal: CscPortal, name: str) -> None:
     bodies: dict[str, dict[str, Any]] = {
