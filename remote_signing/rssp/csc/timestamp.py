@@ -12,7 +12,7 @@ from remote_signing.algorithms import digest_by_oid
 from remote_signing.errors import AlgorithmUnsupported
 from remote_signing.rssp.csc.errors import CscError, invalid
 from remote_signing.rssp.csc.v2.credentials import only_service
-from remote_signing.rssp.csc.wire import decode, encode
+from remote_signing.rssp.csc.wire import encode
 from remote_signing.sap import TimestampRequest
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def read(parameters: Parameters) -> TimestampRequest:
     text = parameters.text("hash")
     if not text:
         raise CscError("Empty hash parameter")
-    digest = decode(text)
+    digest = parameters.decoded(text)
     if digest is None:
         raise CscError("Invalid Base64 hash string parameter")
     try:

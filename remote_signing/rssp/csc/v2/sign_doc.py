@@ -89,8 +89,9 @@ async def _served(call: Call, work: Work) -> Response:
     settings = services.config.documents
     folder = TemporaryDirectory(prefix="document-", dir=settings.folder)
     try:
-        body = await intake.read(call.request, Path(folder.name), settings.largest)
-        order = await run_in_threadpool(_read, call, body, Path(folder.name))
+        where, strict = Path(folder.name), services.config.csc.strict
+        body = await intake.read(call.request, where, settings.largest, strict=strict)
+        order = await run_in_threadpool(_read, call, body, where)
         return await run_in_threadpool(work, call, presented, caller, order, folder)
     except BaseException:
         folder.cleanup()
