@@ -38,8 +38,9 @@ _SECONDS: Final = 5.0  # of connecting, and of each wait for the receiver
 _SECONDS_IN_ALL: Final = 10.0
 _SUCCESS = range(200, 300)
 _PORTS = {"https": 443, "http": 80}
-# IPv6 that leads to an IPv4 address behind a translator (RFC 6052).
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All that IANA has given out for global unicast. Site-local addresses, translators to IPv4 and what
+# else a network may use inside are beyond it, though `is_global` takes some of them for public.
+_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 _log = logging.getLogger(__name__)
 
 
@@ -158,9 +159,9 @@ def _check_address(config: AsynchronousConfig, scheme: str, address: Address) ->
 
 def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if inner is not None or address in _NAT64:
-            return False  # one address in another's clothes: nobody needs it
+        is_tunnel = address.sixtofour is not None or address.teredo is not None
+        if address not in _PUBLIC_IPV6 or is_tunnel:
+            return False  # also an IPv4 address in another's clothes: nobody needs it
     return address.is_global and not address.is_multicast
 
 

@@ -30,6 +30,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
         *("255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1"),
         *("::ffff:127.0.0.1", "::ffff:8.8.8.8", "2002:7f00:1::", "64:ff9b::7f00:1"),
         *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1"),
+        *("64:ff9b:1::a00:1", "fec0::1", "::10.0.0.1", "::ffff:0:10.0.0.1", "5f00::1"),
     ],
 )
 def test_address_that_is_not_on_the_public_internet_is_refused(
