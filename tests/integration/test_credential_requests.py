@@ -141,6 +141,24 @@ def test_client_without_the_right_is_refused(portal: CscPortal, ask: Any) -> Non
     assert portal.post("credentials/info", {"credentialID": portal.world.credential_id}).json()
 
 
+ODD_CLAIMS: list[dict[str, str]] = [
+    {"x" * 65: "An"},
+    {"given\x9bname": "An"},
+    {"given\nname": "An"},
+    {"given_name": "An\x9b2J"},
+    {"given_name": "\u202enA"},
+]
+
+
+@pytest.mark.parametrize("claims", ODD_CLAIMS)
+def test_claims_that_would_deceive_the_authoritys_staff_are_refused(
+    portal: CscPortal, claims: dict[str, str]
+) -> None:
+    answer = create(portal, **claims)
+    assert answer.json()["error_description"] == "Invalid parameter subjectData"
+    assert filed(portal) == []
+
+
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
