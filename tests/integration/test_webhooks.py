@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from remote_signing.errors import InvalidInput
@@ -28,10 +30,10 @@ from remote_signing.rssp import (
 from remote_signing.rssp.activation import Channel, Denial
 from remote_signing.rssp.config import AsynchronousConfig, WebhookConfig
 from remote_signing.rssp.config_tables import ConfigInvalid
-from remote_signing.rssp.models import webhook_delivery, webhook_secret
+from remote_signing.rssp.models import webhook_delivery, webhook_endpoint, webhook_secret
 from remote_signing.rssp.webhook_deliveries import SCHEDULE
 from tests.support.webhook_receiver import receiver
-from tests.support.world import PORTAL, REDIRECT
+from tests.support.world import PORTAL, REDIRECT, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,18 +41,27 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from tests.support.postgres import PostgresServer
     from tests.support.webhook_receiver import Receiver
     from tests.support.world import World
 
 _ROW = webhook_delivery.c
+WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 INSIDE = AsynchronousConfig(callback_networks=("127.0.0.0/8",))
 
 
 @pytest.fixture
 def told(world: World, tmp_path: Path) -> World:
     """A world whose installation sends webhooks, also to this machine."""
-    webhooks.make_key(tmp_path / "key")
-    settings = WebhookConfig(key_files=(tmp_path / "key",))
+    return with_webhooks(world, tmp_path / "key")
+
+
+def with_webhooks(world: World, key: Path) -> World:
+    webhooks.make_key(key)
+    settings = WebhookConfig(key_files=(key,))
     config = replace(world.services.config, webhooks=settings, asynchronous=INSIDE)
     world.services = replace(world.services, config=config)
     return world
@@ -414,6 +425,32 @@ def test_a_removed_client_is_told_nothing_and_can_be_told_again(told: World) -> 
     assert webhook_deliveries.requeue(told.services, client_id=PORTAL) == 0
     webhooks.register(told.services, PORTAL, "http://127.0.0.1:1/")
     assert webhook_deliveries.requeue(told.services, client_id=PORTAL) == 1
+
+
+def test_a_removal_and_a_worker_wait_for_each_other_in_one_order(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A worker holds a message, then its address, in one transaction; so must who removes both."""
+    with new_world(postgres_server) as world:
+        told = with_webhooks(world, tmp_path / "key")
+        webhooks.register(told.services, PORTAL, "http://127.0.0.1:1/")
+        denied(told)
+        removed: list[bool] = []
+        removal = threading.Thread(
+            target=lambda: removed.append(webhooks.remove(told.services, PORTAL))
+        )
+        watcher = told.database.apart()
+        with told.database.transaction() as connection:
+            connection.execute(select(webhook_delivery).with_for_update())
+            removal.start()
+            deadline = time.monotonic() + 30
+            while watcher.one(WAITING) == (0,):
+                assert time.monotonic() < deadline, "nobody waits"
+                time.sleep(0.01)
+            connection.execute(update(webhook_endpoint).values(failures=1))
+        removal.join()
+        assert removed == [True]
+        assert [row.state for row in rows(told)] == ["DEAD"]
 
 
 def test_the_database_alone_gives_no_secret_and_an_altered_row_none_either(
