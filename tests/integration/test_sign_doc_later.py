@@ -284,7 +284,7 @@ def test_a_document_that_is_wiped_while_it_is_read_is_no_complete_answer(
     assert isinstance(answer, StreamingResponse)
 
     async def read_on() -> bytes:
-        chunks = aiter(answer.body_iterator)
+        chunks: Any = aiter(answer.body_iterator)
         read = b""
         while len(read) < PIECE:
             read += bytes(await anext(chunks))
