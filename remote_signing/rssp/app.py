@@ -79,6 +79,8 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # A redirect would name the host that the caller named, and http behind the proxy.
+        redirect_slashes=False,
         # Nothing about requests goes where an environment variable says; nor is it asked each time.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )

@@ -15,6 +15,7 @@ import json
 import logging
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 LONGEST: Final = 2000
-_SECONDS: Final = 5.0  # of connecting, and of each wait for the receiver
+_SECONDS: Final = 5.0  # of looking up for a request, connecting, each wait for the receiver
 _SECONDS_IN_ALL: Final = 10.0
 _SUCCESS = range(200, 300)
 _PORTS = {"https": 443, "http": 80}
-# IPv6 that leads to an IPv4 address behind a translator (RFC 6052).
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All that IANA has given out for global unicast. Site-local addresses, translators to IPv4 and what
+# else a network may use inside are beyond it, though `is_global` takes some of them for public.
+_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+_lookups = ThreadPoolExecutor(4, thread_name_prefix="lookup")  # of names, for requests
 _log = logging.getLogger(__name__)
 
 
@@ -52,8 +55,16 @@ def is_uri(text: str) -> bool:
 
 
 def check(config: AsynchronousConfig, uri: str) -> None:
-    """``InvalidInput`` (parameter ``response_uri``) when ``uri`` leads where it must not."""
-    _resolve(config, uri)
+    """``InvalidInput`` (parameter ``response_uri``) when ``uri`` leads where it must not.
+
+    Takes five seconds at most: whose name servers are slow cannot hold the threads of requests.
+    """
+    looking = _lookups.submit(_resolve, config, uri)
+    try:
+        looking.result(_SECONDS)
+    except TimeoutError:
+        looking.cancel()
+        raise _refused("does not resolve in time") from None
 
 
 def notify(config: AsynchronousConfig, uri: str, members: dict[str, JsonValue]) -> bool:
@@ -158,9 +169,9 @@ def _check_address(config: AsynchronousConfig, scheme: str, address: Address) ->
 
 def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        if inner is not None or address in _NAT64:
-            return False  # one address in another's clothes: nobody needs it
+        is_tunnel = address.sixtofour is not None or address.teredo is not None
+        if address not in _PUBLIC_IPV6 or is_tunnel:
+            return False  # also an IPv4 address in another's clothes: nobody needs it
     return address.is_global and not address.is_multicast
 
 

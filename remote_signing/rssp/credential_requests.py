@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, exists, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, select, update
 
+from remote_signing.errors import AccessRefused
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit
 from remote_signing.rssp.models import credential, credential_request
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from remote_signing.rssp.deps import Services
     from remote_signing.strict_json import JsonValue
 
+MOST_WAITING: Final = 20
+"""Requests for new credentials, of a client for one signer, that the authority has not settled."""
 _REQUEST = credential_request.c
 
 
@@ -45,12 +48,15 @@ def ask_for_credential(services: Services, new: NewRequest) -> str | None:
     """File a request for a new credential; its id. Two statements, one transaction.
 
     None when the same client has asked the same for this signer and is not answered yet.
+    ``AccessRefused`` when :data:`MOST_WAITING` of its requests for this signer wait.
     """
     now = services.now_ms()
     with services.database.transaction() as connection:
         row = _row(new, "create", None, now)
         if connection.execute(_FILE_ONCE, _values(row)).rowcount == 0:
-            return None
+            if connection.execute(select(_SAME), _values(row)).scalar_one():
+                return None
+            raise AccessRefused(f"{MOST_WAITING} requests wait for the authority")
         audit.record(connection, _event(new, "credential.requested", None, row), now)
     return str(row["id"])
 
@@ -140,17 +146,23 @@ def _event(
 
 _COLUMNS = ("id", "kind", "state", "client_id", "subscriber_id", "detail", "created_at")
 _GIVEN = {name: bindparam(f"v_{name}", type_=_REQUEST[name].type) for name in _COLUMNS}
-_SAME = exists(
-    select(_REQUEST.id).where(
-        _REQUEST.kind == _GIVEN["kind"],
-        _REQUEST.state == "FILED",
-        _REQUEST.client_id == _GIVEN["client_id"],
-        _REQUEST.subscriber_id == _GIVEN["subscriber_id"],
-        _REQUEST.detail == _GIVEN["detail"],
-    )
+_WAITING = (
+    _REQUEST.kind == _GIVEN["kind"],
+    _REQUEST.state == "FILED",
+    _REQUEST.client_id == _GIVEN["client_id"],
+    _REQUEST.subscriber_id == _GIVEN["subscriber_id"],
 )
-_FILE_ONCE = insert(credential_request).from_select(
-    _COLUMNS, select(*(value.cast(value.type) for value in _GIVEN.values())).where(~_SAME)
+_SAME = exists(select(_REQUEST.id).where(*_WAITING, _REQUEST.detail == _GIVEN["detail"]))
+_COUNT = select(func.count()).select_from(credential_request).where(*_WAITING).scalar_subquery()
+_FILE_ONCE = (
+    insert(credential_request)
+    .from_select(
+        _COLUMNS,
+        select(*(value.cast(value.type) for value in _GIVEN.values())).where(
+            ~_SAME, _COUNT < MOST_WAITING
+        ),
+    )
+    .execution_options(preserve_rowcount=True)  # else SQLAlchemy forgets the count of an INSERT
 )
 _WITHDRAW = (
     update(credential)

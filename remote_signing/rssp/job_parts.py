@@ -4,11 +4,15 @@ So they outlive the process that took them, and whichever process is there makes
 is kept is bounded: by time (``expires_at``, as the job's own), and in all by
 ``asynchronous.kept`` when a document comes in. What came of documents that were let in always has
 room, so all of it may come to two or three times that.
+
+The last piece of a document is never a full one, if need be it is empty. So a reader knows whether
+all of it was there: pieces whose time is over go while somebody reads.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Text, bindparam, delete, func, insert, select, update
@@ -41,6 +45,10 @@ class Part:
     expires_at: int
 
 
+class PieceMissing(Unavailable):
+    """What is kept of a document is not all of it: its time is over, or the table was altered."""
+
+
 def keep(services: Services, part: Part, path: Path) -> None:
     """Keep a document that came in. A statement a piece. ``Unavailable`` when too much is kept."""
     _write(services, part, path, services.config.asynchronous.kept * _MEGABYTE // PIECE)
@@ -52,21 +60,21 @@ def keep_result(services: Services, part: Part, path: Path) -> None:
 
 
 def load(services: Services, job_id: str, name: str, path: Path) -> None:
-    """Write what is kept to a new file. A statement a piece, and one."""
+    """Write what is kept to a new file. A statement a piece. ``PieceMissing``."""
     with path.open("xb") as stream:
         stream.writelines(pieces(services, job_id, name))
 
 
 def pieces(services: Services, job_id: str, name: str) -> Iterator[bytes]:
-    """What is kept, piece by piece. A statement a piece, and one."""
-    number = 0
-    while True:
+    """What is kept, piece by piece. A statement a piece. ``PieceMissing``, as late as it shows."""
+    for number in count():
         place = {"the_job": job_id, "the_name": name, "the_number": number}
         row = services.database.one(_READ, place)
         if row is None:
-            return
+            raise PieceMissing(f"piece {number} of {name} of job {job_id}")
         yield row.content
-        number += 1
+        if len(row.content) < PIECE:
+            return
 
 
 def forget(services: Services, job_id: str) -> None:
@@ -86,7 +94,8 @@ def expire(connection: Connection, job_id: str, expires_at: int) -> None:
 
 def _write(services: Services, part: Part, path: Path, most: int) -> None:
     with path.open("rb") as stream:
-        for number, content in enumerate(iter(lambda: stream.read(PIECE), b"")):
+        for number in count():
+            content = stream.read(PIECE)
             row = {
                 "id": new_id(services.now_ms()),
                 **asdict(part),
@@ -96,6 +105,8 @@ def _write(services: Services, part: Part, path: Path, most: int) -> None:
             }
             if not services.database.run(_KEEP, row):
                 raise Unavailable("documents of jobs take all the room for them")
+            if len(content) < PIECE:
+                return
 
 
 _COLUMNS = [*_PART]

@@ -235,11 +235,14 @@ def held(services: Services, job: Claimed, period: float = LEASE_MS / 3000) -> I
 
 
 def fetched(services: Services, job_id: str) -> None:
-    """The outcome's documents are being handed out: they end soon. Two statements."""
+    """The outcome's documents are being handed out: they end soon. Two statements.
+
+    Who begins to read them in the job's last moment has a lease's time for it.
+    """
     end = services.now_ms() + services.config.asynchronous.fetched * 1000
     with services.database.transaction() as connection:
         if connection.execute(_END, {"the_id": job_id, "the_end": end}).first() is not None:
-            job_parts.expire(connection, job_id, end)
+            job_parts.expire(connection, job_id, end + LEASE_MS)
 
 
 def put_off(services: Services, job: Claimed) -> None:

@@ -11,9 +11,11 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from remote_signing.rssp import callback, webhook_deliveries, webhooks
+from remote_signing.rssp.config_tables import ConfigInvalid
 
 if TYPE_CHECKING:
     from remote_signing.rssp.deps import Services
+    from remote_signing.rssp.webhook_deliveries import Claimed
     from remote_signing.rssp.webhooks import Sealing
 
 PERIOD: Final = 1.0
@@ -66,9 +68,7 @@ def step(services: Services, sealing: Sealing) -> bool:
     if message is None:
         return False
     about = {"webhook": message.id, "client": message.client_id, "tries": message.tries}
-    secrets = webhooks.open_secrets(services, sealing, message.client_id)
-    headers = webhook_deliveries.headers(message, secrets, services.now_ms())
-    cause = callback.post(services.config.asynchronous, message.url, message.body, headers)
+    cause = _tell(services, sealing, message)
     if cause is None:
         webhook_deliveries.delivered(services, message)
     elif webhook_deliveries.failed(services, message, cause):
@@ -76,3 +76,16 @@ def step(services: Services, sealing: Sealing) -> bool:
     else:
         _log.error("alarm: a webhook was given up", extra={**about, "cause": cause})
     return True
+
+
+def _tell(services: Services, sealing: Sealing, message: Claimed) -> str | None:
+    """None when the receiver took it, else why not."""
+    try:
+        secrets = webhooks.open_secrets(services, sealing, message.client_id)
+    except ConfigInvalid as error:
+        # One client's trouble: it must not hold up the messages of the others.
+        about = {"client": message.client_id, "cause": str(error)}
+        _log.error("alarm: a webhook's secret cannot be opened", extra=about)
+        return "secret cannot be opened"
+    headers = webhook_deliveries.headers(message, secrets, services.now_ms())
+    return callback.post(services.config.asynchronous, message.url, message.body, headers)

@@ -155,17 +155,15 @@ def retire(services: Services, client_id: str) -> bool:
 def remove(services: Services, client_id: str) -> bool:
     """Tell this client nothing any more; what was waiting is dead. False: it had no address."""
     now = services.now_ms()
+    waiting = (webhook_delivery.c.client_id == client_id, webhook_delivery.c.state == "WAITING")
+    ended = {"state": "DEAD", "due_at": None, "cause": "no address", "settled_at": now}
     with services.database.transaction() as connection:
+        # Messages before their address, as the workers have it: else each could wait for the other.
+        connection.execute(update(webhook_delivery).where(*waiting).values(ended))
         connection.execute(delete(webhook_secret).where(_SECRET.client_id == client_id))
         statement = delete(webhook_endpoint).where(_ENDPOINT.client_id == client_id)
         if connection.execute(statement).rowcount == 0:
             return False
-        waiting = (
-            webhook_delivery.c.client_id == client_id,
-            webhook_delivery.c.state == "WAITING",
-        )
-        ended = {"state": "DEAD", "due_at": None, "cause": "no address", "settled_at": now}
-        connection.execute(update(webhook_delivery).where(*waiting).values(ended))
         _note(connection, "webhook.removed", client_id, now)
     return True
 

@@ -16,6 +16,7 @@ from remote_signing.rssp.csc.v2.attach import VERSION as ATTACHMENTS
 from remote_signing.rssp.csc.v2.routes import VERSION as V2
 from remote_signing.rssp.deps import Services
 from remote_signing.rssp.openapi.document import document, operations
+from tests.support.asgi import call
 from tests.support.described import WHERE
 from tests.support.world import configuration
 
@@ -85,6 +86,15 @@ def test_what_is_served_is_described_and_the_other_way_round(config: RsspConfig)
         there -= {("POST", "/revoke")}  # 404 in strict mode
     assert there - described == set(), f"served, not described: {WHERE}"
     assert described - there == set(), "described, not served"
+
+
+def test_an_address_with_a_slash_too_many_leads_nowhere_else(config: RsspConfig) -> None:
+    app = application(config)
+    for method, path in served(app, config):
+        if not path.startswith("/csc/"):
+            answer = call(app, method, f"{path}/", follow_redirects=False)
+            assert not answer.is_redirect, path
+    assert call(app, "POST", "/oauth2/token/", follow_redirects=False).status_code == 404
 
 
 def test_the_document_is_openapi(config: RsspConfig) -> None:

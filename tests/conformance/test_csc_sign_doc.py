@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
 from remote_signing.errors import SamUnavailable
 from remote_signing.rssp.documents.model import ENVELOPES
+from remote_signing.rssp.models import credential
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document, pdf
 from tests.support.examples import example
 from tests.support.world import ECDSA_SHA256, SHA256, new_world
@@ -34,6 +36,7 @@ SHA384 = "2.16.840.1.101.3.4.2.2"
 @pytest.fixture(scope="module")
 def portal(sqlite_folder: SqliteFolder) -> Iterator[DocumentPortal]:
     with new_world(sqlite_folder) as world:
+        world.database.run(update(credential).values(chain="[]"))  # the SAM in software makes none
         made = DocumentPortal.at(world, signature_qualifier="eu_eidas_qes")
         yield made
         made.close()
@@ -279,6 +282,16 @@ def test_without_time_or_status_there_is_an_error_and_no_lower_level(
             prepared = portal.post("signatures/signDoc", order)
         assert prepared.status_code == 503, level
         assert prepared.json()["error"] == "temporarily_unavailable"
+
+
+def test_what_the_signer_approves_hours_later_is_signed(portal: DocumentPortal) -> None:
+    order = portal.order(document())
+    told = portal.post("signatures/prepareDoc", order).json()
+    hashes, oid = told["hashes"], told["hashAlgorithmOID"]
+    sad = portal.sad(hashes, oid, after=11.9 * 3600, requestDetails={"urgency": "urgent"})
+    order |= {"SAD": sad, "claimedTime": told["claimedTime"]}
+    answer = portal.post("signatures/signDoc", order)
+    assert answer.status_code == 200, answer.text
 
 
 def bomb() -> bytes:

@@ -144,6 +144,12 @@ def test_bad_and_expired_tokens_are_401(portal: CscPortal, name: str) -> None:
     assert unknown.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
+def test_credential_token_gets_no_time_stamp(portal: CscPortal) -> None:
+    asked = {"hash": b64(digest(DOCUMENT)), "hashAlgo": SHA256}
+    answer = portal.post("signatures/timestamp", asked, portal.credential_token())
+    assert told(answer)[:2] == (400, "unauthorized_client")
+
+
 @pytest.mark.parametrize("name", PROTECTED)
 def test_client_data_must_be_a_text(portal: CscPortal, name: str) -> None:
     bodies: dict[str, dict[str, Any]] = {
@@ -402,12 +408,29 @@ def test_strict_mode_reads_its_own_names_only(strict: CscPortal) -> None:
     assert told(polled)[2] == missing.format("string", "requestID")
 
 
+def odd_base64(spelling: str, length: int = 32) -> str:
+    if spelling == "url":
+        return base64.urlsafe_b64encode(bytes([255]) * length).decode()
+    return b64(bytes(length)).rstrip("=")
+
+
 @pytest.mark.parametrize("spelling", ["url", "bare"])
 def test_strict_mode_reads_standard_base64_only(strict: CscPortal, spelling: str) -> None:
-    value = base64.urlsafe_b64encode(bytes([255]) * 32).decode()
-    odd = value if spelling == "url" else b64(bytes(32)).rstrip("=")
+    odd, v2 = odd_base64(spelling), strict.at_version("v2")
     answer = strict.post(AUTHORIZE, codes(strict) | {"hash": [odd]})
     assert told(answer)[2] == "Invalid Base64 hash string parameter"
+    for portal in (strict, v2):
+        answer = portal.post("signatures/timestamp", {"hash": odd, "hashAlgo": SHA256})
+        assert told(answer)[2] == "Invalid Base64 hash string parameter"
+    entry = {"signature_format": "C", "signAlgo": ECDSA_SHA256}
+    body = {"credentialID": strict.world.credential_id}
+    digests = [{**entry, "hashes": [odd]}]
+    answer = v2.post("signatures/signDoc", {**body, "documentDigests": digests})
+    assert told(answer)[2] == "Invalid Base64 hashes string parameter"
+    for length in (32, 20_000):  # in the body, and in a file beside it
+        documents = [{**entry, "document": odd_base64(spelling, length)}]
+        answer = v2.post("signatures/signDoc", {**body, "documents": documents})
+        assert told(answer)[2] == "Invalid Base64 documents string parameter"
 
 
 def test_strict_mode_is_posts_at_exact_addresses(strict: CscPortal) -> None:

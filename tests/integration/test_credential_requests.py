@@ -105,12 +105,28 @@ def test_same_request_again_is_the_same_request(portal: CscPortal) -> None:
     for _ in range(3):
         assert create(portal, given_name="An").status_code == 202
     assert len(filed(portal)) == 1
+    assert events(portal).count("credential.requested") == 1
     (row,) = credential_requests.filed(portal.world.database)
     services = portal.world.services
     assert credential_requests.settle(services.database, services.clock, row.id)
     assert not credential_requests.settle(services.database, services.clock, row.id)
     assert create(portal, given_name="An").status_code == 202
     assert len(filed(portal)) == 1
+
+
+def test_a_client_has_no_more_requests_waiting_for_a_signer_than_people_read(
+    portal: CscPortal,
+) -> None:
+    for number in range(credential_requests.MOST_WAITING):
+        assert create(portal, number=str(number)).status_code == 202
+    assert create(portal, number="0").status_code == 202  # the same as before
+    answer = create(portal, number="one more")
+    assert answer.json()["error"] == "access_denied"
+    services = portal.world.services
+    (row, *others) = credential_requests.filed(services.database)
+    assert len(others) + 1 == credential_requests.MOST_WAITING
+    assert credential_requests.settle(services.database, services.clock, row.id)
+    assert create(portal, number="one more").status_code == 202
 
 
 def test_client_with_the_right_asks_for_signers_of_its_own_agencies(portal: CscPortal) -> None:
@@ -139,6 +155,24 @@ def test_client_without_the_right_is_refused(portal: CscPortal, ask: Any) -> Non
         assert ask(portal, token).json()["error"] == "unauthorized_client"
     assert filed(portal) == []
     assert portal.post("credentials/info", {"credentialID": portal.world.credential_id}).json()
+
+
+ODD_CLAIMS: list[dict[str, str]] = [
+    {"x" * 65: "An"},
+    {"given\x9bname": "An"},
+    {"given\nname": "An"},
+    {"given_name": "An\x9b2J"},
+    {"given_name": "\u202enA"},
+]
+
+
+@pytest.mark.parametrize("claims", ODD_CLAIMS)
+def test_claims_that_would_deceive_the_authoritys_staff_are_refused(
+    portal: CscPortal, claims: dict[str, str]
+) -> None:
+    answer = create(portal, **claims)
+    assert answer.json()["error_description"] == "Invalid parameter subjectData"
+    assert filed(portal) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from remote_signing.rssp import clients, subscribers
 from remote_signing.rssp.models import audit_event
 from tests.support.csc import LOGIN, CscPortal
+from tests.support.oauth import OAuthPortal
 from tests.support.world import PASSWORD
 
 if TYPE_CHECKING:
@@ -67,6 +68,16 @@ def test_refresh_token_of_another_client_is_no_login(portal: CscPortal) -> None:
         answer = refreshed(portal, token)
         assert answer.status_code in {400, 401}
         assert answer.json()["error"] == "invalid_request"
+
+
+def test_a_client_that_authenticates_elsewhere_is_no_login_client(world: World) -> None:
+    """Else its refresh tokens could be used here without its key."""
+    client = OAuthPortal.at(world, auth_method="client_secret_post")
+    portal = CscPortal.at(world, login_client=client.client_id)
+    tokens = client.service_tokens()
+    for answer in (refreshed(portal, tokens["refresh_token"]), login(portal)):
+        assert answer.json()["error"] == "unauthorized_client"
+    assert client.refresh(tokens["refresh_token"]).status_code == 200
 
 
 def test_wrong_password_is_told_like_no_such_user(portal: CscPortal) -> None:

@@ -267,6 +267,22 @@ def test_token_bound_to_a_key_needs_the_proof(portal: CscPortal) -> None:
     assert (replayed.status_code, replayed.json()["error"]) == (401, "invalid_dpop_proof")
 
 
+def test_v1_names_an_expired_certificate_to_a_client_with_proofs_too(portal: CscPortal) -> None:
+    portal.world.new_credential()
+    client = OAuthPortal.at(portal.world, "of-v1")
+    code = client.consent(client.credential_request())["code"]
+    token = client.token(client.redemption(code), headers=client.proof()).json()["access_token"]
+    mine = update(credential).where(credential.c.id == portal.world.credential_id)
+    portal.world.database.run(mine.values(not_after=portal.world.clock.now_ms()))
+    proof = client.proof("POST", f"/csc/v1/{SIGN}", token=token)
+    headers = {"Authorization": f"DPoP {token}", **proof}
+    body = portal.sign_body()
+    body["hash"], body["SAD"] = body.pop("hashes"), token
+    answer = portal.at_version("v1").raw("POST", SIGN, json=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error_description"].endswith("' is expired.")
+
+
 @pytest.mark.parametrize(
     "where",
     [

@@ -9,17 +9,20 @@ from sqlalchemy import select
 
 from remote_signing.errors import SamUnavailable
 from remote_signing.rssp import service_authorization
+from remote_signing.rssp.clients import RIGHTS
 from remote_signing.rssp.models import signature_activation
 from tests.support.asgi import call
 from tests.support.oauth import (
     BACK,
     CHALLENGE,
+    DOCUMENT,
     ISSUER,
     OAuthPortal,
+    b64url,
     new_key,
     parameters_of,
 )
-from tests.support.world import VERIFIER, new_world
+from tests.support.world import SHA256, VERIFIER, digest, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -373,6 +376,18 @@ def test_a_credential_must_be_asked_for_by_par(portal: OAuthPortal) -> None:
 @pytest.mark.parametrize("scope", ["service credential", "credential service", "openid", "SERVICE"])
 def test_scopes_are_not_mixed(portal: OAuthPortal, scope: str) -> None:
     refused(portal.push(portal.request(scope=scope)), "invalid_scope")
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+def test_a_right_of_a_client_is_no_scope_to_ask_for(world: World, right: str) -> None:
+    portal = OAuthPortal.at(world, f"with-{right}", scopes=("service", right))
+    asked = {
+        "credentialID": world.credential_id,
+        "numSignatures": "1",
+        "hashes": b64url(digest(DOCUMENT)),
+        "hashAlgorithmOID": SHA256,
+    }
+    refused(portal.push(portal.request(scope=right, **asked)), "invalid_scope")
 
 
 def test_scope_service_with_details_is_refused(portal: OAuthPortal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import functools
 import hashlib
@@ -12,28 +13,33 @@ import time
 import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from asn1crypto import cms
 from sqlalchemy import func, select, update
+from starlette.responses import StreamingResponse
 
 from remote_signing.errors import HsmUnavailable, SamUnavailable, Unavailable
-from remote_signing.rssp import activation, signing_jobs
+from remote_signing.identifiers import new_id
+from remote_signing.rssp import activation, bearer, job_parts, signing_jobs
 from remote_signing.rssp.config import AsynchronousConfig
 from remote_signing.rssp.csc.v2 import polling
 from remote_signing.rssp.documents.model import Material
 from remote_signing.rssp.documents.signing import Desk
 from remote_signing.rssp.documents.workshop import Workshop
+from remote_signing.rssp.job_parts import PIECE, Part
 from remote_signing.rssp.models import credential, job_part, signing_job
 from remote_signing.rssp.signing_worker import step
 from tests.support.csc_schema import check_answer, check_request
 from tests.support.documents import DECISION, TEXT, DocumentPortal, decision, document
 from tests.support.examples import example
 from tests.support.foreign_timestamps import Foreign
-from tests.support.world import ECDSA_SHA256, connect
+from tests.support.world import ECDSA_SHA256, PORTAL, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import httpx
 
@@ -254,6 +260,42 @@ def test_what_was_fetched_is_wiped_soon_and_all_else_when_its_time_is_over(
     activation.prune(services)
     assert kept(portal) == []
     assert portal.world.database.one(select(func.count()).select_from(signing_job)) == (0,)
+
+
+def test_what_is_kept_comes_back_whole(portal: DocumentPortal, tmp_path: Path) -> None:
+    services = portal.world.services
+    for size in (0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE):
+        came, job_id = tmp_path / f"{size}", new_id(portal.world.clock.now_ms())
+        came.write_bytes(bytes(size))
+        job_parts.keep(services, Part(job_id, "document-0", 2**50), came)
+        job_parts.load(services, job_id, "document-0", tmp_path / job_id)
+        assert (tmp_path / job_id).stat().st_size == size
+
+
+def test_a_document_that_is_wiped_while_it_is_read_is_no_complete_answer(
+    portal: DocumentPortal,
+) -> None:
+    request_id = accepted(portal, document(LONG))
+    assert work(portal)
+    services = portal.world.services
+    caller = bearer.Caller("service", PORTAL, None, None, (), mock.Mock())
+    outcome = polling.poll(services, caller, polling.PollRequest(request_id, None))
+    answer = polling.give(services, outcome)
+    assert isinstance(answer, StreamingResponse)
+
+    async def read_on() -> bytes:
+        chunks: Any = aiter(answer.body_iterator)
+        read = b""
+        while len(read) < PIECE:
+            read += bytes(await anext(chunks))
+        portal.world.clock.advance(600 + signing_jobs.LEASE_MS / 1000 + 1)
+        activation.prune(services)
+        async for chunk in chunks:
+            read += bytes(chunk)
+        return read
+
+    with pytest.raises(job_parts.PieceMissing):
+        asyncio.run(read_on())
 
 
 def test_a_job_that_is_never_done_is_wiped_with_its_documents(portal: DocumentPortal) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from remote_signing.errors import InvalidInput
@@ -20,6 +22,7 @@ from remote_signing.rssp import (
     activation,
     audit,
     callback,
+    clients,
     webhook_deliveries,
     webhook_worker,
     webhooks,
@@ -27,10 +30,10 @@ from remote_signing.rssp import (
 from remote_signing.rssp.activation import Channel, Denial
 from remote_signing.rssp.config import AsynchronousConfig, WebhookConfig
 from remote_signing.rssp.config_tables import ConfigInvalid
-from remote_signing.rssp.models import webhook_delivery, webhook_secret
+from remote_signing.rssp.models import webhook_delivery, webhook_endpoint, webhook_secret
 from remote_signing.rssp.webhook_deliveries import SCHEDULE
 from tests.support.webhook_receiver import receiver
-from tests.support.world import PORTAL
+from tests.support.world import PORTAL, REDIRECT, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,31 +41,40 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from tests.support.postgres import PostgresServer
     from tests.support.webhook_receiver import Receiver
     from tests.support.world import World
 
 _ROW = webhook_delivery.c
+WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 INSIDE = AsynchronousConfig(callback_networks=("127.0.0.0/8",))
 
 
 @pytest.fixture
 def told(world: World, tmp_path: Path) -> World:
     """A world whose installation sends webhooks, also to this machine."""
-    webhooks.make_key(tmp_path / "key")
-    settings = WebhookConfig(key_files=(tmp_path / "key",))
+    return with_webhooks(world, tmp_path / "key")
+
+
+def with_webhooks(world: World, key: Path) -> World:
+    webhooks.make_key(key)
+    settings = WebhookConfig(key_files=(key,))
     config = replace(world.services.config, webhooks=settings, asynchronous=INSIDE)
     world.services = replace(world.services, config=config)
     return world
 
 
-def asked(world: World) -> activation.Requested:
-    new = world.request(channel=Channel.DECOUPLED, redirect_uri=None)
+def asked(world: World, **changes: Any) -> activation.Requested:
+    new = world.request(channel=Channel.DECOUPLED, redirect_uri=None, **changes)
     return activation.request_activation(world.services, new)
 
 
-def denied(world: World, denial: Denial | None = None) -> str:
+def denied(world: World, denial: Denial | None = None, **changes: Any) -> str:
     """A request that was refused; its id."""
-    name = asked(world).activation_id
+    name = asked(world, **changes).activation_id
     activation.deny(world.services, world.session, name, denial)
     return name
 
@@ -339,6 +351,40 @@ def test_an_address_that_came_to_lead_inside_is_not_called(told: World) -> None:
     assert row.cause.startswith("InvalidInput")
 
 
+def register_other(world: World) -> str:
+    new = clients.NewClient("other-portal", "Trục văn bản", "client_secret_basic", (REDIRECT,))
+    clients.register(world.database, world.clock, new)
+    return new.client_id
+
+
+def test_a_secret_that_cannot_be_opened_holds_up_nobody_elses_messages(
+    told: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, other = told.services.config, register_other(told)
+    webhooks.make_key(tmp_path / "gone")
+    before = replace(config, webhooks=WebhookConfig(key_files=(tmp_path / "gone",)))
+    with receiver() as place:
+        webhooks.register(replace(told.services, config=before), PORTAL, place.url)
+        webhooks.register(told.services, other, place.url)
+        for client in (PORTAL, PORTAL, other):
+            denied(told, client_id=client)
+        assert step(told)
+        assert step(told)
+        assert not step(told)
+    assert len(place.got) == 1
+    states = {(row.client_id, row.state, row.cause) for row in rows(told)}
+    assert states == {
+        (PORTAL, "WAITING", "secret cannot be opened"),
+        (PORTAL, "WAITING", None),
+        (other, "DELIVERED", None),
+    }
+    assert [(each.client_id, each.failures) for each in webhooks.listed(told.services)] == [
+        (other, 0),
+        (PORTAL, 1),
+    ]
+    assert "alarm: a webhook's secret cannot be opened" in caplog.text
+
+
 # ------------------------------------------------------------------------- addresses and secrets
 
 
@@ -379,6 +425,32 @@ def test_a_removed_client_is_told_nothing_and_can_be_told_again(told: World) -> 
     assert webhook_deliveries.requeue(told.services, client_id=PORTAL) == 0
     webhooks.register(told.services, PORTAL, "http://127.0.0.1:1/")
     assert webhook_deliveries.requeue(told.services, client_id=PORTAL) == 1
+
+
+def test_a_removal_and_a_worker_wait_for_each_other_in_one_order(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A worker holds a message, then its address, in one transaction; so must who removes both."""
+    with new_world(postgres_server) as world:
+        told = with_webhooks(world, tmp_path / "key")
+        webhooks.register(told.services, PORTAL, "http://127.0.0.1:1/")
+        denied(told)
+        removed: list[bool] = []
+        removal = threading.Thread(
+            target=lambda: removed.append(webhooks.remove(told.services, PORTAL))
+        )
+        watcher = told.database.apart()
+        with told.database.transaction() as connection:
+            connection.execute(select(webhook_delivery).with_for_update())
+            removal.start()
+            deadline = time.monotonic() + 30
+            while watcher.one(WAITING) == (0,):
+                assert time.monotonic() < deadline, "nobody waits"
+                time.sleep(0.01)
+            connection.execute(update(webhook_endpoint).values(failures=1))
+        removal.join()
+        assert removed == [True]
+        assert [row.state for row in rows(told)] == ["DEAD"]
 
 
 def test_the_database_alone_gives_no_secret_and_an_altered_row_none_either(

@@ -87,8 +87,8 @@ class DocumentPortal:
         name = "documentDigests" if "hashes" in entries[0] else "documents"
         return {"credentialID": self.world.credential_id, name: list(entries)} | changes
 
-    def sad(self, hashes: list[str], oid: str) -> str:
-        """A SAD for these hashes: the signer has consented to them."""
+    def sad(self, hashes: list[str], oid: str, after: float = 0, **changes: Any) -> str:
+        """A SAD for these hashes: the signer has consented to them, ``after`` so many seconds."""
         self.now()
         body = {
             "credentialID": self.world.credential_id,
@@ -96,9 +96,12 @@ class DocumentPortal:
             "hashes": hashes,
             "hashAlgorithmOID": oid,
         }
-        asked = self.post("credentials/authorize", body)
+        asked = self.post("credentials/authorize", body | changes)
         assert asked.status_code == 202, asked.text
         handle = asked.json()["handle"]
+        if after:
+            self.world.clock.advance(after)
+            self.now()
         self.world.approve(handle.partition(".")[0])
         given = self.post("credentials/authorizeCheck", {"handle": handle})
         assert given.status_code == 200, given.text

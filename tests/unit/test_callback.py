@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
         *("255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1"),
         *("::ffff:127.0.0.1", "::ffff:8.8.8.8", "2002:7f00:1::", "64:ff9b::7f00:1"),
         *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1"),
+        *("64:ff9b:1::a00:1", "fec0::1", "::10.0.0.1", "::ffff:0:10.0.0.1", "5f00::1"),
     ],
 )
 def test_address_that_is_not_on_the_public_internet_is_refused(
@@ -49,6 +51,21 @@ def test_public_address_is_allowed_by_https_only(
     callback.check(PUBLIC, "https://portal.example:8443/done?x=1")
     with pytest.raises(InvalidInput):
         callback.check(PUBLIC, "http://portal.example/done")
+
+
+def test_name_servers_that_are_slow_hold_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def getaddrinfo(*_: object, **__: object) -> None:
+        over.wait(30)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(callback, "_SECONDS", 0.05)
+    for _ in range(6):  # more than are looked up at a time
+        with pytest.raises(InvalidInput, match="in time"):
+            callback.check(PUBLIC, "https://slow.example/")
+    over.set()
 
 
 def test_name_that_does_not_resolve_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

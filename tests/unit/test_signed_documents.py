@@ -42,8 +42,8 @@ TITLE, NAME = "VỤ TRƯỞNG VỤ TỔ CHỨC CÁN BỘ", "Nguyễn Văn An"
 BLUE, RED = (20, 40, 190, 255), (210, 10, 20, 255)
 
 
-def fed(body: bytes, folder: Path, size: int = 1000) -> intake.Body:
-    reader = intake.Reader(folder)
+def fed(body: bytes, folder: Path, size: int = 1000, *, strict: bool = False) -> intake.Body:
+    reader = intake.Reader(folder, strict=strict)
     for start in range(0, len(body), size):
         reader.feed(body[start : start + size])
     return reader.close()
@@ -73,6 +73,16 @@ def test_a_long_document_that_is_no_base64_is_none(tmp_path: Path, bad: str) -> 
     text = "A" * 20_000 + bad + "A" * 20_000
     found = fed(f'{{"document": "{text}"}}'.encode(), tmp_path)
     assert list(found.files.values()) == [None]
+
+
+def test_strictly_a_long_document_has_the_standards_spelling_only(tmp_path: Path) -> None:
+    content = b"\xff" * 20_000
+    good, url = base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()
+    texts = (good, good.replace("/", "\\/"), url, good.rstrip("="), good + "=", good + "====")
+    body = json.dumps([{"document": text} for text in texts]).replace("\\\\/", "\\/")
+    found = fed(f'{{"documents": {body}}}'.encode(), tmp_path, strict=True)
+    read = [path and path.read_bytes() for path in found.files.values()]
+    assert read == [content, content, None, None, None, None]
 
 
 def test_other_long_strings_stay_within_the_bound_of_any_body(tmp_path: Path) -> None:

@@ -96,8 +96,10 @@ def _malformed() -> CscError:
 
 def _log_in(services: Services, request: LoginRequest) -> dict[str, object]:
     client_id = services.config.csc.login_client or ""
-    if services.clients.get(client_id) is None:
-        raise unauthorized_client()  # not registered, or suspended
+    client = services.clients.get(client_id)
+    # Nobody authenticates the client here, so it must not be one whose tokens need that elsewhere.
+    if client is None or "authorization_code" in client.grant_types:
+        raise unauthorized_client()  # or not registered, or suspended
     if request.refresh_token is not None:
         return _members(service_tokens.rotate(services, request.refresh_token, Holder(client_id)))
     name, password = request.user or ("", "")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from remote_signing.algorithms import digest_by_oid
 from remote_signing.errors import AlgorithmUnsupported
 from remote_signing.rssp.csc.errors import CscError, invalid
-from remote_signing.rssp.csc.wire import decode, encode
+from remote_signing.rssp.csc.v2.credentials import only_service
+from remote_signing.rssp.csc.wire import encode
 from remote_signing.sap import TimestampRequest
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def read(parameters: Parameters) -> TimestampRequest:
     text = parameters.text("hash")
     if not text:
         raise CscError("Empty hash parameter")
-    digest = decode(text)
+    digest = parameters.decoded(text)
     if digest is None:
         raise CscError("Invalid Base64 hash string parameter")
     try:
@@ -45,7 +46,8 @@ def read(parameters: Parameters) -> TimestampRequest:
 
 
 def stamp(
-    services: Services, _caller: Caller, request: TimestampRequest
+    services: Services, caller: Caller, request: TimestampRequest
 ) -> tuple[int, dict[str, object]]:
     """The TimeStampToken of our own authority, in base64. No statement beyond the caller's own."""
+    only_service(caller)
     return 200, {"timestamp": encode(services.sam.timestamp(request))}

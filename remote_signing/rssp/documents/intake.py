@@ -38,8 +38,10 @@ class Body:
     files: dict[str, Path | None] = field(default_factory=dict)
 
 
-async def read(request: Request, folder: Path, limit: int) -> Body:
+async def read(request: Request, folder: Path, limit: int, *, strict: bool = False) -> Body:
     """The body of ``request``, at most ``limit`` bytes, its long documents in files of ``folder``.
+
+    ``strict``: of base64 the standard's alone, the first alphabet, padded.
 
     Errors: as :func:`remote_signing.rssp.edge.body.read_object`.
     """
@@ -47,7 +49,7 @@ async def read(request: Request, folder: Path, limit: int) -> Body:
     if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
         raise BodyTooLarge(f"Content-Length {declared[:20]}")
     check_media_type(request.headers.get("content-type", ""))
-    reader = Reader(folder)
+    reader = Reader(folder, strict=strict)
     length = 0
     async for chunk in request.stream():
         length += len(chunk)
@@ -60,8 +62,9 @@ async def read(request: Request, folder: Path, limit: int) -> Body:
 class Reader:
     """Tells strings from what is between them; knows no more of JSON than that."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, strict: bool = False) -> None:
         self._folder = folder
+        self._strict = strict
         self._marker = secrets.token_hex(16)
         self._kept = bytearray()
         self._start: int | None = None  # where the string that is being read begins in _kept
@@ -114,7 +117,8 @@ class Reader:
         self._kept += text
         assert self._start is not None  # noqa: S101 - a string is being read
         if self._is_document and len(self._kept) - self._start > LONGEST_TEXT:
-            self._spill = _Spill(self._folder / f"document-{len(self._files)}")
+            path = self._folder / f"document-{len(self._files)}"
+            self._spill = _Spill(path, strict=self._strict)
             self._spill.write(bytes(self._kept[self._start :]))
             del self._kept[self._start :]
 
@@ -129,10 +133,11 @@ class Reader:
 
 
 class _Spill:
-    """Base64 on its way into a file, in either alphabet."""
+    """Base64 on its way into a file; in either alphabet and padded or not, unless ``strict``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, strict: bool) -> None:
         self._path = path
+        self._strict = strict
         self._stream: BinaryIO = path.open("xb")
         self._rest = b""
         self._good = True
@@ -141,7 +146,9 @@ class _Spill:
         """More of the text; some clients write a slash as JSON allows it, with a backslash."""
         if not self._good:
             return
-        text = self._rest + text.replace(b"\\/", b"/").translate(_FROM_URL)
+        text = self._rest + text.replace(b"\\/", b"/")
+        if not self._strict:
+            text = text.translate(_FROM_URL)
         whole = len(text) - len(text) % 4
         # Four characters are kept back: padding is allowed at the very end alone.
         whole = max(0, whole - 4)
@@ -150,8 +157,10 @@ class _Spill:
 
     def close(self) -> Path | None:
         """The file; None when the text was no base64."""
-        bare = self._rest.rstrip(b"=")
-        self._decode(bare + b"=" * (-len(bare) % 4), ended=True)
+        if not self._strict:
+            bare = self._rest.rstrip(b"=")
+            self._rest = bare + b"=" * (-len(bare) % 4)
+        self._decode(self._rest, ended=True)
         self._stream.close()
         return self._path if self._good else None
 

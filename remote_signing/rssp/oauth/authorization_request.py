@@ -15,6 +15,7 @@ from remote_signing.identifiers import Ticket
 from remote_signing.rssp import activation, credentials, dpop, service_authorization
 from remote_signing.rssp.activation_model import Channel, NewActivation
 from remote_signing.rssp.attachments import asking
+from remote_signing.rssp.clients import SCOPES
 from remote_signing.rssp.oauth import account_token, authorization_details, base64_text
 from remote_signing.rssp.oauth.authorization_details import CredentialRequest
 from remote_signing.rssp.oauth.errors import (
@@ -180,11 +181,15 @@ def _challenge(parameters: Parameters) -> str:
 
 
 def _scope(client: Client, parameters: Parameters) -> str:
-    """One scope: ``service`` and ``credential`` are different questions to the signer."""
+    """One scope: ``service`` and ``credential`` are different questions to the signer.
+
+    What a client is registered with may also be rights, which no signer is asked for.
+    """
     has_details = "authorization_details" in parameters
     default = "credential" if has_details else "service"
     scope = parameters.get("scope", default)
-    if scope not in client.scopes or (has_details and scope != "credential"):
+    known = scope in SCOPES and scope in client.scopes
+    if not known or (has_details and scope != "credential"):
         raise OAuthRefused("invalid_scope", INVALID_SCOPE)
     return scope
 

@@ -261,6 +261,7 @@ def _enrolment() -> list[Operation]:
                 "type": "object",
                 "description": "Claims for the registration authority; `sub` names the signer.",
                 "maxProperties": 30,
+                "propertyNames": {"maxLength": 64},
             },
         },
         "certificatePolicy",

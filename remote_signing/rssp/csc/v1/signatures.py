@@ -13,7 +13,7 @@ from remote_signing.rssp.csc.v2 import signatures
 from remote_signing.rssp.csc.v2.credentials import reachable
 
 if TYPE_CHECKING:
-    from remote_signing.rssp.bearer import Presented
+    from remote_signing.rssp.bearer import Presented, Proved
     from remote_signing.rssp.csc.v2.credentials import Outcome
     from remote_signing.rssp.csc.v2.schemas import SignHashRequest
     from remote_signing.rssp.deps import Services
@@ -23,16 +23,16 @@ def sign_hash(
     services: Services, presented: Presented, wanted: SignHashRequest | CscError
 ) -> Outcome:
     """As in v2; v1 names the certificate that is expired. Two statements."""
+    proved = bearer.prove(services, presented)
     try:
-        return signatures.sign_hash(services, presented, wanted)
+        return signatures.sign_hash_of(services, presented, proved, wanted)
     except CertificateExpired as error:
         asked = cast("SignHashRequest", wanted)  # a mistake in it would have been told before
-        raise _expired(services, presented, asked.credential_id) from error
+        raise _expired(services, proved, asked.credential_id) from error
 
 
-def _expired(services: Services, presented: Presented, credential_id: str) -> CscError:
-    caller = bearer.identify(services, bearer.prove(services, presented))
-    found = reachable(services, caller, credential_id)
+def _expired(services: Services, proved: Proved, credential_id: str) -> CscError:
+    found = reachable(services, bearer.identify(services, proved), credential_id)
     subject = x509.load_der_x509_certificate(found.certificate or b"").subject
     parts = [
         f"{label}={attribute.value!s}"

@@ -12,7 +12,6 @@ from remote_signing.errors import AlgorithmUnsupported
 from remote_signing.rssp.csc.errors import CscError, invalid, missing
 from remote_signing.rssp.csc.v2 import appearance_order, container_order
 from remote_signing.rssp.csc.v2.schemas import read_credential_id, read_later
-from remote_signing.rssp.csc.wire import decode
 from remote_signing.rssp.documents.formats import CONTAINERS, FORMATS
 from remote_signing.rssp.documents.model import ENVELOPES, LEVELS
 
@@ -136,7 +135,7 @@ class _Reader:
         self._count = 0
 
     def document(self, members: Parameters, *, contained: bool) -> tuple[Algorithm, Entry]:
-        path = self._file(members.value("document"))
+        path = self._file(members)
         kind, level, algorithm = _kind(members), _level(members), _algorithm(members)
         if contained and kind not in CONTAINERS:
             raise invalid("container")
@@ -177,13 +176,14 @@ class _Reader:
             for value in values
         ]
 
-    def _file(self, value: JsonValue) -> Path:
+    def _file(self, members: Parameters) -> Path:
+        value = members.value("document")
         if value is None or value == "" or not isinstance(value, str):
             raise CscError("Invalid array parameter documents")
         if value in self._body.files:
             path = self._body.files[value]
         else:
-            path = self._written(decode(value))
+            path = self._written(members.decoded(value))
         if path is None:
             raise CscError("Invalid Base64 documents string parameter")
         return path
@@ -203,7 +203,7 @@ def _hashes(members: Parameters) -> list[bytes]:
         values = [values]
     if not isinstance(values, list) or not values:
         raise CscError("Invalid object parameter documentDigests")
-    found = [decode(each) if isinstance(each, str) else None for each in values]
+    found = [members.decoded(each) if isinstance(each, str) else None for each in values]
     if None in found:
         raise CscError("Invalid Base64 hashes string parameter")
     return [each for each in found if each is not None]
@@ -262,7 +262,7 @@ def _texts(members: Parameters, kind: Format, *, has_document: bool) -> dict[str
     texts: dict[str, str] = {}
     bad = []
     for name, value in _props(members):
-        content = decode(value) if isinstance(value, str) else None
+        content = members.decoded(value) if isinstance(value, str) else None
         text = FORMATS[kind].property_text(name, content, has_document=has_document)
         if text is None or name in texts:
             bad.append(name)

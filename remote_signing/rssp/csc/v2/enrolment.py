@@ -18,6 +18,7 @@ from remote_signing.rssp.csc.errors import CscError, invalid, unauthorized_clien
 from remote_signing.rssp.csc.v2.credentials import only_service, reachable
 from remote_signing.rssp.csc.v2.schemas import read_credential_id
 from remote_signing.rssp.csc.wire import NO_CONTENT
+from remote_signing.rssp.showable import is_showable
 
 if TYPE_CHECKING:
     from remote_signing.rssp.bearer import Caller
@@ -30,6 +31,7 @@ CREATION: Final = "credential-creation"
 DELETION: Final = "credential-deletion"
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,15})){1,20}")
+_LONGEST_NAME = 64
 _LONGEST_CLAIM = 255
 _MOST_CLAIMS = 30
 _REASONS = frozenset(range(11)) - {7}  # CRLReason of RFC 5280 cl. 5.3.1; 7 is not used
@@ -61,12 +63,18 @@ def read_create(parameters: Parameters) -> CreateRequest:
     if subject is not None and not isinstance(subject, dict):
         raise invalid("subjectData")
     claims = subject or {}
-    # Of what the authority knows better, only the texts are passed on.
-    texts = [claim for claim in claims.values() if isinstance(claim, str)]
-    if len(claims) > _MOST_CLAIMS or any(len(text) > _LONGEST_CLAIM for text in texts):
+    if len(claims) > _MOST_CLAIMS or not all(map(_is_claim, claims, claims.values())):
         raise invalid("subjectData")
     parameters.client_data()
+    # Of what the authority knows better, only the texts are passed on.
     return CreateRequest(policy, {n: v for n, v in claims.items() if isinstance(v, str)})
+
+
+def _is_claim(name: str, value: JsonValue) -> bool:
+    """Whether it is short, and seen as it is by the authority's staff."""
+    text = value if isinstance(value, str) else ""
+    is_short = len(name) <= _LONGEST_NAME and len(text) <= _LONGEST_CLAIM
+    return is_short and is_showable(name + text)
 
 
 def read_delete(parameters: Parameters) -> DeleteRequest:

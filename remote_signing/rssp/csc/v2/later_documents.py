@@ -62,7 +62,10 @@ def make(services: Services, desk: Desk, job: Claimed) -> Members:
 
 
 def hand_out(services: Services, members: Members) -> Response:
-    """The answer of ``signPolling`` with what is kept. A statement a piece, as they are sent."""
+    """The answer of ``signPolling`` with what is kept. A statement a piece, as they are sent.
+
+    Should pieces be removed meanwhile, the connection is cut: half a document is no answer.
+    """
     results = {
         name: [_encoded(services, members["job"], part) for part in parts]
         for name, parts in members["kept"].items()

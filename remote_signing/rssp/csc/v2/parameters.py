@@ -157,10 +157,14 @@ class Parameters:
         text = self.optional_text(name)
         if text is None:
             return None
-        value = decode(text, strict=self._spelling.strict)
+        value = self.decoded(text)
         if value is None:
             raise invalid(name)
         return value
+
+    def decoded(self, text: str) -> bytes | None:
+        """The bytes of base64 as the spelling takes it; None when ``text`` is no such."""
+        return decode(text, strict=self._spelling.strict)
 
     def client_data(self) -> str | None:
         """``clientData``, which every method takes (CSC API v2 cl. 10.2)."""
@@ -173,7 +177,7 @@ class Parameters:
 
     def _digest(self, value: JsonValue) -> bytes:
         text = value if isinstance(value, str) else "&"
-        digest = decode(text, strict=self._spelling.strict)
+        digest = self.decoded(text)
         if digest is None:
             raise CscError("Invalid Base64 hash string parameter")
         return digest

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     Folder: TypeAlias = TemporaryDirectory[str]
     Work: TypeAlias = Callable[["Call", Presented, Caller, DocumentOrder, Folder], Response]
 
-_LONGEST_AGO_MS = 3600 * 1000  # a claimed time may be as old as an activation can get
+_SPARE = 3600  # seconds of a claimed time's age before the signer is asked, and after the consent
 _AHEAD_MS = 5000
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -89,8 +89,9 @@ async def _served(call: Call, work: Work) -> Response:
     settings = services.config.documents
     folder = TemporaryDirectory(prefix="document-", dir=settings.folder)
     try:
-        body = await intake.read(call.request, Path(folder.name), settings.largest)
-        order = await run_in_threadpool(_read, call, body, Path(folder.name))
+        where, strict = Path(folder.name), services.config.csc.strict
+        body = await intake.read(call.request, where, settings.largest, strict=strict)
+        order = await run_in_threadpool(_read, call, body, where)
         return await run_in_threadpool(work, call, presented, caller, order, folder)
     except BaseException:
         folder.cleanup()
@@ -215,9 +216,10 @@ def _credential(services: Services, caller: Caller, order: DocumentOrder) -> Cre
 
 def _claimed(services: Services, order: DocumentOrder) -> int:
     """The time that the signatures claim, in ms: the order's, or now, in whole seconds."""
-    now = services.now_ms() // 1000 * 1000
+    now, lifetimes = services.now_ms() // 1000 * 1000, services.config.lifetimes
+    ago_ms = (max(lifetimes.activation, lifetimes.decoupled) + _SPARE) * 1000
     claimed = now if order.claimed_ms is None else order.claimed_ms
-    if not now - _LONGEST_AGO_MS <= claimed <= now + _AHEAD_MS:
+    if not now - ago_ms <= claimed <= now + _AHEAD_MS:
         raise invalid("claimedTime")
     return claimed
 

@@ -41,7 +41,13 @@ def sign_hash(
     :func:`remote_signing.rssp.activation.sign_hash`.
     """
     # Step 4a: form and proof of the token; whether it is good is part of step 4b.
-    proved = bearer.prove(services, presented)
+    return sign_hash_of(services, presented, bearer.prove(services, presented), wanted)
+
+
+def sign_hash_of(
+    services: Services, presented: Presented, proved: Proved, wanted: SignHashRequest | CscError
+) -> Outcome:
+    """:func:`sign_hash` of a bearer that has proved: no proof is good twice."""
     use = _checked(services, presented, proved, wanted, _use)
     later = None if isinstance(wanted, CscError) else wanted.later
     with _token_told(services, proved, use):
