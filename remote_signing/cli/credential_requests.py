@@ -52,13 +52,17 @@ def settle(
 ) -> None:
     """Note that a request was dealt with: a credential issued or destroyed, or the request denied.
 
-    A credential whose end was asked for stays out of use unless it is restored.
+    A credential whose end was asked for stays out of use unless it is restored; what suspends,
+    freezes or revokes it stays then. A request about none that can be restored stays open.
     """
     from remote_signing.rssp import credential_requests
 
     with folder_of(context).services() as services:
-        if not credential_requests.settle(
-            services.database, services.clock, request_id, restore=restore
-        ):
-            raise fail(f"no open request {request_id!r}")
-    say(f"{request_id} is settled")
+        database, clock = services.database, services.clock
+        if restore:
+            state = credential_requests.restore(database, clock, request_id)
+        else:
+            state = "" if credential_requests.settle(database, clock, request_id) else None
+    if state is None:
+        raise fail(f"no open request {request_id!r}")
+    say(f"{request_id} is settled" + (f"; its credential is {state}" if state else ""))

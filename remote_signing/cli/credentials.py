@@ -108,7 +108,10 @@ def certify(
     key: AuthorityKey = None,
     as_json: AsJson = False,
 ) -> None:
-    """A certificate of the embedded CA for a key, with the holder's records as they are now."""
+    """A certificate of the embedded CA for a key, with the holder's records as they are now.
+
+    The first one enables the credential. Former ones stay good until the key is revoked.
+    """
     from remote_signing.rssp.enrolment import Enrolment
 
     folder = folder_of(context)
@@ -126,7 +129,7 @@ def install_certificate(
     file: Annotated[Path, typer.Argument(help="PEM: the certificate, then its issuers.")],
     key: AuthorityKey = None,
 ) -> None:
-    """Enable a credential with a certificate that another CA issued for its key."""
+    """Give a credential a certificate that another CA issued for its key; the first enables it."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -156,7 +159,7 @@ def list_of(
     with folder_of(context).services() as services:
         owner = subscriber(services, username)
         found = credentials.of_subscriber(services.database, owner.id)
-    columns = ("id", "algorithm", "state", "locked", "scal", "serial", "not_after")
+    columns = ("id", "algorithm", "state", "frozen", "locked", "scal", "serial", "not_after")
     show_table([_record(each) for each in found], columns, as_json=as_json)
 
 
@@ -192,48 +195,48 @@ def revoke(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     key: AuthorityKey = None,
 ) -> None:
-    """Revoke a certificate for ever: it signs nothing, CRL and OCSP say so at once."""
+    """Revoke all certificates of a key for ever: it signs nothing, CRL and OCSP say so at once."""
     from remote_signing.rssp.enrolment import Enrolment
 
     if not yes:
-        typer.confirm(f"Revoke the certificate of {credential_id} for ever?", abort=True, err=True)
+        typer.confirm(f"Revoke all of {credential_id} for ever?", abort=True, err=True)
     folder = folder_of(context)
     with folder.services() as services:
-        Enrolment(services, folder.authority(key)).revoke(credential_id, reason)
-    say(f"{credential_id} is revoked")
+        state = Enrolment(services, folder.authority(key)).revoke(credential_id, reason)
+    say(f"every certificate of {credential_id} is revoked; it is {state}")
 
 
 @app.command("suspend")
 def suspend(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
-    """Put a certificate on hold, until it is resumed or revoked."""
+    """Put the certificates of a key on hold, until it is resumed or revoked."""
     from remote_signing.rssp.enrolment import Enrolment
 
     folder = folder_of(context)
     with folder.services() as services:
-        Enrolment(services, folder.authority(key)).suspend(credential_id)
-    say(f"{credential_id} is suspended")
+        state = Enrolment(services, folder.authority(key)).suspend(credential_id)
+    say(f"every certificate of {credential_id} is on hold; it is {state}")
 
 
 @app.command("resume")
 def resume(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
-    """End the suspension of a certificate."""
+    """End the hold of a key's certificates; a freeze, for one, stays."""
     from remote_signing.rssp.enrolment import Enrolment
 
     folder = folder_of(context)
     with folder.services() as services:
-        Enrolment(services, folder.authority(key)).resume(credential_id)
-    say(f"{credential_id} is enabled")
+        state = Enrolment(services, folder.authority(key)).resume(credential_id)
+    say(f"no certificate of {credential_id} is on hold; it is {state}")
 
 
 @app.command("unfreeze")
 def unfreeze(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
-    """Let a credential sign again that its signer froze: only after proof of who he is."""
+    """End a freeze by the signer: only after proof of who he is. A hold, for one, stays."""
     from remote_signing.rssp import freezing
 
     folder = folder_of(context)
     with folder.services() as services:
-        freezing.unfreeze(services, folder.authority(key), credential_id)
-    say(f"{credential_id} is enabled")
+        state = freezing.unfreeze(services, folder.authority(key), credential_id)
+    say(f"{credential_id} is not frozen any more; it is {state}")
 
 
 @app.command("unlock")
@@ -304,13 +307,13 @@ def show_one(
 
 @app.command("enable")
 def enable(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
-    """End a suspension."""
+    """Switch a credential on again that was disabled; a hold or a freeze stays."""
     _set_state(context, credential_id, "enabled", key)
 
 
 @app.command("disable")
 def disable(context: typer.Context, credential_id: CredentialId, key: AuthorityKey = None) -> None:
-    """Suspend a credential; its key is untouched."""
+    """Switch a credential off; its key and certificates are untouched."""
     _set_state(context, credential_id, "disabled", key)
 
 
@@ -328,7 +331,7 @@ def _set_state(context: typer.Context, credential_id: str, state: str, key: Path
 
     folder = folder_of(context)
     with folder.services() as services:
-        Enrolment(services, folder.authority(key)).set_state(credential_id, state)
+        state = Enrolment(services, folder.authority(key)).set_state(credential_id, state)
     say(f"{credential_id} is {state}")
 
 
@@ -360,6 +363,7 @@ def _record(view: "CredentialView") -> dict[str, str | bool | int | None]:
         "id": view.id,
         "algorithm": view.algorithm,
         "state": view.state,
+        "frozen": view.frozen,
         "locked": view.locked,
         "scal": view.scal,
         "multisign": view.multisign,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select
 
 from remote_signing.rssp import credentials, factor_passkeys, pin_records
+from remote_signing.rssp.credential_states import FROZEN
 from remote_signing.rssp.models import audit_event, sim_card
 
 if TYPE_CHECKING:
@@ -100,8 +101,12 @@ def password_age(database: Database, subscriber_id: str) -> PasswordAge | None:
 
 def _state(view: CredentialView, now_ms: int) -> str:
     """The one word that matters to its owner."""
-    if view.certificate_state in {"revoked", "suspended"}:
-        return view.certificate_state
+    if "revoked" in {view.state, view.certificate_state}:
+        return "revoked"
+    if view.frozen:
+        return FROZEN
+    if view.certificate_state == "suspended":
+        return "suspended"
     if view.state != "enabled":
         return view.state
     if view.locked:

@@ -45,7 +45,8 @@ from remote_signing.rssp.activation_words import (
     search_text,
 )
 from remote_signing.rssp.commits import without_waiting
-from remote_signing.rssp.credentials import ANY_AGENCY, GONE
+from remote_signing.rssp.credential_states import GONE
+from remote_signing.rssp.credentials import ANY_AGENCY
 from remote_signing.rssp.models import credential, signature_activation, subscriber
 from remote_signing.sap import ChallengeRequest
 

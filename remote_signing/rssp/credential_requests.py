@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, exists, func, insert, select, update
 
-from remote_signing.errors import AccessRefused
+from remote_signing.errors import AccessRefused, CredentialUnknown
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit
+from remote_signing.rssp import audit, credential_states
 from remote_signing.rssp.models import credential, credential_request
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from remote_signing.rssp.db import Database
     from remote_signing.rssp.deps import Services
     from remote_signing.strict_json import JsonValue
+
+    JsonObject = dict[str, JsonValue]
 
 MOST_WAITING: Final = 20
 """Requests for new credentials, of a client for one signer, that the authority has not settled."""
@@ -82,36 +84,52 @@ def filed(database: Database) -> Sequence[Row[Any]]:
     return database.all(_FILED)
 
 
-def settle(
-    database: Database,
-    clock: Clock,
-    request_id: str,
-    *,
-    restore: bool = False,
-    actor: str = "operator",
-) -> bool:
+def settle(database: Database, clock: Clock, request_id: str, actor: str | None = None) -> bool:
     """Note that the authority has dealt with a request; False when there was none to settle.
 
-    ``restore`` gives a withdrawn credential back. Two or three statements, one transaction.
+    Two statements, one transaction.
     """
     now = clock.now_ms()
     with database.transaction() as connection:
-        parameters = {"the_id": request_id, "now": now}
-        row = connection.execute(_SETTLE, parameters).one_or_none()
+        row = connection.execute(_SETTLE, {"the_id": request_id, "now": now}).one_or_none()
         if row is None:
             return False
-        if restore and row.credential_id is not None:
-            connection.execute(_RESTORE, {"the_credential": row.credential_id})
-        event = audit.Event(
-            "credential.restored" if restore else "credential.request_settled",
-            actor,
-            client_id=row.client_id,
-            subscriber_id=row.subscriber_id,
-            credential_id=row.credential_id,
-            detail={"request_id": request_id},
-        )
+        event = _answer(row, "credential.request_settled", actor, {"request_id": request_id})
         audit.record(connection, event, now)
     return True
+
+
+def restore(
+    database: Database, clock: Clock, request_id: str, actor: str | None = None
+) -> str | None:
+    """Settle a request by giving the withdrawn credential back; the state that it has then.
+
+    That is what came of it meanwhile: frozen, suspended, revoked. None when there is no such
+    request. Errors: ``CredentialUnknown`` when it is about none that is withdrawn: it stays open.
+    Four statements, one transaction.
+    """
+    now = clock.now_ms()
+    with database.transaction() as connection:
+        row = connection.execute(_SETTLE, {"the_id": request_id, "now": now}).one_or_none()
+        if row is None:
+            return None
+        if connection.execute(_RESTORE, {"the_credential": row.credential_id}).rowcount == 0:
+            raise CredentialUnknown("the request is about no withdrawn credential")
+        state = credential_states.settle(connection, row.credential_id)
+        detail: JsonObject = {"request_id": request_id, "state": state}
+        audit.record(connection, _answer(row, "credential.restored", actor, detail), now)
+    return state
+
+
+def _answer(row: Row[Any], kind: str, actor: str | None, detail: JsonObject) -> audit.Event:
+    return audit.Event(
+        kind,
+        actor or audit.operator(),
+        client_id=row.client_id,
+        subscriber_id=row.subscriber_id,
+        credential_id=row.credential_id,
+        detail=detail,
+    )
 
 
 def _row(new: NewRequest, kind: str, credential_id: str | None, now: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from remote_signing.rssp.credential_states import GONE
 from remote_signing.rssp.models import credential, issued_certificate, subscriber
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from remote_signing.rssp.db import Database
 
 ANY_AGENCY = "*"
-GONE = ("destroyed", "withdrawn")
-"""States in which a credential is to nobody's use: for ever, or until the authority decides."""
-FROZEN = "frozen"
-"""The state in which its owner put it: no use until the authority has seen who he is."""
 
 _ANSWERING = ("sim", "passkey")
 
@@ -31,6 +28,7 @@ class CredentialView:
 
     ``factors`` are (id, kind); ``chain`` is issuer first, up to the root. ``certificate_state``
     is ``good``, ``suspended`` or ``revoked``; None for a certificate of another authority.
+    ``frozen``: by its owner, whatever else keeps it from use.
     """
 
     id: str
@@ -52,6 +50,7 @@ class CredentialView:
     locked: bool
     signer_active: bool = True
     certificate_state: str | None = None
+    frozen: bool = False
 
     @property
     def typed_factors(self) -> tuple[tuple[str, str], ...]:
@@ -130,6 +129,7 @@ def _view(row: Row[Any]) -> CredentialView:
         locked=row.failed_attempts >= row.attempt_limit,
         signer_active=row.signer_state == "active",
         certificate_state=row.certificate_state,
+        frozen=row.frozen,
     )
 
 

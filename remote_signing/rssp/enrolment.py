@@ -19,8 +19,8 @@ from sqlalchemy import bindparam, insert, select, update
 from remote_signing.algorithms import algorithm_named
 from remote_signing.errors import ActivationConflict, CredentialUnknown, InvalidInput
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit, factor_passkeys, holder, issued_certificates
-from remote_signing.rssp.credentials import FROZEN
+from remote_signing.rssp import audit, credential_states, factor_passkeys, holder
+from remote_signing.rssp import issued_certificates as issued
 from remote_signing.rssp.models import credential, sim_card
 from remote_signing.rssp.registration import Recipient, new_factors
 
@@ -36,10 +36,8 @@ if TYPE_CHECKING:
     from remote_signing.strict_json import JsonValue
 
 Detail = dict[str, "JsonValue"]
-_State = tuple[issued_certificates.State, str | None]  # of a certificate, and the reason
 
 _SWITCHED = ("enabled", "disabled")  # between these :meth:`Enrolment.set_state` may choose
-_GONE = ("destroyed", "withdrawn")  # not seen any more, whatever happens to the certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +121,12 @@ class Enrolment:
         return Created(credential_id, created.csr, secrets)
 
     def certify(self, credential_id: str, validity_days: int) -> bytes:
-        """Enable a credential with a certificate (DER) of the embedded CA for its key."""
-        row = self._record(credential_id)
+        """Give a credential a certificate (DER) of the embedded CA for its key.
+
+        The first one enables it; a further one leaves its state as it is. ``InvalidInput`` when it
+        is withdrawn or revoked, or a certificate of it on hold.
+        """
+        row = self._certifiable(credential_id)
         owner = holder.of_subscriber(self._services.database, row.subscriber_id)
         order = self._order(
             "certify",
@@ -138,25 +140,25 @@ class Enrolment:
         resealed = self._services.sam.certify(row.sealed, order)
         certificate = resealed.certificate or b""
         chain = self._services.sam.status().chain
-        values = _certificate_values(certificate, chain) | _sealed(resealed) | {"state": "enabled"}
+        values = _certificate_values(row, certificate, chain) | _sealed(resealed)
         detail: Detail = {
             "certificate_sha256": hashlib.sha256(certificate).hexdigest(),
             "validity_days": validity_days,
         }
-        self._store(
-            row,
-            "credential.certified",
-            values,
-            detail,
-            lambda connection: issued_certificates.record(connection, certificate, credential_id),
-        )
+
+        def also(connection: Connection) -> None:
+            if issued.is_on_hold(connection, credential_id):
+                raise ActivationConflict("put on hold by somebody else meanwhile")
+            issued.record(connection, certificate, credential_id)
+
+        self._store(row, "credential.certified", values, detail, also)
         return certificate
 
     def install_certificate(
         self, credential_id: str, certificate: bytes, chain: tuple[bytes, ...]
     ) -> None:
-        """Enable a credential with a certificate (DER) that another CA issued for its key."""
-        row = self._record(credential_id)
+        """As :meth:`certify`, with a certificate (DER) that another CA issued for its key."""
+        row = self._certifiable(credential_id)
         fingerprint = hashlib.sha256(certificate).hexdigest()
         order = self._order(
             "install_certificate",
@@ -165,7 +167,7 @@ class Enrolment:
             certificate_sha256=fingerprint,
         )
         resealed = self._services.sam.install_certificate(row.sealed, certificate, order)
-        values = _certificate_values(certificate, chain) | _sealed(resealed) | {"state": "enabled"}
+        values = _certificate_values(row, certificate, chain) | _sealed(resealed)
         self._store(row, "credential.certified", values, {"certificate_sha256": fingerprint})
 
     def add_factors(self, credential_id: str, kinds: tuple[str, ...]) -> FactorSecrets:
@@ -217,49 +219,40 @@ class Enrolment:
         values = _sealed(self._services.sam.unlock(row.sealed, order)) | {"failed_attempts": 0}
         self._store(row, "credential.unlocked", values, {})
 
-    def revoke(self, credential_id: str, reason: str) -> None:
-        """Revoke a credential's certificate for ever (RFC 5280): it signs nothing any more.
+    def revoke(self, credential_id: str, reason: str) -> str:
+        """Revoke all certificates of a key for ever (RFC 5280): it signs nothing any more.
 
-        ``reason`` is one of :data:`issued_certificates.REASONS`. The SAM is told first: what was
-        lost after that is made up for by revoking once more.
+        ``reason`` is one of :data:`issued_certificates.REASONS`; the credential's state that
+        results. The SAM is told first: what was lost after that is made up for by revoking again.
         """
-        row = self._issued(credential_id)
-        if reason not in issued_certificates.REASONS:
+        if reason not in issued.REASONS:
             raise InvalidInput(f"no such reason: {reason!r}", parameter="reason")
-        serial: str = row.certificate_serial
-        order = self._order(
-            "revoke",
-            row.subscriber_id,
-            credential_id,
-            serial=serial.lower(),
-            not_after_ms=row.not_after,
-        )
-        number = self._services.sam.revoke(order)
-        values = {} if row.state in _GONE else {"state": "revoked"}
-        detail: Detail = {"serial": serial, "reason": reason, "revocation_list": number}
-        self._change(row, "credential.revoked", values, detail, ("revoked", reason))
+        row, certificates = self._issued(credential_id, "revoked")
+        detail: Detail = {"reason": reason}
+        for each in certificates:
+            members = {"serial": each.serial.lower(), "not_after_ms": each.not_after}
+            order = self._order("revoke", row.subscriber_id, credential_id, **members)
+            detail["revocation_list"] = self._services.sam.revoke(order)
+        return self._change(row, certificates, "revoked", reason, detail)
 
-    def suspend(self, credential_id: str) -> None:
-        """Put a certificate on hold: it signs nothing until :meth:`resume` or :meth:`revoke`."""
-        row = self._issued(credential_id)
-        detail: Detail = {"serial": row.certificate_serial}
-        state: _State = ("suspended", issued_certificates.HOLD)
-        self._change(row, "credential.suspended", _unless_frozen(row, "suspended"), detail, state)
+    def suspend(self, credential_id: str) -> str:
+        """Put a key's certificates on hold: it signs nothing until :meth:`resume`; its state."""
+        return self._change(*self._issued(credential_id, "suspended"), "suspended", issued.HOLD)
 
-    def resume(self, credential_id: str) -> None:
-        """End a suspension."""
-        row = self._issued(credential_id)
-        detail: Detail = {"serial": row.certificate_serial}
-        values = _unless_frozen(row, "enabled")
-        self._change(row, "credential.resumed", values, detail, ("good", None))
+    def resume(self, credential_id: str) -> str:
+        """End a hold; the credential's state that results: what else keeps it from use stays."""
+        return self._change(*self._issued(credential_id, "good"), "good")
 
-    def set_state(self, credential_id: str, state: str) -> None:
-        """Make a credential ``enabled`` or ``disabled`` (suspension; the key is untouched)."""
+    def set_state(self, credential_id: str, state: str) -> str:
+        """Make a credential ``enabled`` or ``disabled`` (the key is untouched); its state then.
+
+        What is enabled again may still be frozen, or a certificate of it on hold.
+        """
         row = self._record(credential_id)
         changeable = row.state in _SWITCHED and row.certificate is not None
         if state not in _SWITCHED or not changeable:
             raise InvalidInput(f"cannot become {state!r}", parameter="state")
-        self._store(row, f"credential.{state}", {"state": state}, {})
+        return self._store(row, f"credential.{state}", {"state": state}, {})
 
     def _insert(self, new: NewCredential, made: dict[str, Any]) -> None:
         row = {
@@ -301,33 +294,42 @@ class Enrolment:
             raise CredentialUnknown(f"no credential {credential_id!r}")
         return row
 
-    def _issued(self, credential_id: str) -> Row[Any]:
-        """A credential, even a destroyed one, whose certificate is the embedded authority's."""
-        row = self._services.database.one(_RECORD, {"the_credential": credential_id})
-        serial = None if row is None else row.certificate_serial
-        found = serial and issued_certificates.find(self._services.database, int(serial, 16))
-        if row is None or not found or bytes(found.certificate) != row.certificate:
-            raise CredentialUnknown(f"no credential {credential_id!r} with a certificate of ours")
+    def _certifiable(self, credential_id: str) -> Row[Any]:
+        row = self._record(credential_id)
+        certificates = issued.of_credential(self._services.database, credential_id)
+        # A new certificate would be good while the key itself is on hold.
+        if row.state in {"withdrawn", "revoked"} or issued.changeable(certificates, "good"):
+            raise InvalidInput(f"{row.state}, or a certificate is on hold", parameter="state")
         return row
+
+    def _issued(self, credential_id: str, wanted: issued.State) -> tuple[Row[Any], list[Row[Any]]]:
+        """A credential, even a destroyed one, and what of its certificates can become ``wanted``.
+
+        Also of those before the one that it has now: a key's certificates share its fate.
+        """
+        row = self._services.database.one(_RECORD, {"the_credential": credential_id})
+        certificates = issued.of_credential(self._services.database, credential_id)
+        if row is None or not certificates:
+            raise CredentialUnknown(f"no credential {credential_id!r} with a certificate of ours")
+        return row, issued.changeable(certificates, wanted)
 
     def _change(
         self,
         row: Row[Any],
-        kind: str,
-        values: dict[str, Any],
-        detail: Detail,
-        state: _State,
-    ) -> None:
-        """:meth:`_store`, and the certificate's state in the same transaction."""
-        change = issued_certificates.Change(
-            row.id, row.certificate_serial, state[0], self._services.now_ms(), state[1]
-        )
-        self._store(
+        certificates: list[Row[Any]],
+        state: issued.State,
+        reason: str | None = None,
+        more: Detail | None = None,
+    ) -> str:
+        """:meth:`_store`, and the certificates' state in the same transaction."""
+        serials = tuple(each.serial for each in certificates)
+        change = issued.Change(row.id, serials, state, self._services.now_ms(), reason)
+        return self._store(
             row,
-            kind,
-            {"state": row.state, **values},
-            detail,
-            lambda connection: issued_certificates.change(connection, change),
+            f"credential.{'resumed' if state == 'good' else state}",
+            {"state": row.state},
+            {"serials": list(serials), **(more or {})},
+            lambda connection: issued.change(connection, change),
         )
 
     def _store(
@@ -337,24 +339,28 @@ class Enrolment:
         values: dict[str, Any],
         detail: Detail,
         also: Callable[[Connection], object] | None = None,
-    ) -> None:
+    ) -> str:
         """Write a change with its event, if the record is still the one that the SAM was given.
 
-        ``also`` is what else belongs to the change, in the same transaction.
+        ``also`` is what else belongs to the change, in the same transaction. The state that
+        results, which the event tells when it is another one.
         """
         unchanged = (
             credential.c.id == row.id,
             credential.c.sealed_version == row.sealed_version,
             credential.c.state == row.state,
         )
-        event = self._event(kind, row.subscriber_id, row.id, detail)
         with self._services.database.transaction() as connection:
             statement = update(credential).where(*unchanged).values(values)
             if connection.execute(statement).rowcount == 0:
                 raise ActivationConflict("the credential was changed by somebody else meanwhile")
             if also is not None:
                 also(connection)
+            state = credential_states.settle(connection, row.id)
+            told = detail if state == row.state else {**detail, "state": state}
+            event = self._event(kind, row.subscriber_id, row.id, told)
             audit.record(connection, event, self._services.now_ms())
+        return state
 
     def _event(
         self, kind: str, subscriber_id: str, credential_id: str, detail: Detail
@@ -368,20 +374,19 @@ class Enrolment:
         )
 
 
-def _certificate_values(certificate: bytes, chain: tuple[bytes, ...]) -> dict[str, Any]:
+def _certificate_values(
+    row: Row[Any], certificate: bytes, chain: tuple[bytes, ...]
+) -> dict[str, Any]:
     parsed = x509.load_der_x509_certificate(certificate)
     return {
+        # The first one ends that there was none; whatever else the state says stays.
+        "state": "enabled" if row.certificate is None else row.state,
         "certificate": certificate,
         "certificate_serial": f"{parsed.serial_number:X}",
         "not_before": _ms(parsed.not_valid_before_utc),
         "not_after": _ms(parsed.not_valid_after_utc),
         "chain": json.dumps([base64.b64encode(issuer).decode("ascii") for issuer in chain]),
     }
-
-
-def _unless_frozen(row: Row[Any], state: str) -> dict[str, Any]:
-    # A certificate's hold comes and goes beside a freeze, which ends by :mod:`.freezing` alone.
-    return {} if row.state == FROZEN else {"state": state}
 
 
 def _sealed(resealed: Resealed) -> dict[str, Any]:

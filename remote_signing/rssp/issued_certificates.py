@@ -68,27 +68,47 @@ def record(connection: Connection, certificate: bytes, credential_id: str | None
     )
 
 
+def of_credential(database: Database, credential_id: str) -> Sequence[Row[Any]]:
+    """Serial, end and state of every certificate that its key has got here. One statement."""
+    return database.all(_OF_CREDENTIAL, {"the_credential": credential_id})
+
+
+def changeable(certificates: Sequence[Row[Any]], wanted: State) -> list[Row[Any]]:
+    """Those of :func:`of_credential` that can get the state."""
+    return [each for each in certificates if each.state in _BEFORE[wanted]]
+
+
+def is_on_hold(connection: Connection, credential_id: str) -> bool:
+    """Whether a certificate of the credential is suspended. One statement."""
+    found = connection.execute(_OF_CREDENTIAL, {"the_credential": credential_id})
+    return any(each.state == "suspended" for each in found)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A certificate of a credential gets another state, at a time (ms), for a CRLReason."""
+    """Certificates of a credential get another state, at a time (ms), for a CRLReason."""
 
     credential_id: str
-    serial: str
+    serials: tuple[str, ...]
     state: State
     at_ms: int
     reason: str | None = None
 
 
 def change(connection: Connection, wanted: Change) -> None:
-    """Make a change; ``ActivationConflict`` when it is so already, or revoked. Two statements."""
+    """Make a change. Two statements.
+
+    ``ActivationConflict`` when one of them cannot get the state (any more), or there are none.
+    """
     statement = update(issued_certificate).where(
-        _TABLE.serial == wanted.serial,
+        _TABLE.serial.in_(wanted.serials),
         _TABLE.credential_id == wanted.credential_id,
         _TABLE.state.in_(_BEFORE[wanted.state]),
     )
     values = {"state": wanted.state, "reason": wanted.reason, "changed_at": wanted.at_ms}
-    if connection.execute(statement.values(values)).rowcount == 0:
-        raise ActivationConflict(f"certificate {wanted.serial} cannot become {wanted.state}")
+    changed = connection.execute(statement.values(values)).rowcount
+    if not 0 < changed == len(wanted.serials):
+        raise ActivationConflict(f"{changed} certificates can become {wanted.state}")
     connection.execute(_COUNT_UP)
 
 
@@ -125,6 +145,11 @@ _COUNT_UP = update(certificate_list).where(_LIST.id == _ISSUING).values(changes=
 _ONE = select(
     *(_TABLE.serial, _TABLE.certificate, _TABLE.state, _TABLE.changed_at, _TABLE.reason)
 ).where(_TABLE.serial == bindparam("the_serial"))
+_OF_CREDENTIAL = (
+    select(_TABLE.serial, _TABLE.not_after, _TABLE.state)
+    .where(_TABLE.credential_id == bindparam("the_credential", type_=_TABLE.credential_id.type))
+    .order_by(_TABLE.serial)
+)
 _CURRENT = select(certificate_list).where(_LIST.id == _ISSUING)
 _LISTED = (
     select(_TABLE.serial, _TABLE.changed_at, _TABLE.reason)

@@ -181,7 +181,10 @@ def _end_sessions(connection: Connection, subscriber_id: str, now_ms: int) -> No
 def set_state(
     database: Database, clock: Clock, subscriber_id: str, state: str, actor: str | None = None
 ) -> bool:
-    """Make a subscriber ``active`` or ``suspended``; False when there is none of that id."""
+    """Make a subscriber ``active`` or ``suspended``; False when there is none of that id.
+
+    A suspension ends all sessions: what was open before it is not open again after it.
+    """
     if state not in {"active", "suspended"}:
         raise InvalidInput(f"state {state!r}", parameter="state")
     now = clock.now_ms()
@@ -189,6 +192,8 @@ def set_state(
         statement = update(subscriber).where(subscriber.c.id == subscriber_id).values(state=state)
         if connection.execute(statement).rowcount == 0:
             return False
+        if state == "suspended":
+            _end_sessions(connection, subscriber_id, now)
         event = audit.Event(
             f"subscriber.{state}", actor or audit.operator(), subscriber_id=subscriber_id
         )

@@ -21,7 +21,15 @@ from remote_signing import cli
 from remote_signing.cli.settings import ConfigFolder
 from remote_signing.clock import SystemClock, as_datetime
 from remote_signing.errors import HsmUnavailable, PinNotOffered
-from remote_signing.rssp import account_codes, enrolment, pin_choice, pin_records
+from remote_signing.rssp import (
+    account_codes,
+    enrolment,
+    freezing,
+    pin_choice,
+    pin_records,
+    sessions,
+    subscribers,
+)
 from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.sam import toml
 
@@ -40,12 +48,14 @@ class Desk:
 
     folder: Path
     capture: pytest.CaptureFixture[str]
+    said: str = ""  # by the last command, on stderr
 
     def type(self, *words: str, status: int = 0) -> str:
         """What the command says on stdout; its exit status is checked."""
         self.capture.readouterr()
         found = cli.main(["--config", str(self.folder), *words])
         told = self.capture.readouterr()
+        self.said = told.err
         assert found == status, told.err
         assert "Traceback" not in told.err
         return told.out if status == 0 else told.err
@@ -127,6 +137,32 @@ def test_a_credential_is_issued_shown_suspended_and_destroyed(desk: Desk) -> Non
         *("credential.ordered", "credential.unlocked"),
         *("credential.ordered", "credential.destroyed"),
     ]
+
+
+def test_a_command_says_which_state_resulted(desk: Desk) -> None:
+    its_id = issue(desk)["credential_id"]
+
+    def told(*words: str) -> str:
+        """The state that the command names, on stderr."""
+        desk.type("credential", *words)
+        return desk.said.strip().rpartition(" ")[2]
+
+    assert told("suspend", its_id) == "suspended"
+    with ConfigFolder(desk.folder).services() as services:
+        found = subscribers.find(services.database, username=NAME)
+        assert found is not None
+        with services.database.transaction() as connection:
+            ticket = sessions.open_for(services, connection, found, "password").ticket
+        assert freezing.freeze(services, ticket) == 1
+    assert desk.json("credential", "show", its_id)["frozen"] is True
+    assert told("resume", its_id) == "frozen"
+    assert told("suspend", its_id) == "frozen"
+    assert told("unfreeze", its_id) == "suspended"
+    assert told("resume", its_id) == "enabled"
+    assert told("disable", its_id) == "disabled"
+    assert told("suspend", its_id) == "disabled"
+    assert told("enable", its_id) == "suspended"
+    assert told("revoke", its_id, "--reason", "superseded", "--yes") == "revoked"
 
 
 def test_a_lost_phone_is_removed_and_a_new_one_bound(desk: Desk) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from remote_signing.cli.app import main
-from remote_signing.rssp import clients, credential_requests, enrolment
+from remote_signing.rssp import audit, clients, credential_requests, enrolment
 from remote_signing.rssp.models import audit_event, credential
 from tests.support.csc import DOCUMENT, CscPortal
 
@@ -38,6 +38,7 @@ socket = "sap.sock"
 certificate_policies = ["1.3.6.1.4.1.55555.1.1"]
 """
 RA_CLIENT = "personnel"
+SETTLED = "credential.request_settled"
 
 
 @pytest.fixture
@@ -233,12 +234,12 @@ def test_authority_destroys_what_was_withdrawn_or_gives_it_back(portal: CscPorta
     enrolment.Enrolment(services, world.authority).destroy(first)
     assert state_of(portal, first) == "destroyed"
     (row,) = credential_requests.filed(world.database)
-    assert credential_requests.settle(services.database, services.clock, row.id, restore=True)
-    assert state_of(portal, first) == "destroyed"  # that is for ever
+    assert credential_requests.settle(services.database, services.clock, row.id)
     world.new_credential()
     delete(portal)
     (row,) = credential_requests.filed(world.database)
-    credential_requests.settle(services.database, services.clock, row.id, restore=True)
+    state = credential_requests.restore(services.database, services.clock, row.id)
+    assert state == "enabled"
     assert portal.sad(DOCUMENT)
 
 
@@ -271,19 +272,71 @@ def test_operator_lists_and_settles_requests(
     portal: CscPortal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     create(portal, given_name="An")
-    url = portal.world.database.engine.url
-    lines = f'url = "{url.set(password=None).render_as_string()}"'
-    if url.password is not None:
-        (tmp_path / "password").write_text(str(url.password))
-        lines += '\npassword_file = "password"'
-    (tmp_path / "rssp.toml").write_text(CONFIG.format(database=lines), "utf-8")
-    request = ["--config", str(tmp_path), "request"]
+    request = command(portal, tmp_path)
     assert main([*request, "list", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert (told["kind"], told["detail"]["subject"]) == ("create", {"given_name": "An"})
+    assert main([*request, "settle", told["request_id"], "--restore"]) == 1
+    assert "no withdrawn credential" in capsys.readouterr().err
+    assert filed(portal), "what restores nothing changes nothing"
     assert main([*request, "settle", told["request_id"]]) == 0
     assert main([*request, "settle", told["request_id"]]) == 1
+    assert main([*request, "settle", told["request_id"], "--restore"]) == 1
     assert filed(portal) == []
+    (event,) = (each for each in audit.events(portal.world.database) if each.kind == SETTLED)
+    assert event.actor == audit.operator()
+    assert "credential.restored" not in events(portal)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "state"), [(None, "enabled"), ("suspend", "suspended"), ("revoke", "revoked")]
+)
+def test_what_came_meanwhile_is_not_undone_by_giving_a_credential_back(
+    portal: CscPortal,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    meanwhile: str | None,
+    state: str,
+) -> None:
+    world = portal.world
+    delete(portal)
+    if meanwhile is not None:
+        desk = enrolment.Enrolment(world.services, world.authority)
+        more = ("superseded",) if meanwhile == "revoke" else ()
+        getattr(desk, meanwhile)(world.credential_id, *more)
+    (row,) = credential_requests.filed(world.database)
+    assert main([*command(portal, tmp_path), "settle", row.id, "--restore"]) == 0
+    assert state in capsys.readouterr().err
+    assert state_of(portal, world.credential_id) == state
+    event = list(audit.events(world.database))[-1]
+    assert (event.kind, event.actor) == ("credential.restored", audit.operator())
+    assert json.loads(event.detail) == {"request_id": row.id, "state": state}
+
+
+def test_a_destroyed_credential_is_not_given_back(
+    portal: CscPortal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = portal.world
+    delete(portal)
+    enrolment.Enrolment(world.services, world.authority).destroy(world.credential_id)
+    (row,) = credential_requests.filed(world.database)
+    request = command(portal, tmp_path)
+    assert main([*request, "settle", row.id, "--restore"]) == 1
+    assert "no withdrawn credential" in capsys.readouterr().err
+    assert "credential.restored" not in events(portal)
+    assert main([*request, "settle", row.id]) == 0
+    assert events(portal)[-1] == SETTLED
+
+
+def command(portal: CscPortal, folder: Path) -> list[str]:
+    """``remote-signing request`` on the portal's database."""
+    url = portal.world.database.engine.url
+    lines = f'url = "{url.set(password=None).render_as_string()}"'
+    if url.password is not None:
+        (folder / "password").write_text(str(url.password))
+        lines += '\npassword_file = "password"'
+    (folder / "rssp.toml").write_text(CONFIG.format(database=lines), "utf-8")
+    return ["--config", str(folder), "request"]
 
 
 def test_reason_does_not_count_without_revocation(portal: CscPortal) -> None:

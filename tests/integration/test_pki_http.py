@@ -25,7 +25,7 @@ from remote_signing.errors import (
     SamUnavailable,
     ServicesUncertified,
 )
-from remote_signing.rssp import certificate_status
+from remote_signing.rssp import certificate_status, credentials
 from remote_signing.rssp.app import create_app
 from remote_signing.rssp.pki import MAX_QUERY
 from remote_signing.rssp.timestamps import Timestamper
@@ -136,7 +136,7 @@ def test_the_whole_life_of_a_certificate_as_openssl_sees_it(
         arguments = ("credential", command, world.credential_id, *options)
         assert main(["--config", str(tmp_path), *arguments]) == 0
 
-    question = service.question()
+    question, former = service.question(), service.certificate
 
     def ocsp_says() -> str:
         answer = service.ask(question)
@@ -152,8 +152,18 @@ def test_the_whole_life_of_a_certificate_as_openssl_sees_it(
     assert (ocsp_says(), path_is_good()) == ("revoked", False)
     credential("resume")
     assert (ocsp_says(), path_is_good()) == ("good", True)
+    credential("certify")
+    view = credentials.newest_usable(world.database, world.subscriber_id, world.clock.now_ms())
+    assert view is not None
+    service.certificate = view.certificate or b""
+    question = service.question()
+    assert service.certificate != former
+    assert (ocsp_says(), path_is_good()) == ("good", True)
     credential("revoke", "--reason", "keyCompromise", "--yes")
     assert (ocsp_says(), path_is_good()) == ("revoked", False)
+    service.certificate = former
+    question = service.question()
+    assert (ocsp_says(), path_is_good()) == ("revoked", False), "the one before it, of the same key"
     again = ("revoke", world.credential_id, "--reason", "keyCompromise", "--yes")
     assert main(["--config", str(tmp_path), "credential", *again]) == 1
 

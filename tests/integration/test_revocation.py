@@ -23,10 +23,12 @@ from remote_signing.rssp import audit, credentials, issued_certificates
 from remote_signing.rssp.certificate_status import Status
 from remote_signing.rssp.csc.v2.presentation import credential_info
 from remote_signing.rssp.csc.v2.schemas import Shown
-from remote_signing.rssp.enrolment import Enrolment
+from remote_signing.rssp.enrolment import Enrolment, NewCredential
 from remote_signing.rssp.models import credential, issued_certificate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tests.support.world import Field, World
 
 
@@ -142,11 +144,12 @@ def test_a_reason_that_does_not_fit_is_refused(world: World, reason: str) -> Non
 
 
 def test_another_authority_revokes_its_certificates_itself(world: World) -> None:
-    world.database.run(
-        update(credential)
-        .where(credential.c.id == world.credential_id)
-        .values(certificate_serial="ABC")
-    )
+    certificate = bytes(row(world).certificate)
+    world.credential_id = desk(world).create(NewCredential(world.subscriber_id)).credential_id
+    desk(world).install_certificate(world.credential_id, certificate, ())
+    for refused in (desk(world).suspend, desk(world).resume):
+        with pytest.raises(CredentialUnknown):
+            refused(world.credential_id)
     with pytest.raises(CredentialUnknown):
         desk(world).revoke(world.credential_id, "superseded")
     with pytest.raises(CredentialUnknown):
@@ -241,9 +244,13 @@ def test_a_crl_with_a_lower_number_is_not_stored(world: World) -> None:
     assert (bytes(found.crl), found.number) == (b"new", 10)
 
 
+def turn(world: World, turns: Iterator[Callable[[str], str]]) -> None:
+    next(turns)(world.credential_id)
+
+
 def test_without_an_end_of_changes_there_is_no_crl(world: World) -> None:
     turns = iter([desk(world).suspend, desk(world).resume] * 3)
-    world.sam.before_answer["sign_crl"] = lambda: next(turns)(world.credential_id)
+    world.sam.before_answer["sign_crl"] = lambda: turn(world, turns)
     with pytest.raises(Unavailable):
         Status(world.services).crl()
     assert world.sam.calls["sign_crl"] == 5
@@ -254,7 +261,7 @@ def test_an_older_crl_that_still_holds_is_better_than_none(world: World) -> None
     first = status.crl()
     turns = iter([desk(world).suspend, desk(world).resume] * 4)
     next(turns)(world.credential_id)
-    world.sam.before_answer["sign_crl"] = lambda: next(turns)(world.credential_id)
+    world.sam.before_answer["sign_crl"] = lambda: turn(world, turns)
     assert status.crl() == first
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from remote_signing.errors import InvalidInput, SignInRefused
+from remote_signing.errors import InvalidInput, SessionInvalid, SignInRefused
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import audit, subscribers
+from remote_signing.rssp import audit, sessions, subscribers
 from remote_signing.rssp.models import subscriber
 from tests.support.world import PASSWORD
 
@@ -109,6 +109,16 @@ def test_a_suspended_subscriber_does_not_sign_in(world: World) -> None:
     assert sign_in(world).state == "active"
     kinds = [event.kind for event in audit.events(world.database)][-2:]
     assert kinds == ["subscriber.suspended", "subscriber.active"]
+
+
+def test_a_suspension_ends_what_was_open_before_it(world: World) -> None:
+    assert sessions.use(world.services, world.session).subscriber_id == world.subscriber_id
+    for state in ("suspended", "active"):
+        assert subscribers.set_state(world.database, world.clock, world.subscriber_id, state)
+        with pytest.raises(SessionInvalid):
+            sessions.use(world.services, world.session)
+    fresh = sessions.use(world.services, world.new_session())
+    assert fresh.subscriber_id == world.subscriber_id
 
 
 def test_a_state_or_a_subscriber_that_does_not_exist(world: World) -> None:

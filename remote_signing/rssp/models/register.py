@@ -57,8 +57,11 @@ credential = Table(
     Column("id", Identifier, primary_key=True),
     Column("subscriber_id", Identifier, ForeignKey("subscriber.id"), nullable=False, index=True),
     Column("algorithm", Text, nullable=False),
-    # disabled | enabled | suspended | frozen | revoked | withdrawn | destroyed
+    # disabled | enabled | suspended | frozen | revoked | withdrawn | destroyed, see
+    # `credential_states`.
     Column("state", Text, nullable=False),
+    # By its owner, and not ended by the registration authority.
+    Column("frozen", Boolean, nullable=False, server_default=false()),
     Column("scal", Text, nullable=False),  # "1" | "2"
     Column("multisign", Integer, nullable=False),
     Column("description", Text),
