@@ -20,8 +20,8 @@ from PIL import Image
 from remote_signing import cli
 from remote_signing.cli.settings import ConfigFolder
 from remote_signing.clock import SystemClock, as_datetime
-from remote_signing.errors import HsmUnavailable, PinNotOffered
-from remote_signing.rssp import account_codes, enrolment, pin_choice, pin_records
+from remote_signing.errors import PinNotOffered
+from remote_signing.rssp import account_codes, pin_choice, pin_records
 from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.sam import toml
 
@@ -40,12 +40,14 @@ class Desk:
 
     folder: Path
     capture: pytest.CaptureFixture[str]
+    out: str = ""  # on stdout, by the last command
 
     def type(self, *words: str, status: int = 0) -> str:
         """What the command says on stdout; its exit status is checked."""
         self.capture.readouterr()
         found = cli.main(["--config", str(self.folder), *words])
         told = self.capture.readouterr()
+        self.out = told.out
         assert found == status, told.err
         assert "Traceback" not in told.err
         return told.out if status == 0 else told.err
@@ -330,62 +332,6 @@ def test_a_new_official_gets_a_code_with_its_picture_in_the_place_of_a_password(
     assert "█" in shown
     desk.type("subscriber", "invite", name, "--svg", str(picture), status=2)
     desk.type("subscriber", "invite", "nobody", status=1)
-
-
-def test_list_is_enrolled_and_goes_on_where_it_stopped(desk: Desk, tmp_path: Path) -> None:
-    cut_off = ("--agency", "G09", "--name", "Lê Thị Bình", "--by-code", "--json")
-    desk.type("subscriber", "add", "binh.le", *cut_off)  # registered, and then the machine stopped
-    names, told = tmp_path / "list.csv", tmp_path / "told.jsonl"
-    names.write_text("username,full_name,position\nan.tran,Trần Văn An,Vụ trưởng\n", "utf-8")
-    enrol = ("subscriber", "enrol-list", str(names), "--agency", "G09", "--secrets-file", str(told))
-    assert desk.json(*enrol) == {"enrolled": 1, "there_already": 0, "failed": 0}
-    with names.open("a", encoding="utf-8") as lines:
-        lines.write("binh.le,Lê Thị Bình,\n")
-    assert desk.json(*enrol) == {"enrolled": 1, "there_already": 1, "failed": 0}
-    assert desk.json(*enrol) == {"enrolled": 0, "there_already": 2, "failed": 0}
-    records = [json.loads(line) for line in told.read_text("utf-8").splitlines()]
-    assert [record["username"] for record in records] == ["an.tran", "binh.le"]
-    assert told.stat().st_mode & 0o777 == 0o600
-    for record in records:
-        assert record["otpauth_uri"].startswith("otpauth://totp/")
-        (held,) = desk.json("credential", "list", record["username"])
-        assert (held["id"], held["state"]) == (record["credential_id"], "enabled")
-
-
-def test_key_of_a_list_whose_certificate_never_came_gets_one(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names, told = tmp_path / "list.csv", tmp_path / "told.jsonl"
-    names.write_text("username,full_name\nan.tran,Trần Văn An\n", "utf-8")
-    enrol = ("subscriber", "enrol-list", str(names), "--agency", "G09", "--secrets-file", str(told))
-
-    def away(*_: object) -> bytes:
-        raise HsmUnavailable("gone in between")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(enrolment.Enrolment, "certify", away)
-        assert "an.tran: HsmUnavailable" in desk.type(*enrol, status=1)
-    assert desk.json(*enrol) == {"enrolled": 1, "there_already": 0, "failed": 0}
-    (record,) = told.read_text("utf-8").splitlines()  # nothing was told twice
-    (held,) = desk.json("credential", "list", "an.tran")
-    assert (held["id"], held["state"]) == (json.loads(record)["credential_id"], "enabled")
-
-
-def test_list_with_a_mistake_enrols_nobody(desk: Desk, tmp_path: Path) -> None:
-    names, told = tmp_path / "list.csv", tmp_path / "told.jsonl"
-    enrol = ("subscriber", "enrol-list", str(names), "--agency", "G09", "--secrets-file", str(told))
-    for text in (
-        "username\nan.tran\n",
-        "username,full_name,pin\nan.tran,An,1\n",
-        "username,full_name\nan.tran\n",
-        "username,full_name\nan.tran,An,more\n",
-        "username,full_name\nan.tran,\n",
-        "username,full_name\nan.tran,An\nan.tran,Bình\n",
-    ):
-        names.write_text(text, "utf-8")
-        assert str(names) in desk.type(*enrol, status=2)
-    assert not told.exists()
-    assert [each["username"] for each in desk.json("subscriber", "list")] == [NAME]
 
 
 def test_a_new_official_chooses_a_pin_that_nobody_was_told_before(desk: Desk) -> None:
