@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from remote_signing.cli.output import fail
+from remote_signing.cli.output import fail, new_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,24 +28,13 @@ def handing_over(secrets_file: Path | None) -> Iterator[Callable[[Secrets], Secr
     if secrets_file is None:
         yield lambda secrets: secrets
         return
-    try:
-        descriptor = os.open(secrets_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise fail(f"cannot make {secrets_file}: {error.strerror}", 2) from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with new_file(secrets_file) as write:
 
-        def write(secrets: Secrets) -> Secrets:
-            json.dump(secrets, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
+        def keep(secrets: Secrets) -> Secrets:
+            write(json.dumps(secrets, indent=2).encode("ascii") + b"\n")
             return {"secrets_file": str(secrets_file)}
 
-        try:
-            yield write
-        finally:
-            if file.tell() == 0:
-                secrets_file.unlink()
+        yield keep
 
 
 class SecretsOfMany:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,7 +22,7 @@ from remote_signing import cli
 from remote_signing.cli.settings import ConfigFolder
 from remote_signing.clock import SystemClock, as_datetime
 from remote_signing.errors import PinNotOffered
-from remote_signing.rssp import account_codes, pin_choice, pin_records
+from remote_signing.rssp import account_codes, enrolment, pin_choice, pin_records
 from remote_signing.rssp.registration import RegistrationAuthority
 from tests.support.sam import toml
 
@@ -181,6 +182,38 @@ def test_secrets_survive_a_certification_that_fails_and_it_is_resumed(desk: Desk
     assert view["state"] == "disabled"
     desk.type("credential", "certify", view["id"], "--validity-days", "30")
     assert desk.json("credential", "list", NAME)[0]["state"] == "enabled"
+
+
+def test_a_request_file_that_is_there_stops_before_a_key_is_made(desk: Desk) -> None:
+    file = desk.folder / "key.csr"
+    file.write_text("kept", "utf-8")
+    secrets = desk.folder / "secrets.json"
+    words = ("credential", "issue", NAME, "--csr-file", str(file))
+    assert "cannot make" in desk.type(*words, status=2)
+    assert "cannot make" in desk.type(*words, "--secrets-file", str(secrets), status=2)
+    assert desk.json("credential", "list", NAME) == []
+    assert (file.read_text("utf-8"), secrets.exists()) == ("kept", False)
+
+
+@pytest.mark.parametrize("step", ["certify", "write"])
+def test_secrets_are_shown_when_the_command_is_interrupted(
+    desk: Desk, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    words = ["credential", "issue", NAME, "--json"]
+    with monkeypatch.context() as patched:
+        if step == "certify":
+            patched.setattr(enrolment.Enrolment, "certify", interrupted)
+        else:
+            words += ["--csr-file", str(desk.folder / "key.csr")]
+            patched.setattr(os, "fsync", interrupted)
+        said = desk.type(*words, status=130)
+    told = json.loads(desk.out)
+    assert told["pin"]
+    assert told["otpauth_uri"]
+    assert f"credential certify {told['credential_id']}" in said
 
 
 def test_another_ca_certifies_a_key_of_the_hsm(desk: Desk) -> None:
