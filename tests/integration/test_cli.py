@@ -279,6 +279,23 @@ def test_an_official_of_a_section_names_every_agency_above(desk: Desk) -> None:
     )
 
 
+def test_mended_records_stand_in_the_next_certificate(desk: Desk) -> None:
+    desk.type("agency", "add", "Bộ Y tê", "--code", "G10", "--province", "Hà Nội")
+    assert desk.json("agency", "update", "G10", "--name", "Bộ Y tế")["changed"] == ["name"]
+    update = ("subscriber", "update", NAME, "--name", "Nguyễn Văn Anh", "--position", "")
+    assert desk.json(*update, "--agency", "G10", "--email", "anh@moh.gov.vn")["changed"] == [
+        *("full_name", "position", "email", "agency_id")
+    ]
+    issued = issue(desk)
+    certificate = x509.load_der_x509_certificate(base64.b64decode(issued["certificate"]))
+    subject = certificate.subject.rfc4514_string()
+    assert "CN=Nguyễn Văn Anh,O=Bộ Y tế,L=Hà Nội,C=VN" in subject
+    assert "Vụ trưởng" not in subject
+    assert "nothing would change" in desk.type(*update, status=2)
+    assert "nothing would change" in desk.type("agency", "update", "G10", status=2)
+    assert "no agency" in desk.type("subscriber", "update", NAME, "--agency", "G11", status=1)
+
+
 def test_a_clients_secret_is_told_once_and_can_be_replaced(desk: Desk) -> None:
     words = ("--name", "Cổng", "--auth-method", "client_secret_basic", "--agency", "G09")
     redirect = ("--redirect-uri", "https://portal.example/cb")
