@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _MEMORY_KIB, _ITERATIONS, _LANES, _LENGTH = 19_456, 2, 1, 32
 SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 256
 KINDS = ("person", "organisation")
+_CAME_IN = ("session.opened", "account.activated", "login.password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def set_first_password(
         subscriber.c.id == subscriber_id,
         # As far back as his registration: old weeks of the table may be kept elsewhere.
         exists(of_him.where(event.kind == "subscriber.registered")),
-        ~exists(of_him.where(event.kind.in_(("session.opened", "account.activated")))),
+        ~exists(of_him.where(event.kind.in_(_CAME_IN))),
     )
     return _set_password(database, clock, never_in, password, actor)
 
