@@ -89,7 +89,7 @@ class _Desk:
         # Cut off before its secrets were kept, or not of this list: for another CA to certify.
         raise InvalidInput(
             "has a key without a certificate, whose secrets are not in the secrets file:"
-            f" `remote-signing credential certify` or `destroy` it: {held[0].id}",
+            f" `remote-signing credential install-certificate` or `destroy`: {held[0].id}",
             parameter="username",
         )
 
