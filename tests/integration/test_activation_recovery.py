@@ -226,17 +226,18 @@ def test_what_fails_in_housekeeping_keeps_nothing_else_from_being_done(
             raise InvalidInput("a table that always fails")
         return real(services, table, *rest)
 
-    real, keeper = activation_recovery._delete_all, Housekeeping(world.services)  # noqa: SLF001
+    real = activation_recovery._delete_all  # noqa: SLF001 - so that one table alone fails
+    keeper = Housekeeping(world.services)
     with monkeypatch.context() as patched:
         patched.setattr(activation_recovery, "_delete_all", broken)
         patched.setattr(activation, "expire", broken)
         keeper._round(prune=True)  # noqa: SLF001 - one round of it
         assert count(world, signature_activation) == 0
         assert "alarm: " not in caplog.text
-        keeper._round(prune=True)  # noqa: SLF001
+        keeper._round(prune=True)  # noqa: SLF001 - another
     again = [each for each in caplog.records if each.message.startswith("alarm: ")]
     assert [each.__dict__["work"] for each in again] == ["expired", "pruned"]
     assert "a table that always fails" in caplog.text
     assert count(world, replay) == 1
-    keeper._round(prune=True)  # noqa: SLF001
+    keeper._round(prune=True)  # noqa: SLF001 - and one without a fault
     assert count(world, replay) == 0
