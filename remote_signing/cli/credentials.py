@@ -3,19 +3,18 @@
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
 import base64
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from remote_signing.cli.output import fail, say, show, show_table, write_new
+from remote_signing.cli.output import fail, new_file, say, show, show_table
 from remote_signing.cli.secrets_told import handing_over
 from remote_signing.cli.settings import AsJson, AuthorityKey, folder_of
 from remote_signing.cli.subscribers import Username, subscriber
 from remote_signing.clock import as_datetime
-from remote_signing.errors import RemoteSigningError
 
 # Imported where they are needed: `--help` should not wait for them.
 if TYPE_CHECKING:
@@ -72,7 +71,11 @@ def issue(
     )
 
     folder = folder_of(context)
-    with folder.services() as services, handing_over(secrets_file) as hand_over:
+    with (
+        folder.services() as services,
+        handing_over(secrets_file) as hand_over,
+        new_file(csr_file) if csr_file else nullcontext() as write_request,
+    ):
         owner = subscriber(services, username)
         desk = Enrolment(services, folder.authority(key))
         new = NewCredential(
@@ -85,18 +88,17 @@ def issue(
         )
         created = desk.create(new)
         record = {"credential_id": created.credential_id, "subscriber_id": owner.id}
-        # First of all: they are told once, whatever comes after.
-        handed = _handed_over(created.secrets, services.config.service.name, username)
-        if choose_pin:
-            del handed["pin"]  # nobody's: the signer never learns it, and nobody else
-        record |= hand_over(handed)
-        if csr_file is not None:
-            write_new(csr_file, created.csr)
-            show(record | {"csr_file": str(csr_file)}, as_json=as_json)
-            return
         with _telling_on_failure(record, as_json=as_json):
-            certificate = desk.certify(created.credential_id, validity_days)
-    record["certificate"] = base64.b64encode(certificate).decode("ascii")
+            handed = _handed_over(created.secrets, services.config.service.name, username)
+            if choose_pin:
+                del handed["pin"]  # nobody's: the signer never learns it, and nobody else
+            record |= hand_over(handed)  # first of all: they are told once, whatever comes after
+            if write_request is None:
+                certificate = desk.certify(created.credential_id, validity_days)
+                record["certificate"] = base64.b64encode(certificate).decode("ascii")
+            else:
+                write_request(created.csr)
+                record["csr_file"] = str(csr_file)
     show(record, as_json=as_json)
 
 
@@ -349,11 +351,13 @@ def _handed_over(secrets: "FactorSecrets", service: str, username: str) -> dict[
 
 @contextmanager
 def _telling_on_failure(record: dict[str, str], *, as_json: bool) -> "Iterator[None]":
+    """Whatever ends the command, Ctrl-C, too: what was made is shown with its secrets."""
+    its_id = record["credential_id"]
     try:
         yield
-    except RemoteSigningError:
+    except BaseException:
         show(record, as_json=as_json)
-        say(f"not certified; then: remote-signing credential certify {record['credential_id']}")
+        say(f"not certified; then: remote-signing credential certify {its_id}, or destroy it")
         raise
 
 

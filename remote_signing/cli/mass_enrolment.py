@@ -8,23 +8,22 @@ interruption. The secrets file is the only place where passwords, PINs and otpau
 # No `from __future__ import annotations`: typer reads annotations at run time.
 
 import csv
-import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_urlsafe
-from threading import Lock
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
+from unicodedata import normalize
 
 import typer
 
 from remote_signing.cli.agencies import agency_id
 from remote_signing.cli.output import fail, say, show
+from remote_signing.cli.secrets_told import SecretsOfMany
 from remote_signing.cli.settings import AsJson, AuthorityKey, folder_of
-from remote_signing.errors import RemoteSigningError
+from remote_signing.errors import InvalidInput, RemoteSigningError
 
 # Imported where they are needed: `--help` should not wait for them.
 if TYPE_CHECKING:
@@ -48,76 +47,121 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
-    """Enrols one line; its threads share it. ``tell`` keeps a signer's secrets."""
+    """Enrols one line; its threads share it."""
 
     services: "Services"
     enrolment: "Enrolment"
     plan: _Plan
-    tell: Callable[[dict[str, str]], None]
+    secrets: SecretsOfMany
+    closed: Event = field(default_factory=Event)
 
     def enrol(self, line: dict[str, str]) -> str:
-        """``enrolled``, or ``there_already``."""
+        """``enrolled``, or ``there_already``. No line is begun after a fault that is no refusal."""
+        if self.closed.is_set():
+            raise CancelledError
+        try:
+            return self._enrol(line)
+        except RemoteSigningError:
+            raise
+        except BaseException:
+            self.closed.set()
+            raise
+
+    def _enrol(self, line: dict[str, str]) -> str:
         from remote_signing.rssp import credentials, subscribers
 
-        database = self.services.database
-        known = subscribers.find(database, username=line["username"])
-        held = [] if known is None else credentials.of_subscriber(database, known.id)
-        if known is None or not held:
-            self._make(line, None if known is None else known.id)
+        known = subscribers.find(self.services.database, username=line["username"])
+        if known is None:
+            self._register(line)
             return "enrolled"
-        if held[0].not_after_ms is None:  # cut off before its certificate came
-            self.enrolment.certify(held[0].id, VALIDITY_DAYS)
+        if known.agency_id != self.plan.agency_id or _differ(known.full_name, line["full_name"]):
+            raise InvalidInput("the user name is that of somebody else", parameter="username")
+        held = credentials.of_subscriber(self.services.database, known.id)
+        if not held:
+            self._equip(known.id, known.username, self._first_password(known.id))
             return "enrolled"
-        return "there_already"
+        if any(each.certificate for each in held):
+            return "there_already"
+        for each in held:
+            if each.id in self.secrets.told:  # cut off before its certificate came
+                self.enrolment.certify(each.id, VALIDITY_DAYS)
+                return "enrolled"
+        # Cut off before its secrets were kept, or not of this list: for another CA to certify.
+        raise InvalidInput(
+            "has a key without a certificate, whose secrets are not in the secrets file:"
+            f" `remote-signing credential install-certificate` or `destroy`: {held[0].id}",
+            parameter="username",
+        )
 
-    def _make(self, line: dict[str, str], subscriber_id: str | None) -> None:
+    def _register(self, line: dict[str, str]) -> None:
         from remote_signing.rssp import subscribers
+
+        password = token_urlsafe(12)
+        given = {name: value for name, value in line.items() if value}
+        new = subscribers.NewSubscriber(agency_id=self.plan.agency_id, password=password, **given)
+        made = subscribers.add_subscriber(self.services.database, self.services.clock, new)
+        self._equip(made, new.username, password)
+
+    def _first_password(self, subscriber_id: str) -> str | None:
+        """In the place of one that nobody was told or that was never used; None: he has his own."""
+        from remote_signing.rssp import subscribers
+
+        password, services = token_urlsafe(12), self.services
+        is_set = subscribers.set_first_password(
+            services.database, services.clock, subscriber_id, password
+        )
+        return password if is_set else None
+
+    def _equip(self, subscriber_id: str, username: str, password: str | None) -> None:
+        """A key, and its certificate once its secrets are told."""
         from remote_signing.rssp.enrolment import NewCredential
         from remote_signing.rssp.registration import otpauth_uri
 
-        services, plan = self.services, self.plan
-        username, password = line["username"], token_urlsafe(12)
-        if subscriber_id is None:
-            given = {name: value for name, value in line.items() if value}
-            new = subscribers.NewSubscriber(agency_id=plan.agency_id, password=password, **given)
-            subscriber_id = subscribers.add_subscriber(services.database, services.clock, new)
-        else:  # cut off before his key was made: what he was to be told is lost
-            subscribers.set_password(services.database, services.clock, username, password)
+        plan = self.plan
         created = self.enrolment.create(
             NewCredential(subscriber_id, plan.algorithm, plan.scal, plan.multisign)
         )
         totp = next(iter(created.secrets.totp.values()))
-        # Before the certificate, whatever comes then: they are told once.
-        self.tell(
-            {
-                "username": username,
-                "subscriber_id": subscriber_id,
-                "credential_id": created.credential_id,
-                "password": password,
-                "pin": next(iter(created.secrets.pins.values())),
-                "otpauth_uri": otpauth_uri(services.config.service.name, username, totp),
-            }
-        )
+        record = {
+            "username": username,
+            "subscriber_id": subscriber_id,
+            "credential_id": created.credential_id,
+            "password": password,
+            "pin": next(iter(created.secrets.pins.values())),
+            "otpauth_uri": otpauth_uri(self.services.config.service.name, username, totp),
+        }
+        try:
+            self.secrets.tell({name: value for name, value in record.items() if value is not None})
+        except OSError:
+            with suppress(RemoteSigningError):  # then the next run tells of it
+                self.enrolment.destroy(created.credential_id)  # nobody could ever use it
+            raise
         self.enrolment.certify(created.credential_id, VALIDITY_DAYS)
 
+    def work_off(self, lines: list[dict[str, str]], at_once: int) -> dict[str, int]:
+        """Every line; how many of each outcome. A refusal is told and counted, a fault ends it."""
+        outcomes = {"enrolled": 0, "there_already": 0, "failed": 0}
+        with ThreadPoolExecutor(at_once) as pool:
+            works = {pool.submit(self.enrol, line): line["username"] for line in lines}
+            try:
+                for work in as_completed(works):
+                    try:
+                        outcomes[work.result()] += 1
+                    except CancelledError:
+                        continue  # not begun; the fault itself comes, too
+                    except RemoteSigningError as error:
+                        outcomes["failed"] += 1
+                        say(f"remote-signing: {works[work]}: {type(error).__name__}: {error.cause}")
+            except BaseException:  # a full disk, Ctrl-C: what is begun is ended, and nothing more
+                self.closed.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return outcomes
 
-@contextmanager
-def _added_to(file: Path) -> Iterator[Callable[[dict[str, str]], None]]:
-    """A function, for any thread, that adds a line to ``file`` (mode 0600) for good."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise fail(f"cannot open {file}: {error.strerror}", 2) from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as text:
-        turn = Lock()
 
-        def tell(record: dict[str, str]) -> None:
-            with turn:
-                text.write(json.dumps(record, ensure_ascii=False) + "\n")
-                text.flush()
-                os.fsync(text.fileno())
-
-        yield tell
+def _differ(one: str, other: str) -> bool:
+    # Vietnamese keyboards spell the same letters in more than one way.
+    return normalize("NFC", one) != normalize("NFC", other)
 
 
 def enrol_list(
@@ -141,18 +185,10 @@ def enrol_list(
 
     lines = _lines_of(file)
     folder = folder_of(context)
-    with folder.services() as services, _added_to(secrets_file) as tell:
+    with folder.services() as services, SecretsOfMany(secrets_file) as secrets:
         plan = _Plan(agency_id(services, agency), algorithm, multisign, scal)
-        desk = _Desk(services, Enrolment(services, folder.authority(key)), plan, tell)
-        outcomes = {"enrolled": 0, "there_already": 0, "failed": 0}
-        with ThreadPoolExecutor(at_once) as pool:
-            works = {pool.submit(desk.enrol, line): line["username"] for line in lines}
-            for work in as_completed(works):
-                try:
-                    outcomes[work.result()] += 1
-                except RemoteSigningError as error:
-                    outcomes["failed"] += 1
-                    say(f"remote-signing: {works[work]}: {type(error).__name__}: {error.cause}")
+        desk = _Desk(services, Enrolment(services, folder.authority(key)), plan, secrets)
+        outcomes = desk.work_off(lines, at_once)
     show(outcomes, as_json=as_json)
     if outcomes["failed"]:
         raise typer.Exit(1)

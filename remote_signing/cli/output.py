@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from remote_signing.strict_json import JsonValue
@@ -56,6 +57,30 @@ def write_new(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """A function that writes into the new file ``path`` (mode 0600) for good.
+
+    A file that cannot be made ends the command at once; one that got no content is removed.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise fail(f"cannot make {path}: {error.strerror}", 2) from error
+    with os.fdopen(descriptor, "wb") as file:
+
+        def write(content: bytes) -> None:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+        try:
+            yield write
+        finally:
+            if file.tell() == 0:
+                path.unlink()
 
 
 def fail(text: str, status: int = 1) -> typer.Exit:

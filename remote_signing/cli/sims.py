@@ -83,11 +83,11 @@ def show_all(context: typer.Context, credential_id: CredentialId, as_json: AsJso
 
 @app.command("check")
 def check(context: typer.Context, factor_id: FactorId) -> None:
-    """Ask the operator whose SIM it is now; one that changed is suspended."""
+    """Ask the operator whose SIM it is now; one that changed is suspended. Status 3: no answer."""
     from remote_signing.rssp.sim import cards
 
     with folder_of(context).services() as services:
-        reason = cards.check(services, cards.get(services, factor_id))
+        reason = cards.examine(services, cards.get(services, factor_id))
     if reason is not None:
         raise fail(f"{factor_id} is suspended: {reason}")
     say(f"{factor_id} is as it was enrolled, as far as its operator tells")

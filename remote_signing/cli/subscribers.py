@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from remote_signing.cli.agencies import agency_id
+from remote_signing.cli.agencies import agency_id, changes_of
 from remote_signing.cli.output import fail, say, show, show_table, write_new
 from remote_signing.cli.secrets_asked import new_password, secret_line
 from remote_signing.cli.settings import AsJson, AuthorityKey, folder_of
@@ -60,6 +60,36 @@ def add(
         )
         made = subscribers.add_subscriber(services.database, services.clock, new)
     show({"subscriber_id": made, "username": username}, as_json=as_json)
+
+
+@app.command("update")
+def update(
+    context: typer.Context,
+    username: Username,
+    name: Annotated[str | None, typer.Option(help="Full name.")] = None,
+    position: Annotated[str | None, typer.Option(help="Position or title.")] = None,
+    email: Annotated[str | None, typer.Option(help="Official e-mail.")] = None,
+    agency: Annotated[str | None, typer.Option(help="Code or id of the new agency.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Mend the records of a signer; what is not named stays, "" takes a value away.
+
+    Certificates that are issued stay as they are: `credential issue` a new one where they matter.
+    """
+    from remote_signing.rssp import record_changes
+
+    with folder_of(context).services() as services:
+        owner = subscriber(services, username)
+        named = {
+            "full_name": name,
+            "position": position,
+            "email": email,
+            "agency_id": agency_id(services, agency) if agency else None,
+        }
+        changed = record_changes.change_subscriber(
+            services.database, services.clock, owner.id, changes_of(named)
+        )
+    show({"username": username, "changed": [*changed]}, as_json=as_json)
 
 
 @app.command("list")

@@ -14,18 +14,22 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import insert, update
+from sqlalchemy import delete, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from remote_signing.errors import SignInRefused
 from remote_signing.rssp import audit, sessions, subscribers
 from remote_signing.rssp.models import account_code
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from remote_signing.rssp.deps import Services
     from remote_signing.rssp.sessions import Opened
 
 LIFETIME_MS: Final = 3 * 86_400_000
 TRIES: Final = 5
+_KEPT_MS: Final = 30 * 86_400_000
 LONGEST: Final = 40  # as somebody types it, with spaces and dashes
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REFERENCE, _LENGTH, _GROUP = 6, 20, 5
@@ -36,27 +40,38 @@ _ROW = account_code.c
 
 def issue(services: Services, subscriber_id: str, lifetime_ms: int = LIFETIME_MS) -> str:
     """A code for that signer, in groups of five; earlier ones are void. Three statements."""
-    code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
     now = services.now_ms()
-    values = {
-        "reference": code[:_REFERENCE],
-        "secret_hash": _hash(code),
-        "subscriber_id": subscriber_id,
-        "created_at": now,
-        "expires_at": now + lifetime_ms,
-    }
+    end = now + lifetime_ms
     void = update(account_code).where(_ROW.subscriber_id == subscriber_id, _ROW.used_at.is_(None))
-    event = audit.Event(
-        "account_code.issued",
-        audit.operator(),
-        subscriber_id=subscriber_id,
-        detail={"reference": code[:_REFERENCE], "expires_at": now + lifetime_ms},
-    )
+    values = {"subscriber_id": subscriber_id, "created_at": now, "expires_at": end}
     with services.database.transaction() as connection:
         connection.execute(void.values(used_at=now))
-        connection.execute(insert(account_code), values)
+        code = _drawn(connection, values)
+        event = audit.Event(
+            "account_code.issued",
+            audit.operator(),
+            subscriber_id=subscriber_id,
+            detail={"reference": code[:_REFERENCE], "expires_at": end},
+        )
         audit.record(connection, event, now)
     return "-".join(code[start : start + _GROUP] for start in range(0, _LENGTH, _GROUP))
+
+
+def _drawn(connection: Connection, values: dict[str, object]) -> str:
+    """A code of a reference that no row has, in a row of its own. Seldom a further statement."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(account_code).on_conflict_do_nothing().returning(_ROW.reference)
+    while True:
+        code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+        row = values | {"reference": code[:_REFERENCE], "secret_hash": _hash(code)}
+        if connection.execute(statement, row).one_or_none() is not None:
+            return code
+
+
+def prune(services: Services) -> int:
+    """Remove those that have been over for a month; how many. One statement."""
+    end = services.now_ms() - _KEPT_MS
+    return services.database.run(delete(account_code).where(_ROW.expires_at < end))
 
 
 def redeem(services: Services, typed: str, password: str) -> Opened:

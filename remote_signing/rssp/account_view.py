@@ -22,10 +22,13 @@ _MOST_EVENTS = 20
 # What changes who may come in or sign. Signing itself is the history's.
 SHOWN: Final = (
     *("session.opened", "session.refused", "account.activated", "account_code.issued"),
-    *("account_code.refused", "subscriber.password_set"),
+    *("account_code.refused", "subscriber.password_set", "subscriber.changed"),
+    *("login.password", "openid.bound", "openid.unbound"),
     *("sign_in_passkey.added", "sign_in_passkey.dropped", "sign_in_passkey.copied"),
     *("credential.certified", "credential.factors_added", "credential.factor_dropped"),
     *("credential.pin_changed", "credential.frozen", "credential.unfrozen", "credential.unlocked"),
+    *("credential.disabled", "credential.enabled", "credential.rule_changed"),
+    *("credential.suspended", "credential.resumed", "credential.revoked", "credential.destroyed"),
 )
 _OWN = "account.activated"
 _PASSWORDS = (_OWN, "subscriber.password_set", "subscriber.registered")

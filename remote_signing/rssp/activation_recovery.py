@@ -64,7 +64,24 @@ def expire(services: Services) -> int:
 
 
 def prune(services: Services) -> int:
-    """Remove what has been over for long; how many rows. The audit table keeps its records."""
+    """Remove what has been over for long; how many rows. The audit table keeps its records.
+
+    ``ExceptionGroup``: of some tables nothing could be removed, of the others it was.
+    """
+    count, faults = 0, []
+    for table, age, end, *conditions in _old(services):
+        try:
+            count += _delete_all(services, table, age, end, *conditions)
+        except Exception as error:  # noqa: BLE001 - raised below: the others have their turn first
+            error.add_note(table.name)
+            faults.append(error)
+    if faults:
+        raise ExceptionGroup("old rows that could not be removed", faults)
+    return count
+
+
+def _old(services: Services) -> list[tuple[Any, ...]]:
+    """Table, the column by which its rows are old, the end of what is, and further conditions."""
     at = services.now_ms()
     kept = services.config.lifetimes.retention * 1000
     ends = {
@@ -76,17 +93,16 @@ def prune(services: Services) -> int:
         signing_job: at,
         job_part: at,
     }
-    count = sum(
-        _delete_all(services, table, table.c.expires_at, end) for table, end in ends.items()
-    )
     oldest = new_id(at - kept)[:TIME_PREFIX]
-    finished = ACTIVATION.state.in_(_FINISHED)
-    # A SIM's consent is kept: its evidence is worth something for as long as the document is.
-    count += _delete_all(services, sim_transaction, sim_transaction.c.id, oldest, OVER)
     # Whatever was asked for so long ago is over, however long the answer was waited for.
     over = new_id(at - kept - 2 * _DAY_MS)[:TIME_PREFIX]
-    count += _delete_all(services, signing_outcome, signing_outcome.c.activation_id, over)
-    return count + _delete_all(services, signature_activation, ACTIVATION.id, oldest, finished)
+    return [
+        *((table, table.c.expires_at, end) for table, end in ends.items()),
+        # A SIM's consent is kept: its evidence is worth something for as long as the document is.
+        (sim_transaction, sim_transaction.c.id, oldest, OVER),
+        (signing_outcome, signing_outcome.c.activation_id, over),
+        (signature_activation, ACTIVATION.id, oldest, ACTIVATION.state.in_(_FINISHED)),
+    ]
 
 
 def _delete_all(

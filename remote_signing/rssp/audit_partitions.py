@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from remote_signing.clock import as_datetime
 from remote_signing.errors import InvalidInput
+from remote_signing.rssp import audit
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -79,28 +80,35 @@ def partitions(database: Database) -> list[Partition]:
     return [Partition(row.name, row.begins, row.ends, row.bytes) for row in database.all(_LIST)]
 
 
-def detach(database: Database, before_ms: int, now_ms: int) -> list[str]:
+def detach(database: Database, before_ms: int, now_ms: int, actor: str | None = None) -> list[str]:
     """Take the weeks that end by ``before_ms`` out of the table; their names, oldest first.
 
     Each is a table of its own afterwards, still guarded against change, to be kept elsewhere and
-    dropped by its owner. As the schema's owner. Errors: ``InvalidInput``: too young.
+    dropped by its owner; ``audit.week_detached`` says so in the table. As the schema's owner.
+    Errors: ``InvalidInput``: too young.
     """
     if before_ms > now_ms - _YOUNGEST_MS:
         raise InvalidInput("not before 90 days have passed", parameter="before")
-    names = [
-        each.name
+    old = [
+        each
         for each in partitions(database)
         if each.ends_ms is not None and each.ends_ms <= before_ms
     ]
-    for name in names:
+    for week in old:
+        event = audit.Event(
+            "audit.week_detached",
+            actor or audit.operator(),
+            detail={"table": week.name, "begins": week.begins_ms, "ends": week.ends_ms},
+        )
         with database.transaction() as connection:
-            connection.exec_driver_sql(f"ALTER TABLE audit_event DETACH PARTITION {name}")
+            connection.exec_driver_sql(f"ALTER TABLE audit_event DETACH PARTITION {week.name}")
             # Its copy of the table's trigger has gone with the tie.
             connection.exec_driver_sql(
-                f"CREATE TRIGGER audit_event_refuses_change BEFORE UPDATE OR DELETE ON {name}"
+                f"CREATE TRIGGER audit_event_refuses_change BEFORE UPDATE OR DELETE ON {week.name}"
                 " FOR EACH ROW EXECUTE FUNCTION refuse_audit_change()"
             )
-    return names
+            audit.record(connection, event, now_ms)
+    return [week.name for week in old]
 
 
 def settle(database: Database) -> int:

@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from remote_signing.rssp import (
+    account_codes,
     activation,
     audit_partitions,
     openid_sign_in,
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
     from remote_signing.rssp.deps import Services
 
+    _Work = Callable[[Services], int | None]
+
 _log = logging.getLogger(__name__)
 _PERIOD = 10.0  # seconds between rounds
 _PRUNE_EVERY = 6  # rounds; what piles up for longer holds up whoever signs while it is removed
-_WEEKS_EVERY = 60  # rounds
+_SELDOM = 60  # rounds
 
 
 class Housekeeping:
@@ -40,6 +43,7 @@ class Housekeeping:
         self._services = services
         self._period = period
         self._stop = threading.Event()
+        self._failing: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
     def start(self) -> None:
@@ -54,45 +58,57 @@ class Housekeeping:
     def _run(self) -> None:
         rounds = 0
         while True:
-            self._round(prune=rounds % _PRUNE_EVERY == 0)
-            if rounds % _WEEKS_EVERY == 0:
-                self._tend("weeks of the audit table", _audit_weeks)
+            self._round(prune=rounds % _PRUNE_EVERY == 0, seldom=rounds % _SELDOM == 0)
             rounds += 1
             if self._stop.wait(self._period):
                 return
 
-    def _round(self, *, prune: bool) -> None:
-        try:
-            counts = {
-                "unknown": activation.recover(self._services),
-                "expired": activation.expire(self._services),
-                "pruned": self._prune() if prune else 0,
-            }
-        except Exception:  # noqa: BLE001 - the next round may go better, whatever it was
-            _log.exception("housekeeping")
-            return
-        self._tend("housekeeping of SIMs", sim_consent.tend)
-        self._tend("housekeeping of attachments", attachments.prune)
-        self._tend("housekeeping of PINs", pin_records.retire_owed)
-        if any(counts.values()):
-            _log.info("housekeeping", extra=counts)
+    def _round(self, *, prune: bool, seldom: bool = False) -> None:
+        works = _always() | (_pruning() if prune else {}) | (_seldom() if seldom else {})
+        counts = {name: self._done(name, work) for name, work in works.items()}
+        if done := {name: count for name, count in counts.items() if count}:
+            _log.info("housekeeping", extra=done)
 
-    def _prune(self) -> int:
-        return (
-            activation.prune(self._services)
-            + webhook_deliveries.prune(self._services)
-            + sign_in_challenges.prune(self._services)
-            + push_deliveries.prune(self._services)
-            + pin_records.prune(self._services)
-            + openid_sign_in.prune(self._services)
-            + totp_steps.prune(self._services)
-        )
-
-    def _tend(self, name: str, work: Callable[[Services], object]) -> None:
+    def _done(self, name: str, work: _Work) -> int:
+        """How much there was to do. What fails is tried again, and keeps nothing else waiting."""
         try:
-            work(self._services)
-        except Exception:  # noqa: BLE001 - as above
-            _log.exception(name)
+            count = work(self._services)
+        except Exception:  # noqa: BLE001 - the next time may go better, whatever it was
+            again = name in self._failing
+            self._failing.add(name)
+            text = "alarm: housekeeping fails again" if again else "housekeeping has failed"
+            _log.exception(text, extra={"work": name})
+            return 0
+        self._failing.discard(name)
+        return count or 0
+
+
+# By the member of the log that says how much there was: none that a secret might be called.
+def _always() -> dict[str, _Work]:
+    return {
+        "unknown": activation.recover,
+        "expired": activation.expire,
+        "sims": sim_consent.tend,
+        "attachments": attachments.prune,
+        "pins": pin_records.retire_owed,
+    }
+
+
+def _pruning() -> dict[str, _Work]:
+    return {
+        "pruned": activation.prune,
+        "webhooks": webhook_deliveries.prune,
+        "challenges": sign_in_challenges.prune,
+        "browsers": push_deliveries.prune,
+        "orders": pin_records.prune,
+        "openid_sign_ins": openid_sign_in.prune,
+        "used_steps": totp_steps.prune,
+        "account_codes": account_codes.prune,
+    }
+
+
+def _seldom() -> dict[str, _Work]:
+    return {"audit_weeks": _audit_weeks, "leftover_files": attachments.remove_leftovers}
 
 
 def _audit_weeks(services: Services) -> int:

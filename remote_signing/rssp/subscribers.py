@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-from sqlalchemy import BigInteger, Integer, bindparam, case, insert, select, update
+from sqlalchemy import BigInteger, Integer, and_, bindparam, case, exists, insert, select, update
 
 from remote_signing.errors import InvalidInput, SignInRefused
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import audit
-from remote_signing.rssp.models import agency, login_session, subscriber
+from remote_signing.rssp.models import agency, audit_event, login_session, subscriber
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from remote_signing.clock import Clock
     from remote_signing.rssp.db import Database
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _MEMORY_KIB, _ITERATIONS, _LANES, _LENGTH = 19_456, 2, 1, 32
 SHORTEST_PASSWORD, _LONGEST_PASSWORD = 12, 256
 KINDS = ("person", "organisation")
+_CAME_IN = ("session.opened", "account.activated", "login.password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +132,37 @@ def set_password(
     database: Database, clock: Clock, username: str, password: str, actor: str | None = None
 ) -> bool:
     """Replace a password, end the pause after wrong ones and all sessions; False: no such user."""
+    return _set_password(database, clock, subscriber.c.username == username, password, actor)
+
+
+def set_first_password(
+    database: Database, clock: Clock, subscriber_id: str, password: str, actor: str | None = None
+) -> bool:
+    """:func:`set_password` for one who never came in; False: he did, or nothing says otherwise."""
+    event = audit_event.c
+    of_him = select(event.number).where(event.subscriber_id == subscriber_id)
+    never_in = and_(
+        subscriber.c.id == subscriber_id,
+        # As far back as his registration: old weeks of the table may be kept elsewhere.
+        exists(of_him.where(event.kind == "subscriber.registered")),
+        ~exists(of_him.where(event.kind.in_(_CAME_IN))),
+    )
+    return _set_password(database, clock, never_in, password, actor)
+
+
+def _set_password(
+    database: Database,
+    clock: Clock,
+    whose: ColumnElement[bool],
+    password: str,
+    actor: str | None,
+) -> bool:
     now = clock.now_ms()
     hashed = password_hash(password)
     with database.transaction() as connection:
         statement = (
             update(subscriber)
-            .where(subscriber.c.username == username)
+            .where(whose)
             .values(password_hash=hashed, failed_sign_ins=0, sign_in_locked_until=0)
             .returning(subscriber.c.id)
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select
 
+from remote_signing.errors import InvalidInput
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import activation, audit
+from remote_signing.rssp import activation, activation_recovery, audit
 from remote_signing.rssp.activation import Channel
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.models import (
@@ -22,7 +23,9 @@ from tests.support.world import PORTAL, Killed
 
 if TYPE_CHECKING:
     import pytest
+    from sqlalchemy import Table
 
+    from remote_signing.rssp.deps import Services
     from tests.support.world import Field, World
 
 DAY = 86_400
@@ -206,4 +209,35 @@ def test_housekeeping_begins_at_once_and_survives_a_fault(
         assert rounds.acquire(timeout=10)
     keeper.stop()
     assert state_of(world, abandoned) == "FAILED"
-    assert [record.message for record in caplog.records].count("housekeeping") == 2
+    told = [record.message for record in caplog.records]
+    assert (told.count("housekeeping has failed"), told.count("housekeeping")) == (1, 1)
+
+
+def test_what_fails_in_housekeeping_keeps_nothing_else_from_being_done(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = world.clock.now_ms()
+    world.database.run(insert(replay), {"digest": b"x", "expires_at": now + 1000})
+    world.sign(world.token())
+    world.clock.advance(31 * DAY)
+
+    def broken(services: Services, table: Table, *rest: Any) -> int:
+        if table is replay:
+            raise InvalidInput("a table that always fails")
+        return real(services, table, *rest)
+
+    real = activation_recovery._delete_all  # noqa: SLF001 - so that one table alone fails
+    keeper = Housekeeping(world.services)
+    with monkeypatch.context() as patched:
+        patched.setattr(activation_recovery, "_delete_all", broken)
+        patched.setattr(activation, "expire", broken)
+        keeper._round(prune=True)  # noqa: SLF001 - one round of it
+        assert count(world, signature_activation) == 0
+        assert "alarm: " not in caplog.text
+        keeper._round(prune=True)  # noqa: SLF001 - another
+    again = [each for each in caplog.records if each.message.startswith("alarm: ")]
+    assert [each.__dict__["work"] for each in again] == ["expired", "pruned"]
+    assert "a table that always fails" in caplog.text
+    assert count(world, replay) == 1
+    keeper._round(prune=True)  # noqa: SLF001 - and one without a fault
+    assert count(world, replay) == 0

@@ -8,16 +8,18 @@ import io
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from PIL import Image
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from consent_app.app import create_app as create_consent_app
 from remote_signing.algorithms import DIGESTS
 from remote_signing.errors import InvalidInput
+from remote_signing.identifiers import new_id
 from remote_signing.rssp import activation
 from remote_signing.rssp.app import create_app
 from remote_signing.rssp.attachments import register
@@ -41,7 +43,6 @@ from tests.support.world import SHA256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.support.world import World
 
@@ -439,9 +440,55 @@ def test_files_of_processes_that_died_are_removed(portal: DocumentPortal) -> Non
     for path in (left, *folder.iterdir()):
         path.touch()
         os.utime(path, (0, 0))
-    assert register.prune(portal.world.services) == 0
+    assert register.remove_leftovers(portal.world.services) == 1
     assert rows(portal) == (1, 0, 1)
     assert not left.exists()
+
+
+def test_leftover_among_many_files_of_rows_is_found(portal: DocumentPortal) -> None:
+    services = portal.world.services
+    kept(portal)
+    folder = register.settings(services).folder
+    with services.database.transaction() as connection:
+        row = connection.execute(select(attachment)).one()._asdict()
+        names = [new_id(number) for number in range(250)]
+        connection.execute(insert(attachment), [row | {"id": name} for name in names])
+    left = folder / new_id(1000)
+    for path in (*(folder / name for name in names), left):
+        path.touch()
+        os.utime(path, (0, 0))
+    assert register.remove_leftovers(services) == 1
+    assert not left.exists()
+    assert all((folder / name).exists() for name in names)
+
+
+def test_file_that_another_process_removes_meanwhile_stops_nothing(
+    portal: DocumentPortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = portal.world.services
+    folder = register.settings(services).folder
+    folder.mkdir()
+    left = [folder / new_id(number) for number in range(2)]
+    for path in left:
+        path.touch()
+        os.utime(path, (0, 0))
+    stat = Path.stat
+
+    def gone(path: Path, **options: Any) -> os.stat_result:
+        if path == left[0]:
+            raise FileNotFoundError
+        return stat(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", gone)
+        assert register.remove_leftovers(services) == 1
+    assert [path.exists() for path in left] == [True, False]
+
+
+def test_installation_without_attachments_has_no_leftovers(portal: DocumentPortal) -> None:
+    services = portal.world.services
+    without = replace(services, config=replace(services.config, attachments=None))
+    assert register.remove_leftovers(without) == 0
 
 
 def test_one_client_cannot_fill_the_place_with_what_nobody_is_asked_about(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -201,7 +202,11 @@ def test_old_weeks_are_taken_out_whole_and_stay_guarded(database: Database) -> N
     assert audit_partitions.detach(database, NOW - 100 * DAY, NOW) == []
     much_later = NOW + 20 * WEEK
     assert audit_partitions.detach(database, NOW, much_later) == ["audit_event_before"]
-    assert [row.number for row in audit.events(database)] == [young]
+    there, gone = audit.events(database)
+    assert there.number == young
+    assert (gone.kind, gone.at) == ("audit.week_detached", much_later)
+    week = json.loads(gone.detail)
+    assert (week["table"], week["begins"]) == ("audit_event_before", None)
     (row,) = database.all(text("SELECT number FROM audit_event_before"))
     assert row.number == old
     for statement in ("DELETE FROM audit_event_before", "TRUNCATE audit_event_before"):

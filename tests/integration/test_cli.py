@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -49,6 +50,7 @@ class Desk:
     folder: Path
     capture: pytest.CaptureFixture[str]
     said: str = ""  # by the last command, on stderr
+    out: str = ""  # on stdout, by the last command
 
     def type(self, *words: str, status: int = 0) -> str:
         """What the command says on stdout; its exit status is checked."""
@@ -56,6 +58,7 @@ class Desk:
         found = cli.main(["--config", str(self.folder), *words])
         told = self.capture.readouterr()
         self.said = told.err
+        self.out = told.out
         assert found == status, told.err
         assert "Traceback" not in told.err
         return told.out if status == 0 else told.err
@@ -217,6 +220,38 @@ def test_secrets_survive_a_certification_that_fails_and_it_is_resumed(desk: Desk
     assert desk.json("credential", "list", NAME)[0]["state"] == "enabled"
 
 
+def test_a_request_file_that_is_there_stops_before_a_key_is_made(desk: Desk) -> None:
+    file = desk.folder / "key.csr"
+    file.write_text("kept", "utf-8")
+    secrets = desk.folder / "secrets.json"
+    words = ("credential", "issue", NAME, "--csr-file", str(file))
+    assert "cannot make" in desk.type(*words, status=2)
+    assert "cannot make" in desk.type(*words, "--secrets-file", str(secrets), status=2)
+    assert desk.json("credential", "list", NAME) == []
+    assert (file.read_text("utf-8"), secrets.exists()) == ("kept", False)
+
+
+@pytest.mark.parametrize("step", ["certify", "write"])
+def test_secrets_are_shown_when_the_command_is_interrupted(
+    desk: Desk, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    words = ["credential", "issue", NAME, "--json"]
+    with monkeypatch.context() as patched:
+        if step == "certify":
+            patched.setattr(enrolment.Enrolment, "certify", interrupted)
+        else:
+            words += ["--csr-file", str(desk.folder / "key.csr")]
+            patched.setattr(os, "fsync", interrupted)
+        said = desk.type(*words, status=130)
+    told = json.loads(desk.out)
+    assert told["pin"]
+    assert told["otpauth_uri"]
+    assert f"credential certify {told['credential_id']}" in said
+
+
 def test_another_ca_certifies_a_key_of_the_hsm(desk: Desk) -> None:
     request_file, chain_file = desk.folder / "key.csr", desk.folder / "chain.pem"
     its_id = issue(desk, "--csr-file", str(request_file))["credential_id"]
@@ -278,6 +313,23 @@ def test_an_official_of_a_section_names_every_agency_above(desk: Desk) -> None:
         f"2.5.4.5={subscriber},CN=Trần Thị Bình,OU=Phòng Lưu trữ,OU=Cục Văn thư,O=Bộ Nội vụ,"
         "L=Hà Nội,C=VN"
     )
+
+
+def test_mended_records_stand_in_the_next_certificate(desk: Desk) -> None:
+    desk.type("agency", "add", "Bộ Y tê", "--code", "G10", "--province", "Hà Nội")
+    assert desk.json("agency", "update", "G10", "--name", "Bộ Y tế")["changed"] == ["name"]
+    update = ("subscriber", "update", NAME, "--name", "Nguyễn Văn Anh", "--position", "")
+    assert desk.json(*update, "--agency", "G10", "--email", "anh@moh.gov.vn")["changed"] == [
+        *("full_name", "position", "email", "agency_id")
+    ]
+    issued = issue(desk)
+    certificate = x509.load_der_x509_certificate(base64.b64decode(issued["certificate"]))
+    subject = certificate.subject.rfc4514_string()
+    assert "CN=Nguyễn Văn Anh,O=Bộ Y tế,L=Hà Nội,C=VN" in subject
+    assert "Vụ trưởng" not in subject
+    assert "nothing would change" in desk.type(*update, status=2)
+    assert "nothing would change" in desk.type("agency", "update", "G10", status=2)
+    assert "no agency" in desk.type("subscriber", "update", NAME, "--agency", "G11", status=1)
 
 
 def test_a_clients_secret_is_told_once_and_can_be_replaced(desk: Desk) -> None:
@@ -366,62 +418,6 @@ def test_a_new_official_gets_a_code_with_its_picture_in_the_place_of_a_password(
     assert "█" in shown
     desk.type("subscriber", "invite", name, "--svg", str(picture), status=2)
     desk.type("subscriber", "invite", "nobody", status=1)
-
-
-def test_list_is_enrolled_and_goes_on_where_it_stopped(desk: Desk, tmp_path: Path) -> None:
-    cut_off = ("--agency", "G09", "--name", "Lê Thị Bình", "--by-code", "--json")
-    desk.type("subscriber", "add", "binh.le", *cut_off)  # registered, and then the machine stopped
-    names, told = tmp_path / "list.csv", tmp_path / "told.jsonl"
-    names.write_text("username,full_name,position\nan.tran,Trần Văn An,Vụ trưởng\n", "utf-8")
-    enrol = ("subscriber", "enrol-list", str(names), "--agency", "G09", "--secrets-file", str(told))
-    assert desk.json(*enrol) == {"enrolled": 1, "there_already": 0, "failed": 0}
-    with names.open("a", encoding="utf-8") as lines:
-        lines.write("binh.le,Lê Thị Bình,\n")
-    assert desk.json(*enrol) == {"enrolled": 1, "there_already": 1, "failed": 0}
-    assert desk.json(*enrol) == {"enrolled": 0, "there_already": 2, "failed": 0}
-    records = [json.loads(line) for line in told.read_text("utf-8").splitlines()]
-    assert [record["username"] for record in records] == ["an.tran", "binh.le"]
-    assert told.stat().st_mode & 0o777 == 0o600
-    for record in records:
-        assert record["otpauth_uri"].startswith("otpauth://totp/")
-        (held,) = desk.json("credential", "list", record["username"])
-        assert (held["id"], held["state"]) == (record["credential_id"], "enabled")
-
-
-def test_key_of_a_list_whose_certificate_never_came_gets_one(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names, told = tmp_path / "list.csv", tmp_path / "told.jsonl"
-    names.write_text("username,full_name\nan.tran,Trần Văn An\n", "utf-8")
-    enrol = ("subscriber", "enrol-list", str(names), "--agency", "G09", "--secrets-file", str(told))
-
-    def away(*_: object) -> bytes:
-        raise HsmUnavailable("gone in between")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(enrolment.Enrolment, "certify", away)
-        assert "an.tran: HsmUnavailable" in desk.type(*enrol, status=1)
-    assert desk.json(*enrol) == {"enrolled": 1, "there_already": 0, "failed": 0}
-    (record,) = told.read_text("utf-8").splitlines()  # nothing was told twice
-    (held,) = desk.json("credential", "list", "an.tran")
-    assert (held["id"], held["state"]) == (json.loads(record)["credential_id"], "enabled")
-
-
-def test_list_with_a_mistake_enrols_nobody(desk: Desk, tmp_path: Path) -> None:
-    names, told = tmp_path / "list.csv", tmp_path / "told.jsonl"
-    enrol = ("subscriber", "enrol-list", str(names), "--agency", "G09", "--secrets-file", str(told))
-    for text in (
-        "username\nan.tran\n",
-        "username,full_name,pin\nan.tran,An,1\n",
-        "username,full_name\nan.tran\n",
-        "username,full_name\nan.tran,An,more\n",
-        "username,full_name\nan.tran,\n",
-        "username,full_name\nan.tran,An\nan.tran,Bình\n",
-    ):
-        names.write_text(text, "utf-8")
-        assert str(names) in desk.type(*enrol, status=2)
-    assert not told.exists()
-    assert [each["username"] for each in desk.json("subscriber", "list")] == [NAME]
 
 
 def test_a_new_official_chooses_a_pin_that_nobody_was_told_before(desk: Desk) -> None:

@@ -9,6 +9,7 @@ import pytest
 from remote_signing.cli import serve
 from remote_signing.cli.settings import ConfigFolder
 from remote_signing.rssp.registration import RegistrationAuthority
+from remote_signing.rssp.sim_client import Outcome, Profile, SimAdapter
 from tests.integration.test_cli import Desk
 from tests.support.sam import toml
 from tests.support.sim_chain import BEARER, running_adapter, running_operator, unused_address
@@ -129,6 +130,24 @@ def test_a_sim_whose_holder_is_not_there_is_not_enrolled(
     told = desk.type("sim", "enrol", its_id, "--msisdn", number(), status=3)
     assert "SimAdapterAway" in told
     assert adapter
+
+
+def test_a_check_that_nobody_answers_says_so(
+    desk: Desk, migrated_database_url: str, sam: RunningSam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    its_id = desk.json("credential", "issue", NAME)["credential_id"]
+    factor = desk.json("sim", "enrol", its_id, "--msisdn", number())["factor_id"]
+    outcome = Outcome("UNABLE_TO_PROVIDE_SERVICES", "")
+    silent = Profile("op", outcome, is_known=False, iccid=None, network=None, leaves=())
+    with monkeypatch.context() as patched:
+        patched.setattr(SimAdapter, "profile", lambda *_: silent)
+        assert "UNABLE_TO_PROVIDE" in desk.type("sim", "check", factor, status=3)
+    write_rssp(desk.folder, migrated_database_url, sam, {"url": unused_address()})
+    assert "SimAdapterAway" in desk.type("sim", "check", factor, status=3)
+    text = (desk.folder / "rssp.toml").read_text("utf-8").partition("[sim]")[0]
+    (desk.folder / "rssp.toml").write_text(text, "utf-8")
+    assert "no table [sim]" in desk.type("sim", "check", factor, status=3)
+    assert desk.json("sim", "show", its_id)[0]["state"] == "active"
 
 
 def test_serve_starts_the_adapter_before_the_rssp_where_it_is_configured(tmp_path: Path) -> None:

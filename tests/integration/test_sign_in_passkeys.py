@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import select, update
 
 from remote_signing.errors import InvalidInput, SignInRefused
 from remote_signing.rssp import account_codes, sessions, sign_in_challenges, subscribers
-from remote_signing.rssp.models import audit_event, sign_in_challenge, subscriber
+from remote_signing.rssp.models import account_code, audit_event, sign_in_challenge, subscriber
 from tests.support.examples import example
 from tests.support.passkeys import UP, Authenticator
 from tests.support.sign_in_stage import RP_ID, SignInStage
@@ -232,6 +233,36 @@ def activate(stage: SignInStage, code: str, password: str = NEW_PASSWORD) -> htt
 
 def issued(stage: SignInStage) -> str:
     return account_codes.issue(stage.world.services, stage.world.subscriber_id)
+
+
+def test_code_whose_first_part_somebody_has_is_drawn_again(
+    stage: SignInStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, owner = account_codes.read_as(issued(stage)), stage.world.subscriber_id
+    other = stage.world.new_signer(f"other{owner}")
+    drawn = iter(first[:6] + "2" * 14 + "3" * 20)
+    with monkeypatch.context() as patched:
+        patched.setattr(secrets, "choice", lambda _: next(drawn))
+        code = account_codes.issue(stage.world.services, other)
+    assert account_codes.read_as(code) == "3" * 20
+    row = stage.world.database.one(
+        select(account_code.c.subscriber_id).where(account_code.c.reference == first[:6])
+    )
+    assert row is not None
+    assert row.subscriber_id == owner
+
+
+def test_codes_are_kept_for_a_month_after_their_end(shared: World, stage: SignInStage) -> None:
+    issued(stage)
+    his = account_code.c.subscriber_id == shared.subscriber_id
+    shared.clock.advance(33 * 86_400 - 1)
+    account_codes.prune(shared.services)
+    assert len(shared.database.all(select(account_code).where(his))) == 1
+    shared.clock.advance(2)
+    with shared.planned() as plans:
+        assert account_codes.prune(shared.services) >= 1
+    assert ["ix_account_code_expires_at" in plan for plan in plans] == [True]
+    assert shared.database.all(select(account_code).where(his)) == []
 
 
 def test_a_one_time_code_sets_the_password_once_and_ends_other_sessions(

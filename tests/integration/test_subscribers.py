@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from remote_signing.errors import InvalidInput, SessionInvalid, SignInRefused
 from remote_signing.identifiers import new_id
@@ -144,6 +144,28 @@ def test_a_registered_subscriber_is_found(world: World) -> None:
     assert found is not None
     assert (found.id, found.kind) == (made, "organisation")
     assert found == subscribers.get(world.database, made)
+
+
+@pytest.mark.parametrize("kind", ["session.opened", "account.activated", "login.password"])
+def test_a_first_password_is_for_who_never_came_in(world: World, kind: str) -> None:
+    made = subscribers.add_subscriber(world.database, world.clock, new(world))
+
+    def set_first(password: str) -> bool:
+        return subscribers.set_first_password(world.database, world.clock, made, password)
+
+    assert set_first("a first password")
+    assert [event.kind for event in audit.events(world.database)][-1] == "subscriber.password_set"
+    audit.write(world.database, audit.Event(kind, "signer", subscriber_id=made), "{}", 1)
+    assert not set_first("another password")
+    assert sign_in(world, "a first password", "binh.tran").id == made
+
+
+def test_a_first_password_needs_a_registration_on_record(world: World) -> None:
+    row = world.database.one(select(subscriber))
+    assert row is not None
+    old = row._asdict() | {"id": new_id(0), "username": "binh.tran"}
+    world.database.run(insert(subscriber), old)
+    assert not subscribers.set_first_password(world.database, world.clock, old["id"], PASSWORD)
 
 
 def test_a_password_is_kept_as_argon2id_only(world: World) -> None:

@@ -416,16 +416,26 @@ def account_events() -> tuple[str, ...]:
     """The kinds that the rssp shows (account_view.SHOWN); a test of it compares."""
     return (
         *("session.opened", "session.refused", "account.activated", "account_code.issued"),
-        *("account_code.refused", "subscriber.password_set"),
+        *("account_code.refused", "subscriber.password_set", "subscriber.changed"),
+        *("login.password", "openid.bound", "openid.unbound"),
         *("sign_in_passkey.added", "sign_in_passkey.dropped", "sign_in_passkey.copied"),
         *("credential.certified", "credential.factors_added", "credential.factor_dropped"),
         *("credential.pin_changed", "credential.frozen"),
         *("credential.unfrozen", "credential.unlocked"),
+        *("credential.disabled", "credential.enabled", "credential.rule_changed"),
+        *("credential.suspended", "credential.resumed"),
+        *("credential.revoked", "credential.destroyed"),
     )
 
 
 def test_every_event_that_the_account_shows_has_words() -> None:
     assert set(account_events()) == set(account_view.SHOWN)
+    english = site.environment(language.catalogue("en"), site.load_static())
+    said = english.from_string(
+        '{% import "holding_parts.html" as holding with context %}{{ holding.event(kind) }}'
+    )
+    words = {kind: said.render(kind=kind).strip() for kind in (*account_events(), "of.later")}
+    assert [kind for kind, text in words.items() if text == "Another change"] == ["of.later"]
 
 
 def _holding_pages(asked: SignatureRequest) -> Iterator[tuple[str, dict[str, object]]]:

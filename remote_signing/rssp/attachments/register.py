@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, and_, bindparam, case, delete, exists, func, insert, or_, select
@@ -152,21 +153,34 @@ def prune(services: Services) -> int:
         count += len(names)
         if len(names) < _BATCH:
             break
-    _remove_leftovers(services, limits.folder)
     services.database.run(_PRUNE_USES)
     return count
 
 
-def _remove_leftovers(services: Services, folder: Path) -> None:
-    """Files whose process died before their row was written, or after it was removed."""
-    if not folder.is_dir():
-        return
-    old = time.time() - _LEFTOVER
-    found = [path for path in folder.iterdir() if is_id(path.name) and path.stat().st_mtime < old]
-    names = [path.name for path in found[:_BATCH]]
-    known = {row.id for row in services.database.all(_KNOWN, {"names": names})} if names else set()
-    for name in set(names) - known:
-        vault.drop(folder, name)
+def remove_leftovers(services: Services) -> int:
+    """Remove files whose process died before their row was written, or after it was removed.
+
+    How many. One statement for each 200 old files.
+    """
+    limits = services.config.attachments
+    if limits is None or not limits.folder.is_dir():
+        return 0
+    count, before = 0, time.time() - _LEFTOVER
+    found = (path.name for path in limits.folder.iterdir() if _is_old(path, before))
+    while names := set(islice(found, _BATCH)):
+        known = {row.id for row in services.database.all(_KNOWN, {"names": list(names)})}
+        for name in names - known:
+            vault.drop(limits.folder, name)
+        count += len(names - known)
+    return count
+
+
+def _is_old(path: Path, before: float) -> bool:
+    """Whether it is a file of ours from before then; not if another process just removed it."""
+    try:
+        return is_id(path.name) and path.stat().st_mtime < before
+    except FileNotFoundError:
+        return False
 
 
 _NOW = bindparam("now", type_=BigInteger())

@@ -30,14 +30,14 @@ _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _CHANGES = (
     *("agency", "subscriber", "credential", "oauth_client", "credential_request", "sim_card"),
     *("issued_certificate", "certificate_list", "passkey", "signer_notice"),
-    *("sign_in_passkey", "account_code"),
+    "sign_in_passkey",
 )
 _AUDIT_COLUMNS = (
     *("at", "kind", "actor", "client_id", "subscriber_id", "credential_id"),
     *("activation_id", "sequence", "state", "detail"),
 )
 _PRUNES = (
-    "sign_in_challenge",
+    *("sign_in_challenge", "account_code"),
     *("pin_order", "pin_retirement", "openid_sign_in", "openid_subject"),
     "signature_activation",
     "service_authorization",

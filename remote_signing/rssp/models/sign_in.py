@@ -41,6 +41,6 @@ account_code = Table(
     Column("subscriber_id", Identifier, ForeignKey("subscriber.id"), nullable=False, index=True),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
 )

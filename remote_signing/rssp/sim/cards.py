@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from remote_signing.errors import RemoteSigningError, SimUnknown
+from remote_signing.errors import RemoteSigningError, SimAdapterAway, SimUnknown
 from remote_signing.rssp import audit
 from remote_signing.rssp.models import sim_card
 from remote_signing.rssp.sim import words
@@ -93,17 +93,27 @@ def set_state(
 
 
 def check(services: Services, row: Row[Any]) -> str | None:
-    """Ask the operator whose SIM it is now and suspend what changed; the reason, or None.
+    """:func:`examine` where a question follows; the reason, or None.
 
     An operator that gives no answer suspends nothing: the question itself will tell.
     """
     if services.sim is None:
         return None
     try:
-        profile = services.sim.profile(row.msisdn, row.operator)
+        return examine(services, row)
     except RemoteSigningError as error:
         _log.warning("no profile of a SIM", extra={"factor": row.factor_id, "cause": error.cause})
         return None
+
+
+def examine(services: Services, row: Row[Any]) -> str | None:
+    """Ask the operator whose SIM it is now and suspend what changed; the reason, or None.
+
+    ``SimAdapterAway``, ``SimRequestRefused``: nobody was asked, or the operator told nothing.
+    """
+    if services.sim is None:
+        raise SimAdapterAway("no table [sim] in rssp.toml")
+    profile = services.sim.profile(row.msisdn, row.operator)
     reason = changed(row, profile)
     if reason is not None:
         _log.error("alarm: a SIM has changed", extra={"factor": row.factor_id, "reason": reason})
@@ -111,6 +121,8 @@ def check(services: Services, row: Row[Any]) -> str | None:
         return reason
     told = update(sim_card).where(sim_card.c.factor_id == row.factor_id)
     services.database.run(told.values(checked_at=services.now_ms()))
+    if not profile.is_known:
+        raise SimAdapterAway(f"its operator tells nothing of it: {profile.outcome.name}")
     return None
 
 
