@@ -56,6 +56,7 @@ class Order:
     verification_code: str
     algorithm: str
     replace: bool
+    mode: str
     language: str
     deadline: int
 
@@ -74,6 +75,7 @@ def create(database: Database, order: Order, now_ms: int) -> tuple[Row[Any], boo
         "verification_code": order.verification_code,
         "algorithm": order.algorithm,
         "replace": order.replace,
+        "mode": order.mode,
         "language": order.language,
         "created_at": now_ms,
         "deadline": order.deadline,

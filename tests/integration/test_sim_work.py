@@ -88,6 +88,7 @@ def _registration(number: int, digest: str = "0" * 64) -> registrations.Order:
         verification_code="1234",
         algorithm="P256",
         replace=False,
+        mode="structure",
         language="vi",
         deadline=NOW + 60_000,
     )
