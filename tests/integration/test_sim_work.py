@@ -12,13 +12,22 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from sim_adapter import leases, migrations, registrations, transactions
+from sim_adapter import (
+    causes,
+    leases,
+    migrations,
+    registrations,
+    signature_format,
+    transactions,
+)
 from sim_adapter.app import create_app
 from sim_adapter.db import Database
 from sim_adapter.deps import open_services
 from sim_adapter.errors import SimBusy, TransactionConflict, Unavailable
 from sim_adapter.models import sim_transaction
+from sim_adapter.mss.model import Signature
 from tests.support.sim_adapter import BASE, BEARER, config, world
+from tests.support.sim_card import DER, Issuer, p256
 from tests.support.sim_orders import NOW, order
 
 if TYPE_CHECKING:
@@ -34,6 +43,13 @@ def sim_url(databases: Databases) -> Iterator[str]:
     url = databases.fresh(migrations.upgrade)
     yield url
     databases.drop(url)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_folder: Databases) -> Iterator[str]:
+    url = sqlite_folder.fresh(migrations.upgrade)
+    yield url
+    sqlite_folder.drop(url)
 
 
 @pytest.fixture
@@ -166,6 +182,56 @@ def test_an_unforeseen_fault_costs_one_row_its_turn(
 
     play(tmp_path, sim_url, scene)
     assert any(record.message == "unforeseen" for record in caplog.records)
+
+
+def test_an_answer_with_a_key_of_no_known_curve_ends_its_row(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    async def scene(world: World) -> None:
+        curve = bytes.fromhex("2a8648ce3d0301")
+        certificate = Issuer().issue(p256()).public_bytes(DER)
+        other = certificate.replace(curve + b"\x07", curve + b"\x63")
+        world.operator.plan(100, Signature(b"x" * 64, other))
+        await world.put()
+        ended = await world.until("FAILED", "SIGNED")
+        assert ended["outcome"]["name"] == "SIGNATURE"
+        assert ended["outcome"]["cause"] == causes.say("operator_answer_invalid", "vi")
+        assert next_at(world) is None
+
+    play(tmp_path, sqlite_url, scene)
+
+
+def next_at(world: World) -> int | None:
+    row = transactions.known(world.services.database, "transaction-1")
+    assert row is not None
+    due: int | None = row.next_at
+    return due
+
+
+@pytest.mark.parametrize("end", ["open", "cancelled"])
+def test_a_row_that_is_unforeseen_each_time_does_not_come_round_for_ever(
+    tmp_path: Path, sqlite_url: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_signature: object) -> None:
+        raise KeyError("unforeseen")
+
+    async def scene(world: World) -> None:
+        world.operator.plan(100, 500)
+        await world.put()
+        await world.work()
+        if end == "cancelled":
+            await world.post("transactions/transaction-1/cancel")
+        monkeypatch.setattr(signature_format, "check", breaks)
+        for _ in range(200):
+            await world.work()
+            world.clock.advance(1)
+        members = await world.get()
+        expected = {"open": "OPERATOR_ANSWER_INVALID", "cancelled": "CANCELLED"}
+        assert members["outcome"]["name"] == expected[end]
+        assert next_at(world) is None
+        assert len(world.operator.asked) < 40  # of 200 looks: five, or until the grace is over
+
+    play(tmp_path, sqlite_url, scene)
 
 
 @pytest.mark.parametrize("late", ["synch", "asynchClientServer"])
