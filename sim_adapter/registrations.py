@@ -150,7 +150,7 @@ def finish(
 
 def prune(database: Database, before_ms: int) -> None:
     """Remove what had to be over before ``before_ms``."""
-    database.all(table.delete().where(table.c.deadline < before_ms))
+    database.prune(table, table.c.deadline < before_ms)
 
 
 async def attend(services: Services, row: Row[Any]) -> None:

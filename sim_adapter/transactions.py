@@ -256,8 +256,8 @@ def _keep_late(database: Database, identifier: str, signature: Signature, now_ms
 
 def prune(database: Database, before_ms: int) -> None:
     """Remove what ended before ``before_ms``."""
-    database.all(table.delete().where(table.c.finished_at < before_ms))
-    database.all(callback_table.delete().where(callback_table.c.created_at < before_ms))
+    database.prune(table, table.c.finished_at < before_ms)
+    database.prune(callback_table, callback_table.c.created_at < before_ms)
 
 
 def _about(row: Row[Any]) -> dict[str, object]:

@@ -146,7 +146,7 @@ class Holding:
         world.dispatcher._services = replace(services, config=few)  # noqa: SLF001 - a small bound
         self.gate = asyncio.Event()
         self.asked: list[object] = []
-        services.clients["canned"].ask = self.ask  # type: ignore[assignment,method-assign]
+        services.clients["canned"].ask = self.ask  # type: ignore[assignment,method-assign]  # it holds
 
     async def ask(self, *arguments: object) -> object:
         self.asked.append(arguments)
@@ -204,7 +204,9 @@ def test_an_operator_that_hangs_keeps_nobody_else_waiting(tmp_path: Path, sim_ur
         assert (await world.get("transaction-9", wait=5, version=2))["state"] == "SIGNED"
         await world.dispatcher.look()  # and the call-back that tells of it
         await asyncio.sleep(0.1)
-        assert services.database.one(select(callback)).delivered_at is not None  # type: ignore[union-attr]
+        told = services.database.one(select(callback))
+        assert told is not None
+        assert told.delivered_at is not None
         assert len(operator.asked) == 2
         operator.gate.set()
 
