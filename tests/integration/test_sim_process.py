@@ -261,6 +261,28 @@ def test_an_operator_that_never_answers_costs_bounded_time() -> None:
         assert time.monotonic() - began < 5
 
 
+def test_a_question_waits_a_moment_for_a_connection_and_not_as_long_as_for_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import socket  # noqa: PLC0415 - of this test alone
+
+    async def run(port: int) -> None:
+        monkeypatch.setattr("sim_adapter.ap.client._ASIDE", 0)
+        config = OperatorConfig(name="busy", ap_id="urn:ap", url=f"http://127.0.0.1:{port}")
+        client = OperatorClient(config, concurrency=1)
+        request: Any = REQUESTS["MSS_Receipt"]
+        holding = asyncio.create_task(client.ask(request, ReceiptResp, 60))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            with pytest.raises(OperatorUnreachable, match="PoolTimeout"):
+                await client.ask(request, ReceiptResp, 60)
+        holding.cancel()
+        await client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(run(silent.getsockname()[1]))
+
+
 def test_the_test_mssp_and_the_phones_are_processes_too(tmp_path: Path) -> None:
     """A profile query through four processes' worth of sockets: MSSP, SMPP, radio, card."""
     for name in ("ap", "smpp"):
