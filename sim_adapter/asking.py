@@ -20,6 +20,7 @@ from sim_adapter.errors import (
     OperatorFault,
     OperatorSlow,
     OperatorUnreachable,
+    Unavailable,
 )
 from sim_adapter.mss import codes
 from sim_adapter.mss.model import Fault, Signature, SignatureResp, StatusResp
@@ -110,13 +111,18 @@ async def _poll(services: Services, client: OperatorClient, row: Row[Any]) -> No
     try:
         request = requests.status(client, row, services.now_ms())
         answer = await client.ask(request, StatusResp, client.config.timeout, row.msisdn)
+        await conclude(services, client, row, answer)
+    except Unavailable:
+        raise  # our own database: the row is due again when its lease is over
     except OperatorAnswerMismatch as error:
         _alarm(row, error)
         await _settle(services, row, ending_of(error))
     except OperatorFault as error:
         await _retry_poll(services, client, row, error)
-    else:
-        await conclude(services, client, row, answer)
+    except Exception as error:  # noqa: BLE001 - whatever it is, no row comes round for ever
+        _log.exception("unforeseen", extra=_about(row, error))
+        garbled = OperatorAnswerInvalid(f"{type(error).__name__} {error}")
+        await _retry_poll(services, client, row, garbled)
 
 
 async def _retry_poll(

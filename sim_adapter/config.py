@@ -91,7 +91,7 @@ class TimingConfig:
     )
     longest: int = 600  # a deadline lies at most this far away
     retention: int = 30 * 86_400
-    concurrency: int = 200  # calls to operators at a time, of each process
+    concurrency: int = 200  # calls to one operator at a time, of each process; call-backs likewise
     tick: float = 0.25  # between looks for rows that are due
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event, make_url
+from sqlalchemy import create_engine, event, make_url, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -19,9 +19,25 @@ from sim_adapter.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import URL, Connection, Engine, Executable, Row
+    from sqlalchemy import URL, ColumnElement, Connection, Engine, Executable, Row, Table
 
 _BUSY_MS = 10_000
+
+# No call waits for ever: not for a lock, not for a server that is busy, not for one that is gone
+# without a word (milliseconds). The longest statement is a step of :meth:`Database.prune`.
+_LIMITS = {
+    "statement_timeout": 10_000,
+    "lock_timeout": 5_000,
+    "idle_in_transaction_session_timeout": 10_000,
+}
+_LINK = {
+    "connect_timeout": 5,  # s
+    "keepalives_idle": 10,  # s
+    "keepalives_interval": 5,  # s
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # ms
+}
+_PRUNED_AT_ONCE = 1000
 
 
 class Database:
@@ -66,6 +82,13 @@ class Database:
                     connection.exec_driver_sql("ROLLBACK")
                 raise
 
+    def prune(self, table: Table, is_over: ColumnElement[bool]) -> None:
+        """Remove rows of ``table`` (with a column ``id``), some at a time."""
+        some = select(table.c.id).where(is_over).limit(_PRUNED_AT_ONCE).scalar_subquery()
+        statement = table.delete().where(table.c.id.in_(some)).returning(table.c.id)
+        while self.all(statement):
+            pass
+
     def close(self) -> None:
         """Close the pool's connections."""
         self.engine.dispose()
@@ -80,7 +103,10 @@ def _engine(url: URL, connections: int) -> Engine:
         "pool_timeout": 5.0,
     }
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, connect_args={"connect_timeout": 5}, **options)
+        limits = " ".join(f"-c {name}={value}" for name, value in _LIMITS.items())
+        # What the URL says comes last and counts.
+        link = _LINK | {"options": f"{limits} {url.query.get('options', '')}"}
+        return create_engine(url, connect_args=link, **options)
     engine = create_engine(url, connect_args={"timeout": _BUSY_MS / 1000}, **options)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine

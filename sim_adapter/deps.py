@@ -68,6 +68,9 @@ def open_services(
         database=Database(database.url, database.password(), database.connections),
         clock=clock or SystemClock(),
         operators=Operators(config.operators),
-        clients={item.name: OperatorClient(item, transport) for item in config.operators},
+        clients={
+            item.name: OperatorClient(item, transport, config.timing.concurrency)
+            for item in config.operators
+        },
         bearer_secrets=tuple(read_secret(path).encode() for path in config.api.secret_files),
     )

@@ -1,5 +1,8 @@
 """The process's own work: rows that are due are taken up, a bounded number at a time.
 
+Each operator has a bound of its own, and call-backs have theirs: one that takes calls and does not
+answer keeps nobody else's rows waiting.
+
 Several processes may run this on one database; a row is worked on by one of them. After a crash or
 a restart the rows that were under way are due again when their lease is over, so nothing here has
 to be remembered.
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sim_adapter import asking, leases, registrations, transactions
@@ -17,11 +21,15 @@ from sim_adapter.models import callback, sim_registration, sim_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     import httpx
-    from sqlalchemy import Row, Table
+    from sqlalchemy import ColumnElement, Row, Table
 
     from sim_adapter.deps import Services
+
+    Attend: TypeAlias = Callable[[Services, Row[Any]], Awaitable[None]]
+    Lane: TypeAlias = set[asyncio.Task[None]]
 
 _log = logging.getLogger(__name__)
 _PRUNE_EVERY_MS = 3_600_000
@@ -37,7 +45,8 @@ class Dispatcher:
         self._services = services
         config = services.config.callback
         self._courier = None if config is None else Courier(services, config, transport)
-        self._running: set[asyncio.Task[None]] = set()
+        self._calls: dict[str, Lane] = {}  # under way, by operator
+        self._deliveries: Lane = set()
         self._kicked = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._pruned_at = 0
@@ -60,7 +69,7 @@ class Dispatcher:
         self.kick()
         if self._loop is not None:
             await self._end([self._loop], patience)
-        await self._end(self._running, patience)
+        await self._end(self._running(), patience)
         if self._courier is not None:
             await self._courier.close()
 
@@ -93,26 +102,24 @@ class Dispatcher:
         self._kicked.clear()
 
     async def look(self) -> int:
-        """Take up what is due and begin with it; the number of rows."""
-        timing = self._services.config.timing
-        room = timing.concurrency - len(self._running)
-        if room <= 0:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-            return 1
+        """Take up what is due and begin with it, as far as there is room; the number of rows."""
         await self._prune()
-        taken = await self._take(sim_transaction, room, asking.attend, self._lease_ms())
-        taken += await self._take(sim_registration, room, registrations.attend, self._lease_ms())
+        taken = await self._take_calls(sim_transaction, asking.attend)
+        taken += await self._take_calls(sim_registration, registrations.attend)
         if self._courier is not None:
-            deliver = self._courier.deliver
+            deliver, lease_ms = self._courier.deliver, self._courier.lease_ms
             taken += await self._take(
-                callback, room, lambda _services, row: deliver(row), self._courier.lease_ms
+                callback, self._deliveries, lambda _services, row: deliver(row), lease_ms
             )
         return taken
 
     async def settled(self) -> None:
         """Wait until nothing is under way; for tests."""
-        while self._running:
-            await asyncio.wait(self._running)
+        while running := self._running():
+            await asyncio.wait(running)
+
+    def _running(self) -> Lane:
+        return self._deliveries.union(*self._calls.values())
 
     def _lease_ms(self) -> int:
         slowest = max(
@@ -121,26 +128,43 @@ class Dispatcher:
         )
         return int(slowest * 1000) + asking.LEASE_MARGIN_MS
 
+    async def _take_calls(self, table: Table, attend: Attend) -> int:
+        services, taken = self._services, 0
+        for operator in await asyncio.to_thread(
+            leases.operators, services.database, table, services.now_ms()
+        ):
+            lane = self._calls.setdefault(operator, set())
+            its_own = table.c.operator == operator
+            taken += await self._take(table, lane, attend, self._lease_ms(), its_own)
+        return taken
+
     async def _take(
         self,
         table: Table,
-        room: int,
-        attend: Callable[[Services, Row[Any]], Awaitable[None]],
+        lane: Lane,
+        attend: Attend,
         lease_ms: int,
+        *only: ColumnElement[bool],
     ) -> int:
         services = self._services
+        room = services.config.timing.concurrency - len(lane)
+        if room <= 0:
+            return 0
         rows: Sequence[Row[Any]] = await asyncio.to_thread(
-            leases.claim, services.database, table, services.now_ms(), room, lease_ms
+            leases.claim, services.database, table, services.now_ms(), room, lease_ms, *only
         )
         for row in rows:
             task = asyncio.create_task(self._attend(attend, row))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            lane.add(task)
+            task.add_done_callback(partial(self._ended, lane))
         return len(rows)
 
-    async def _attend(
-        self, attend: Callable[[Services, Row[Any]], Awaitable[None]], row: Row[Any]
-    ) -> None:
+    def _ended(self, lane: Lane, task: asyncio.Task[None]) -> None:
+        if len(lane) >= self._services.config.timing.concurrency:
+            self.kick()  # somebody may wait for this place
+        lane.discard(task)
+
+    async def _attend(self, attend: Attend, row: Row[Any]) -> None:
         try:
             await attend(self._services, row)
         except Exception:  # noqa: BLE001 - the row is due again when its lease is over

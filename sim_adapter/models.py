@@ -81,6 +81,7 @@ sim_registration = Table(
     Column("verification_code", Text, nullable=False),
     Column("algorithm", Text, nullable=False),
     Column("replace", Boolean, nullable=False),
+    Column("mode", Text, nullable=False, server_default="structure"),  # what the key may sign
     Column("language", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("deadline", BigInteger, nullable=False),

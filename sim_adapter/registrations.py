@@ -56,6 +56,7 @@ class Order:
     verification_code: str
     algorithm: str
     replace: bool
+    mode: str
     language: str
     deadline: int
 
@@ -74,6 +75,7 @@ def create(database: Database, order: Order, now_ms: int) -> tuple[Row[Any], boo
         "verification_code": order.verification_code,
         "algorithm": order.algorithm,
         "replace": order.replace,
+        "mode": order.mode,
         "language": order.language,
         "created_at": now_ms,
         "deadline": order.deadline,
@@ -148,7 +150,7 @@ def finish(
 
 def prune(database: Database, before_ms: int) -> None:
     """Remove what had to be over before ``before_ms``."""
-    database.all(table.delete().where(table.c.deadline < before_ms))
+    database.prune(table, table.c.deadline < before_ms)
 
 
 async def attend(services: Services, row: Row[Any]) -> None:
@@ -182,17 +184,16 @@ async def attend(services: Services, row: Row[Any]) -> None:
 
 
 def _conclusion(answer: RegistrationResp | Fault) -> tuple[Ending, RegistrationResp | None]:
-    if isinstance(answer, Fault):
-        ending = Ending.of_code(answer.code)
-        is_end = ending.state in {"REFUSED", "EXPIRED", "FAILED"}
-        return (ending if is_end else Ending.own("operator_answer_invalid")), None
-    ending = Ending.of_code(answer.status.code)
-    complete = answer.public_key is not None and answer.status.possession is not None
-    if ending.state == _DONE and complete:
-        return ending, answer
-    if ending.state == "FAILED":
+    ending = Ending.of_code(answer.code if isinstance(answer, Fault) else answer.status.code)
+    if ending.state in {"REFUSED", "EXPIRED", "FAILED"}:
         return ending, None
+    if ending.state == _DONE and not isinstance(answer, Fault) and _is_complete(answer):
+        return ending, answer
     return Ending.own("operator_answer_invalid"), None
+
+
+def _is_complete(answer: RegistrationResp) -> bool:
+    return answer.public_key is not None and answer.status.possession is not None
 
 
 async def hand_over(services: Services, identifier: str, certificate: bytes) -> Row[Any]:

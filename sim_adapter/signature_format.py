@@ -25,7 +25,7 @@ def format_of(value: bytes, certificate: bytes | None) -> Format:
         return "cms"
     try:
         key = x509.load_der_x509_certificate(certificate).public_key()
-    except ValueError as error:
+    except Exception as error:  # noqa: BLE001 - X.509 libraries fail in many ways; all mean: no
         raise InvalidInput(f"the certificate beside the signature: {error}") from None
     if isinstance(key, rsa.RSAPublicKey):
         return "pkcs1"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,18 @@ def create(database: Database, order: Order, now_ms: int) -> tuple[Row[Any], boo
 
     Errors: ``TransactionConflict`` (the id has another body), ``SimBusy``.
     """
-    values = {
+    try:
+        row = database.one(insert(table).values(_new(order, now_ms)).returning(table))
+    except IntegrityError as error:
+        return _repeated(database, order, error), False
+    if row is None:
+        raise TransactionUnknown("an INSERT that returned nothing")
+    _log.info("created", extra=_about(row))
+    return row, True
+
+
+def _new(order: Order, now_ms: int) -> dict[str, object]:
+    return {
         "id": order.id,
         "request_digest": order.digest,
         "operator": order.operator,
@@ -77,14 +89,6 @@ def create(database: Database, order: Order, now_ms: int) -> tuple[Row[Any], boo
         "ap_trans_id": new_trans_id(),
         "next_at": now_ms,
     }
-    try:
-        row = database.one(insert(table).values(values).returning(table))
-    except IntegrityError as error:
-        return _repeated(database, order, error), False
-    if row is None:
-        raise TransactionUnknown("an INSERT that returned nothing")
-    _log.info("created", extra=_about(row))
-    return row, True
 
 
 def _repeated(database: Database, order: Order, error: IntegrityError) -> Row[Any]:
@@ -119,13 +123,34 @@ def find(database: Database, operator: str, ap_trans_id: str) -> Row[Any] | None
 
 
 def cancel(database: Database, identifier: str, now_ms: int) -> Row[Any]:
-    """Withdraw an open transaction; repeating it is harmless. ``TransactionOver`` otherwise."""
+    """Withdraw an open transaction; repeating it is harmless. ``TransactionOver`` otherwise.
+
+    It may overtake its own PUT: that one then finds the id taken, and nobody is asked.
+    """
+    if known(database, identifier) is None:
+        _forestall(database, identifier, now_ms)
     if settle(database, identifier, CANCELLED, None, now_ms):
         return get(database, identifier, now_ms)
     row = get(database, identifier, now_ms)
     if row.state != "CANCELLED":
         raise TransactionOver(f"{identifier} is {row.state}")
     return row
+
+
+def _forestall(database: Database, identifier: str, now_ms: int) -> None:
+    """A transaction that is over before it was asked for; nothing where the PUT came first."""
+    nothing = Order(identifier, "", "", "", "", "", "", b"", "vi", callback=False, deadline=now_ms)
+    over = {
+        "state": CANCELLED.state,
+        "open_msisdn": None,
+        "next_at": None,
+        "finished_at": now_ms,
+        "outcome_name": CANCELLED.name,
+        "outcome_cause": CANCELLED.cause,
+    }
+    _log.info("withdrawn before it was asked for", extra={"transaction": identifier})
+    with suppress(IntegrityError):
+        database.all(insert(table).values(_new(nothing, now_ms) | over))
 
 
 def begin_sending(database: Database, row: Row[Any], now_ms: int, lease_until: int) -> bool:
@@ -256,8 +281,8 @@ def _keep_late(database: Database, identifier: str, signature: Signature, now_ms
 
 def prune(database: Database, before_ms: int) -> None:
     """Remove what ended before ``before_ms``."""
-    database.all(table.delete().where(table.c.finished_at < before_ms))
-    database.all(callback_table.delete().where(callback_table.c.created_at < before_ms))
+    database.prune(table, table.c.finished_at < before_ms)
+    database.prune(callback_table, callback_table.c.created_at < before_ms)
 
 
 def _about(row: Row[Any]) -> dict[str, object]:

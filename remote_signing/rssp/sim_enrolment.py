@@ -123,7 +123,11 @@ class SimEnrolment(Enrolment):
         self, adapter: SimAdapter, config: SimConfig, name: str, wish: dict[str, object]
     ) -> Registration:
         deadline = self._services.now_ms() + config.patience * 1000
-        order = wish | {"relying_party": config.relying_party, "deadline": deadline}
+        order = wish | {
+            "relying_party": config.relying_party,
+            "mode": config.mode,
+            "deadline": deadline,
+        }
         found = adapter.register(name, order)
         while found.state in _GOING:
             time.sleep(_POLL)

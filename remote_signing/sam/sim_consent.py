@@ -28,15 +28,14 @@ if TYPE_CHECKING:
     from remote_signing.sam.config import SimConfig
     from remote_signing.sam.consent_structure import ConsentStructure
     from remote_signing.sam.sad import Bound
-    from remote_signing.sam.sealed import SimFactor
+    from remote_signing.sam.sealed import SimFactor, SimMode
     from remote_signing.strict_json import JsonValue
 
 LONGEST_SIGNATURE: Final = 16 * 1024
 _MOST_RESPONSES, _LONGEST_RESPONSE = 4, 16 * 1024
 _MOST_CRLS, _LONGEST_CRL = 2, 1024 * 1024
 _MOST_LABELS, _LONGEST_TEXT = 1000, 239
-# What the official can rely on (docs/sim-consent.md).
-ASSURANCE: Final = {"structure": "shown_by_card", "digest": "shown_by_operator", "text": "weaker"}
+_ASSURANCE: Final = {"structure": "shown_by_card", "digest": "shown_by_operator", "text": "weaker"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +95,21 @@ class SimConsent:
         )
         return {
             "mode": factor.mode,
-            "assurance": ASSURANCE[factor.mode],
+            "assurance": _assurance(factor.mode, answer.form),
             "format": answer.form,
             "structure_sha256": structure.digest.hex(),
             "signature_sha256": hashlib.sha256(answer.signature).hexdigest(),
             "certificate_sha256": hashlib.sha256(factor.certificate).hexdigest(),
             "status": status,
         }
+
+
+def _assurance(mode: SimMode, form: str) -> str:
+    """What the official can rely on (docs/sim-consent.md).
+
+    Under a CMS the card signed the digest of attributes, which tell it nothing that it could show.
+    """
+    return _ASSURANCE["digest" if mode == "structure" and form == "cms" else mode]
 
 
 def read_answer(value: str, sim: JsonValue) -> SimAnswer:

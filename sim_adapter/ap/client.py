@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from sim_adapter.config import OperatorConfig
 
 _MAX_BYTES = 1024 * 1024
-_CONNECTIONS = 200
+_ASIDE = 50  # connections beside those of the dispatcher: profiles, receipts, certificates
+_LONGEST_WAIT = 1.0  # seconds for one of them: what the question says of its time must stay true
 _READABLE = frozenset({200, 500})  # faults come with 500 on both wires
 _TURNED_AWAY = frozenset({429, 503})
 _LOST_BEHIND = frozenset({502, 504})  # a proxy that got no answer: whether it was taken is unknown
@@ -46,11 +47,14 @@ class OperatorClient:
     """One operator. Nothing is repeated here: only the caller knows what may be."""
 
     def __init__(
-        self, config: OperatorConfig, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        config: OperatorConfig,
+        transport: httpx.AsyncBaseTransport | None = None,
+        concurrency: int = 200,
     ) -> None:
         self.config = config
         self._wire = WIRES[config.wire]
-        limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20)
+        limits = httpx.Limits(max_connections=concurrency + _ASIDE, max_keepalive_connections=20)
         self._http = httpx.AsyncClient(
             verify=_tls(config) if config.url.startswith("https:") else _no_tls(),
             transport=transport,
@@ -99,7 +103,7 @@ class OperatorClient:
             "Accept-Encoding": "identity",  # a small answer that unpacks to a huge one is refused
             "Accept": ", ".join(self._wire.accepted),
         }
-        timeout = httpx.Timeout(patience, connect=config.connect_timeout)
+        timeout = httpx.Timeout(patience, connect=config.connect_timeout, pool=_LONGEST_WAIT)
         try:
             async with (
                 asyncio.timeout(patience + config.connect_timeout),

@@ -119,6 +119,7 @@ def key_generation(client: OperatorClient, row: Row[Any], now_ms: int) -> Regist
         timeout=max(1, (row.deadline - now_ms) // 1000),
         algorithm=row.algorithm,
         replace=row.replace,
+        mode=row.mode,
     )
     return RegistrationReq(head(client, now_ms), row.msisdn, order)
 

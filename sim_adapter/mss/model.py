@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MessagingMode = Literal["synch", "asynchClientServer", "asynchServerServer"]
+KeyMode = Literal["structure", "digest", "text"]
 
 MIME_TEXT, MIME_BYTES, MIME_SHA256 = (
     "text/plain",
@@ -225,6 +226,7 @@ class KeyOrder:
     timeout: int  # seconds
     algorithm: Literal["P256", "RSA2048"] = "P256"
     replace: bool = False  # whether a key that is there is destroyed
+    mode: KeyMode = "structure"  # how the key will be asked to sign, and in no other way
 
 
 @dataclass(frozen=True, slots=True)

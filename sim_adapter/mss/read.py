@@ -10,6 +10,7 @@ from sim_adapter.mss.model import (
     Answer,
     ApInfo,
     Head,
+    KeyMode,
     KeyOrder,
     Message,
     MessagingMode,
@@ -45,6 +46,7 @@ _MODES: Mapping[str, MessagingMode] = {
     "asynch": "asynchClientServer",  # Swisscom's word for it in JSON
     "asynchServerServer": "asynchServerServer",
 }
+_KEY_MODES: Mapping[str, KeyMode] = {"structure": "structure", "digest": "digest", "text": "text"}
 
 
 def message(kind: str, source: Source) -> Message:
@@ -320,6 +322,9 @@ def _key_order(source: Source) -> KeyOrder:
     algorithm = source.attribute("Algorithm")
     if algorithm not in {None, "P256", "RSA2048"}:
         raise InvalidInput("Algorithm is neither P256 nor RSA2048")
+    mode = _KEY_MODES.get(source.attribute("Mode") or "structure")
+    if mode is None:
+        raise InvalidInput("Mode is none of structure, digest and text")
     challenge = needed(source.text("sim:Challenge"), "Challenge")
     found = KeyOrder(
         credential_id=needed(source.text("sim:CredentialID"), "CredentialID"),
@@ -329,6 +334,7 @@ def _key_order(source: Source) -> KeyOrder:
         timeout=integer(source.attribute("TimeOut"), "TimeOut"),
         algorithm="RSA2048" if algorithm == "RSA2048" else "P256",
         replace=source.flag("replace") or False,
+        mode=mode,
     )
     source.done()
     return found

@@ -122,6 +122,7 @@ def _(message: RegistrationReq, sink: Sink) -> None:
         order.attribute("TimeOut", str(message.order.timeout))
         order.attribute("Code", message.order.code)
         order.attribute("Algorithm", message.order.algorithm)
+        order.attribute("Mode", message.order.mode)
         order.flag("replace", message.order.replace)
         order.text("sim:CredentialID", message.order.credential_id)
         order.text("sim:Challenge", write_base64(message.order.challenge))

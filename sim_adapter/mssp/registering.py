@@ -13,6 +13,7 @@ from sim_adapter.ota.orders import (
     TS_102_204_CODES,
     EnrolOrder,
     KeyAlgorithm,
+    Mode,
     NotDone,
 )
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 _PATIENCE = 15.0  # seconds for a card to tell about itself
 _CHALLENGE = 32
+# Of a text the operator may make a CMS, whose attributes the card signs as a digest. A key for
+# structures never signs a digest, so what it signed is what its card has read and shown.
+_MODES = {
+    "structure": (Mode.STRUCTURE,),
+    "digest": (Mode.DIGEST,),
+    "text": (Mode.DIGEST, Mode.TEXT),
+}
 
 
 async def enrol(
@@ -39,6 +47,7 @@ async def enrol(
         not_after=now + order.timeout,
         algorithm=KeyAlgorithm[order.algorithm],
         replace=order.replace,
+        modes=_MODES[order.mode],
     )
     try:
         outcome = await gateway.enrol(subscriber.card, asked)

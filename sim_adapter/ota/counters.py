@@ -7,6 +7,7 @@ receiver stores a value before it acts, so a crash may lose an action and never 
 from __future__ import annotations
 
 import enum
+import errno
 import fcntl
 import os
 from typing import TYPE_CHECKING
@@ -82,11 +83,17 @@ class CounterFile:
         os.close(self._lock)
 
     def _open(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)  # else a power loss may bring back the file that this one replaced
+        os.close(folder)
+        return file
 
     def _store(self, name: str, value: int) -> None:
         # The leading newline ends a line that a power loss may have left half written.
-        os.write(self._file, f"\n{name} {value} .\n".encode("ascii"))
+        line = f"\n{name} {value} .\n".encode("ascii")
+        if os.write(self._file, line) != len(line):
+            raise OSError(errno.ENOSPC, "a counter was not written to its end", str(self._path))
         os.fdatasync(self._file)
         self._stored[name] = value
         if os.fstat(self._file).st_size > self._compact_above:

@@ -7,7 +7,7 @@ import enum
 from sim_adapter.ota import text
 from sim_adapter.ota.errors import Malformed
 from sim_adapter.ota.octets import once, tlv
-from sim_adapter.ota.orders import TRANSACTION_ID_OCTETS, KeyAlgorithm
+from sim_adapter.ota.orders import TRANSACTION_ID_OCTETS, KeyAlgorithm, Mode
 from sim_adapter.ota.structure import is_code
 from sim_adapter.ota.tpdu import unswapped
 
@@ -100,6 +100,13 @@ class Fields:
             return KeyAlgorithm(self.take(Tag.ALGORITHM, 1)[0])
         except ValueError:
             raise Malformed("no such algorithm") from None
+
+    def modes(self, most: int) -> tuple[Mode, ...]:
+        """One to ``most`` ways of signing, in rising order."""
+        octets = self.take(Tag.MODE, 1, most)
+        if list(octets) != sorted(set(octets)) or not set(octets) <= set(Mode):
+            raise Malformed("no such mode, or not in rising order")
+        return tuple(map(Mode, octets))
 
     def iccid(self) -> str:
         """Nineteen or twenty digits."""

@@ -152,6 +152,7 @@ class Gateway(SimGateway):
             order.challenge,
             order.algorithm,
             order.replace,
+            order.modes,
         )
         found = await self._ask(card, request)
         return _expect(found, Enrolled, order.transaction_id)

@@ -6,7 +6,7 @@
     01 sign       gateway  transaction, mode, not after, sent, and: digest | structure |
                            (text and its coding, code); text and code may stand beside a structure
     02 enrol      gateway  transaction, not after, sent, code, relying party, credential, nonce,
-                           algorithm, replace
+                           algorithm, replace, modes (an octet for each that the key may sign in)
     03 cancel     gateway  transaction
     04 profile    gateway  transaction
     11 accepted   card     transaction: the dialogue has begun (inside the proof of receipt)
@@ -91,6 +91,7 @@ class EnrolRequest:
     nonce: bytes
     algorithm: KeyAlgorithm
     replace: bool
+    modes: tuple[Mode, ...]
 
     def encode(self) -> bytes:
         """The message; ``TextUnfit`` for a name that no phone should show."""
@@ -105,6 +106,7 @@ class EnrolRequest:
             (Tag.NONCE, self.nonce),
             (Tag.ALGORITHM, bytes([self.algorithm])),
             (Tag.REPLACE, bytes([self.replace])),
+            (Tag.MODE, bytes(self.modes)),
         )
 
 
@@ -214,10 +216,7 @@ def parse_answer(octets: bytes) -> Answer:
 
 def _read_sign(fields: Fields) -> SignRequest:
     transaction_id = fields.transaction()
-    try:
-        mode = Mode(fields.take(Tag.MODE, 1)[0])
-    except ValueError:
-        raise Malformed("no such mode") from None
+    (mode,) = fields.modes(1)
     is_structure = mode is Mode.STRUCTURE
     return SignRequest(
         transaction_id,
@@ -246,6 +245,7 @@ def _read_enrol(fields: Fields) -> EnrolRequest:
         fields.take(Tag.NONCE, DIGEST_OCTETS),
         fields.algorithm(),
         replace == b"\1",
+        fields.modes(len(Mode)),
     )
 
 

@@ -110,6 +110,8 @@ class EnrolOrder:
     not_after: int
     algorithm: KeyAlgorithm = KeyAlgorithm.P256
     replace: bool = False  # a key that is there is destroyed; without this the card says KEY_EXISTS
+    # What the key may ever sign, rising. Without DIGEST it signs only what its card has read.
+    modes: tuple[Mode, ...] = (Mode.STRUCTURE,)
 
     def __post_init__(self) -> None:
         _check(self.transaction_id, self.code)

@@ -7,7 +7,6 @@ because its length can no longer be trusted.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ class SmppLink:
         self._writer = writer
         self._handler = handler
         self._answer_within = answer_within
-        self._sequences = itertools.cycle(range(1, _LAST_SEQUENCE))
+        self._last = 0
         self._window = asyncio.Semaphore(_WINDOW)
         self._waiting: dict[int, asyncio.Future[Pdu]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,7 +48,7 @@ class SmppLink:
         async with self._window:
             if self.is_closed:
                 raise LinkFault("the link is closed")
-            sequence = next(self._sequences)
+            sequence = self._last = self._last % _LAST_SEQUENCE + 1
             answer: asyncio.Future[Pdu] = asyncio.get_running_loop().create_future()
             self._waiting[sequence] = answer
             try:

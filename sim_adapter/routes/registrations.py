@@ -46,6 +46,7 @@ class RegistrationOrder(Body):
     verification_code: str = Field(pattern=r"^[0-9]{4,8}$")
     algorithm: Literal["P256", "RSA2048"] = "P256"
     replace: bool = False
+    mode: Literal["structure", "digest", "text"] = "structure"  # of the key, for good
     deadline: int  # milliseconds since the Unix epoch
     language: Literal["vi", "en"] = "vi"
 
@@ -90,6 +91,7 @@ def _make(services: Services, identifier: str, order: RegistrationOrder) -> tupl
         verification_code=order.verification_code,
         algorithm=order.algorithm,
         replace=order.replace,
+        mode=order.mode,
         language=order.language,
         deadline=order.deadline,
     )

@@ -85,7 +85,7 @@ class Applet:
         try:
             self._check_begin(request)
             if isinstance(request, SignRequest):
-                dialogue = self._sign(request, _checked(request), self._usable_keys())
+                dialogue = self._sign(request, _checked(request), self._keys_for(request.mode))
             else:
                 _check_name(request.relying_party)
                 dialogue = self._enrol(request)
@@ -110,9 +110,12 @@ class Applet:
             if is_so:
                 raise Stopped(cause)
 
-    def _usable_keys(self) -> KeyPair:
+    def _keys_for(self, mode: Mode) -> KeyPair:
+        """The keys, if they may sign in ``mode``: that was chosen when they were made."""
         if self._keys is None:
             raise Stopped(Cause.NO_KEY)
+        if mode not in self._state.modes:
+            raise Stopped(Cause.NOT_UNDERSTOOD)
         return self._keys
 
     def _cancel(self, transaction_id: bytes) -> Answer:
@@ -173,7 +176,7 @@ class Applet:
         keys = KeyPair.generate(request.algorithm)
         state = self._state
         state.algorithm, state.private_key = request.algorithm, keys.sealable().hex()
-        state.relying_party = request.relying_party
+        state.relying_party, state.modes = request.relying_party, list(request.modes)
         self._save()
         self._keys = keys
         proven = possession(request.credential_id, request.nonce, keys.public_key)

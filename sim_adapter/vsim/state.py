@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sim_adapter.ota.errors import SecretInvalid
+from sim_adapter.ota.orders import Mode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +45,7 @@ class CardState:
     algorithm: int = 0  # 0: no key
     private_key: str = field(default="", repr=False)  # PKCS#8, DER, hexadecimal
     relying_party: str = ""
+    modes: list[int] = field(default_factory=lambda: [Mode.STRUCTURE])  # what the key may sign
     seen: list[str] = field(default_factory=list)  # transaction ids, the latest last
 
     @property

@@ -109,6 +109,7 @@ async def _enrol(http: httpx.AsyncClient, ca: SimCa, number: str) -> None:
         "challenge": base64.b64encode(secrets.token_bytes(32)).decode(),
         "relying_party": "Bộ Nội vụ",
         "verification_code": "1357",
+        "mode": "digest",
         "deadline": int((time.time() + 120) * 1000),
     }
     (await http.put(path, json=order)).raise_for_status()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from sim_adapter import migrations
+from sim_adapter import migrations, transactions
 from sim_adapter.models import callback, sim_transaction
 from sim_adapter.mss.codes import CODES, meaning_of
 from sim_adapter.mss.model import (
@@ -399,6 +399,37 @@ def test_what_was_cancelled_before_it_was_sent_is_never_sent(
         assert world.operator.asked == []
 
     play(tmp_path, sqlite_url, scene)
+
+
+def test_a_cancellation_that_overtakes_its_own_put_wins(tmp_path: Path, sim_url: str) -> None:
+    async def scene(world: World) -> None:
+        for _ in range(2):
+            over = await world.post("transactions/transaction-1/cancel")
+            assert (over.status_code, over.json()["state"]) == (200, "CANCELLED")
+            assert over.json()["outcome"]["name"] == "CANCELLED"
+        assert code_of(await world.put()) == (409, "conflict")
+        assert (await world.put("transaction-2")).status_code == 201  # the SIM is free
+        await world.post("transactions/transaction-2/cancel")
+        await world.work()
+        assert world.operator.asked == []
+
+    play(tmp_path, sim_url, scene)
+
+
+def test_a_cancellation_finds_the_put_that_came_between(
+    tmp_path: Path, sim_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(world: World) -> None:
+        await world.put()
+        known, looks = transactions.known, iter([None])
+        monkeypatch.setattr(transactions, "known", lambda *given: next(looks, known(*given)))
+        over = await world.post("transactions/transaction-1/cancel")
+        assert over.json()["state"] == "CANCELLED"
+        row = known(world.services.database, "transaction-1")
+        assert row is not None
+        assert row.operator == "canned"
+
+    play(tmp_path, sim_url, scene)
 
 
 def test_cancelling_twice_is_harmless_and_cancelling_an_end_is_refused(

@@ -73,14 +73,14 @@ def test_a_bare_signature_of_an_rsa_key(bare: Rssp) -> None:
 
 
 def test_text_is_signed_as_it_was_shown(bare: Rssp) -> None:
-    _, spki = bare.enrol("84900000012")
+    _, spki = bare.enrol("84900000012", mode="text")
     text = "4821 Bộ Nội vụ: ký 12/QĐ-BNV #ABCDEFGHIJKLMNOPQRST"
     signed = bare.ended(bare.order("84900000012", mode="text", display_text=text))
     check_bare(spki, value_of(signed, "ecdsa_raw"), text.encode())
 
 
 def test_a_structure_of_the_sam_is_read_shown_and_signed_by_the_card(bare: Rssp) -> None:
-    certificate, spki = bare.enrol("84900000014")
+    certificate, spki = bare.enrol("84900000014", mode="structure")
     now_ms = int(time.time() * 1000)
     bound = Bound(
         activation_id="01mcc5rm00mratbh8wk05wn2gg",
@@ -115,9 +115,15 @@ def test_a_structure_of_the_sam_is_read_shown_and_signed_by_the_card(bare: Rssp)
 
 
 def test_the_card_refuses_a_structure_that_is_none(bare: Rssp) -> None:
-    bare.enrol("84900000013")
+    bare.enrol("84900000013", mode="structure")
     ended = bare.ended(bare.order("84900000013", mode="structure"))
     assert (ended["state"], ended["outcome"]["code"]) == ("FAILED", 107)
+
+
+def test_an_operator_cannot_have_a_digest_signed_by_a_key_for_structures(bare: Rssp) -> None:
+    bare.enrol("84900000015", mode="structure")
+    ended = bare.ended(bare.order("84900000015", mode="digest"))
+    assert (ended["state"], ended["outcome"]["code"]) == ("FAILED", 101)
 
 
 def check_cms(der: bytes, spki: bytes, content: bytes | None, message_digest: bytes) -> None:

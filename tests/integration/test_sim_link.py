@@ -74,6 +74,28 @@ def test_silence_is_a_fault_and_a_closed_link_too() -> None:
     with_centre(silent, work)
 
 
+def test_sequence_numbers_begin_again_after_the_last_one() -> None:
+    seen: list[int] = []
+
+    async def centre(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked = await read(reader)
+            seen.append(asked.sequence)
+            writer.write(Pdu(asked.command | RESPONSE, asked.sequence).encode())
+
+    async def work(port: int) -> None:
+        link, running = await linked(port)
+        await link.request(Command.ENQUIRE_LINK)
+        link._last = 0x7FFFFFFE  # noqa: SLF001 - two thousand million requests later
+        for _ in range(2):
+            await link.request(Command.ENQUIRE_LINK)
+        link.close()
+        await running
+
+    with_centre(centre, work)
+    assert seen == [1, 0x7FFFFFFF, 1]
+
+
 def test_a_peer_without_a_pulse_is_left() -> None:
     async def work(port: int) -> None:
         link, running = await linked(port, answer_within=0.05)

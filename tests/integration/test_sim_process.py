@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from tests.support.postgres import PostgresServer
+
 
 def test_migrations_make_exactly_what_the_models_say(database_url: str) -> None:
     migrations.upgrade(database_url)
@@ -61,6 +63,39 @@ def test_a_database_without_the_tables_is_refused(database_url: str) -> None:
     with pytest.raises(Unavailable):
         migrations.check(database)
     database.close()
+
+
+def test_the_schema_of_a_later_release_is_taken_and_an_older_one_refused(
+    database_url: str,
+) -> None:
+    migrations.upgrade(database_url)
+    database = Database(database_url)
+    for revision, is_taken in (("0001", False), ("9999", True)):
+        database.all(text("UPDATE sim_adapter_version SET version_num = :to"), {"to": revision})
+        assert migrations.at_head(database) == is_taken
+    database.all(text("DELETE FROM sim_adapter_version"))
+    assert not migrations.at_head(database)
+    database.close()
+
+
+def test_no_call_to_a_server_waits_for_ever(postgres_server: PostgresServer) -> None:
+    url = postgres_server.fresh(migrations.upgrade)
+    database = Database(url)
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        row = database.one(text(f"SHOW {name}"))
+        assert row is not None
+        assert row[0] != "0", name
+    with database.engine.connect() as connection:
+        pgconn = connection.connection.driver_connection.pgconn  # type: ignore[union-attr]  # psycopg
+        link = {option.keyword: option.val for option in pgconn.info}
+    assert link[b"tcp_user_timeout"] == b"15000"
+    assert link[b"keepalives_idle"] == b"10"
+    database.close()
+    hasty = Database(f"{url}&options=-c%20statement_timeout=200")
+    with pytest.raises(Unavailable, match="statement timeout"):
+        hasty.one(text("SELECT pg_sleep(5)"))
+    hasty.close()
+    postgres_server.drop(url)
 
 
 def test_a_database_that_is_away_is_unavailable() -> None:
@@ -224,6 +259,28 @@ def test_an_operator_that_never_answers_costs_bounded_time() -> None:
 
         asyncio.run(run())
         assert time.monotonic() - began < 5
+
+
+def test_a_question_waits_a_moment_for_a_connection_and_not_as_long_as_for_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import socket  # noqa: PLC0415 - of this test alone
+
+    async def run(port: int) -> None:
+        monkeypatch.setattr("sim_adapter.ap.client._ASIDE", 0)
+        config = OperatorConfig(name="busy", ap_id="urn:ap", url=f"http://127.0.0.1:{port}")
+        client = OperatorClient(config, concurrency=1)
+        request: Any = REQUESTS["MSS_Receipt"]
+        holding = asyncio.create_task(client.ask(request, ReceiptResp, 60))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            with pytest.raises(OperatorUnreachable, match="PoolTimeout"):
+                await client.ask(request, ReceiptResp, 60)
+        holding.cancel()
+        await client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(run(silent.getsockname()[1]))
 
 
 def test_the_test_mssp_and_the_phones_are_processes_too(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sim_adapter.ota.counters import CounterFile
 from sim_adapter.ota.esme import Esme, EsmeConfig
 from sim_adapter.ota.gateway import Gateway
 from sim_adapter.ota.keysets import CardIssuer, CardRecord
-from sim_adapter.ota.orders import Cause, Enrolled, EnrolOrder, NotDone, Signed
+from sim_adapter.ota.orders import Cause, Enrolled, EnrolOrder, Mode, NotDone, Signed
 from tests.support.sim_air import PASSWORD, soon, text_order
 from tests.support.sim_messages import CODE
 
@@ -73,7 +73,8 @@ async def gateway_to(folder: Path, port: int) -> AsyncIterator[Gateway]:
 
 
 async def enrol(gateway: Gateway, card: CardRecord) -> object:
-    order = EnrolOrder(os.urandom(16), "Sở Nội vụ", "C" * 26, bytes(32), CODE, soon(30))
+    facts = os.urandom(16), "Sở Nội vụ", "C" * 26, bytes(32), CODE, soon(30)
+    order = EnrolOrder(*facts, modes=(Mode.TEXT,))
     return await gateway.enrol(card, order)
 
 

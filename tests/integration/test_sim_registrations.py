@@ -110,6 +110,12 @@ def test_a_key_is_made_and_its_certificate_handed_over(
 ENDS: dict[str, tuple[Any, str, str]] = {
     "the person refuses": (401, "REFUSED", "USER_CANCEL"),
     "nobody answers": (208, "EXPIRED", "EXPIRED_TRANSACTION"),
+    "the person refuses, in a status": (lambda m: answered(m, 401), "REFUSED", "USER_CANCEL"),
+    "nobody answers, in a status": (
+        lambda m: answered(m, 208),
+        "EXPIRED",
+        "EXPIRED_TRANSACTION",
+    ),
     "it fails": (407, "FAILED", "REGISTRATION_NOK"),
     "an unknown status": (
         lambda m: answered(m, 999),

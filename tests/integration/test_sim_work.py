@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from sim_adapter import leases, migrations, registrations, transactions
+from sim_adapter import (
+    causes,
+    leases,
+    migrations,
+    registrations,
+    signature_format,
+    transactions,
+)
+from sim_adapter.ap.client import OperatorClient
 from sim_adapter.app import create_app
 from sim_adapter.db import Database
 from sim_adapter.deps import open_services
 from sim_adapter.errors import SimBusy, TransactionConflict, Unavailable
-from sim_adapter.models import sim_transaction
+from sim_adapter.models import callback, sim_transaction
+from sim_adapter.mss.model import Signature
 from tests.support.sim_adapter import BASE, BEARER, config, world
+from tests.support.sim_card import DER, Issuer, p256
 from tests.support.sim_orders import NOW, order
 
 if TYPE_CHECKING:
@@ -34,6 +44,13 @@ def sim_url(databases: Databases) -> Iterator[str]:
     url = databases.fresh(migrations.upgrade)
     yield url
     databases.drop(url)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_folder: Databases) -> Iterator[str]:
+    url = sqlite_folder.fresh(migrations.upgrade)
+    yield url
+    sqlite_folder.drop(url)
 
 
 @pytest.fixture
@@ -88,6 +105,7 @@ def _registration(number: int, digest: str = "0" * 64) -> registrations.Order:
         verification_code="1234",
         algorithm="P256",
         replace=False,
+        mode="structure",
         language="vi",
         deadline=NOW + 60_000,
     )
@@ -119,33 +137,104 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     assert database.one(text("SELECT 1")) is not None
 
 
-def test_no_more_than_so_many_are_under_way(tmp_path: Path, sim_url: str) -> None:
-    async def scene(world: World) -> None:
+class Holding:
+    """An operator that takes calls and holds on to them until ``gate`` opens."""
+
+    def __init__(self, world: World) -> None:
         services = world.services
         few = replace(services.config, timing=replace(services.config.timing, concurrency=2))
         world.dispatcher._services = replace(services, config=few)  # noqa: SLF001 - a small bound
-        gate = asyncio.Event()
-        client = services.clients["canned"]
-        asked: list[object] = []
+        self.gate = asyncio.Event()
+        self.asked: list[object] = []
+        services.clients["canned"].ask = self.ask  # type: ignore[assignment,method-assign]  # it holds
 
-        async def slow(*arguments: object) -> object:
-            asked.append(arguments)
-            await gate.wait()
-            raise RuntimeError("after the gate")
+    async def ask(self, *arguments: object) -> object:
+        self.asked.append(arguments)
+        await self.gate.wait()
+        raise RuntimeError("after the gate")
 
-        client.ask = slow  # type: ignore[assignment,method-assign]  # an operator that holds on
-        for at in range(5):
+
+async def registered(world: World, number: int) -> None:
+    await asyncio.to_thread(
+        registrations.create,
+        world.services.database,
+        replace(_registration(number), msisdn=f"8490000000{number}", deadline=soon(world)),
+        world.clock.now_ms(),
+    )
+
+
+def soon(world: World) -> int:
+    return world.clock.now_ms() + 60_000
+
+
+def test_no_more_than_so_many_are_under_way(tmp_path: Path, sim_url: str) -> None:
+    async def scene(world: World) -> None:
+        operator = Holding(world)
+        for at in range(3):
             await world.put(f"transaction-{at}", msisdn=f"8490000000{at}")
+            await registered(world, at)
+        assert await world.dispatcher.look() == 2  # of transactions and registrations together
+        await asyncio.sleep(0.1)
+        assert await world.dispatcher.look() == 0
+        assert len(operator.asked) == 2
+        world.dispatcher._kicked.clear()  # noqa: SLF001 - whether the loop looks at once
+        operator.gate.set()
+        await world.dispatcher.settled()
+        assert world.dispatcher._kicked.is_set()  # noqa: SLF001 - the same
+        operator.gate.clear()
         assert await world.dispatcher.look() == 2
-        await asyncio.sleep(0.1)
-        looking = asyncio.create_task(world.dispatcher.look())
-        await asyncio.sleep(0.1)
-        assert len(asked) == 2
-        assert not looking.done()
-        gate.set()
-        await asyncio.wait_for(looking, 5)
+        operator.gate.set()
 
     play(tmp_path, sim_url, scene)
+
+
+def test_an_operator_that_hangs_keeps_nobody_else_waiting(tmp_path: Path, sim_url: str) -> None:
+    async def scene(world: World) -> None:
+        services = world.services
+        operator = Holding(world)
+        other = replace(services.clients["canned"].config, name="other")
+        services.clients["other"] = OperatorClient(other, httpx.MockTransport(world.operator))
+        world.operator.plan(500)
+        for at in range(6):
+            await world.put(f"transaction-{at}", msisdn=f"8490000000{at}")
+        await world.dispatcher.look()
+        its_own = replace(order(9, "84900000009"), operator="other", deadline=soon(world))
+        transactions.create(services.database, its_own, world.clock.now_ms())
+        assert await world.dispatcher.look() == 1
+        assert (await world.get("transaction-9", wait=5, version=2))["state"] == "SIGNED"
+        await world.dispatcher.look()  # and the call-back that tells of it
+        await asyncio.sleep(0.1)
+        told = services.database.one(select(callback))
+        assert told is not None
+        assert told.delivered_at is not None
+        assert len(operator.asked) == 2
+        operator.gate.set()
+
+    play(tmp_path, sim_url, scene)
+
+
+def test_a_receiver_that_hangs_keeps_no_operator_waiting(tmp_path: Path, sqlite_url: str) -> None:
+    async def scene(world: World) -> None:
+        operator = Holding(world)
+
+        async def holds(*_arguments: object) -> None:
+            await operator.gate.wait()
+
+        world.dispatcher._courier.deliver = holds  # type: ignore[method-assign,union-attr]  # noqa: SLF001 - a receiver that hangs
+        for at in range(4):
+            its_own = order(at, f"8490000000{at}")
+            transactions.create(world.services.database, its_own, world.clock.now_ms())
+            over = causes.Ending.own("person_refused", "REFUSED")
+            transactions.settle(world.services.database, its_own.id, over, None, 0)
+        await world.dispatcher.look()
+        await asyncio.sleep(0.1)
+        await world.put("transaction-9", msisdn="84900000009")
+        await world.dispatcher.look()
+        await asyncio.sleep(0.1)
+        assert len(operator.asked) == 1
+        operator.gate.set()
+
+    play(tmp_path, sqlite_url, scene)
 
 
 def test_an_unforeseen_fault_costs_one_row_its_turn(
@@ -165,6 +254,56 @@ def test_an_unforeseen_fault_costs_one_row_its_turn(
 
     play(tmp_path, sim_url, scene)
     assert any(record.message == "unforeseen" for record in caplog.records)
+
+
+def test_an_answer_with_a_key_of_no_known_curve_ends_its_row(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    async def scene(world: World) -> None:
+        curve = bytes.fromhex("2a8648ce3d0301")
+        certificate = Issuer().issue(p256()).public_bytes(DER)
+        other = certificate.replace(curve + b"\x07", curve + b"\x63")
+        world.operator.plan(100, Signature(b"x" * 64, other))
+        await world.put()
+        ended = await world.until("FAILED", "SIGNED")
+        assert ended["outcome"]["name"] == "SIGNATURE"
+        assert ended["outcome"]["cause"] == causes.say("operator_answer_invalid", "vi")
+        assert next_at(world) is None
+
+    play(tmp_path, sqlite_url, scene)
+
+
+def next_at(world: World) -> int | None:
+    row = transactions.known(world.services.database, "transaction-1")
+    assert row is not None
+    due: int | None = row.next_at
+    return due
+
+
+@pytest.mark.parametrize("end", ["open", "cancelled"])
+def test_a_row_that_is_unforeseen_each_time_does_not_come_round_for_ever(
+    tmp_path: Path, sqlite_url: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_signature: object) -> None:
+        raise KeyError("unforeseen")
+
+    async def scene(world: World) -> None:
+        world.operator.plan(100, 500)
+        await world.put()
+        await world.work()
+        if end == "cancelled":
+            await world.post("transactions/transaction-1/cancel")
+        monkeypatch.setattr(signature_format, "check", breaks)
+        for _ in range(200):
+            await world.work()
+            world.clock.advance(1)
+        members = await world.get()
+        expected = {"open": "OPERATOR_ANSWER_INVALID", "cancelled": "CANCELLED"}
+        assert members["outcome"]["name"] == expected[end]
+        assert next_at(world) is None
+        assert len(world.operator.asked) < 40  # of 200 looks: five, or until the grace is over
+
+    play(tmp_path, sqlite_url, scene)
 
 
 @pytest.mark.parametrize("late", ["synch", "asynchClientServer"])

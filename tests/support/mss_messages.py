@@ -81,7 +81,16 @@ REQUESTS: dict[str, Message] = {
     "MSS_Registration": RegistrationReq(
         HEAD,
         NUMBER,
-        KeyOrder("credential", b"\x07" * 32, "Bộ Nội vụ", "4821", 90, "RSA2048", replace=True),
+        KeyOrder(
+            "credential",
+            b"\x07" * 32,
+            "Bộ Nội vụ",
+            "4821",
+            90,
+            "RSA2048",
+            replace=True,
+            mode="digest",
+        ),
     ),
     "MSS_Notification": StatusResp(HEAD, NUMBER, Status(500), CMS, "M42"),
 }

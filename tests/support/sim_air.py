@@ -52,7 +52,14 @@ class Air:
         """A card with a key, and what it said."""
         card = card or self.phone()
         order = EnrolOrder(
-            secrets.token_bytes(16), "Sở Nội vụ", "C" * 26, bytes(32), CODE, soon(30), algorithm
+            secrets.token_bytes(16),
+            "Sở Nội vụ",
+            "C" * 26,
+            bytes(32),
+            CODE,
+            soon(30),
+            algorithm,
+            modes=tuple(Mode),
         )
         found = await self.gateway.enrol(card, order)
         assert isinstance(found, Enrolled)

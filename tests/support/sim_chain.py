@@ -160,6 +160,7 @@ class Rssp:
             "challenge": base64.b64encode(challenge).decode(),
             "relying_party": RELYING_PARTY,
             "verification_code": "1357",
+            "mode": "digest",
             "deadline": int((time.time() + 60) * 1000),
             **changes,
         }

@@ -58,7 +58,9 @@ def sign_request(number: int = 1, **other: object) -> SignRequest:
     return replace(request, **other)  # type: ignore[arg-type]  # fields by name
 
 
-def enrol_request(number: int = 999, *, replaces: bool = False) -> EnrolRequest:
+def enrol_request(
+    number: int = 999, *, replaces: bool = False, modes: tuple[Mode, ...] = tuple(Mode)
+) -> EnrolRequest:
     return EnrolRequest(
         number.to_bytes(16, "big"),
         NOT_AFTER,
@@ -69,6 +71,7 @@ def enrol_request(number: int = 999, *, replaces: bool = False) -> EnrolRequest:
         bytes(32),
         KeyAlgorithm.P256,
         replaces,
+        modes,
     )
 
 
@@ -182,9 +185,9 @@ class Bench:
         opened = packet.open_command(command, RECORD.response_keys)
         self.answers.append(parse_answer(opened.data))
 
-    def enrolled(self) -> Bench:
-        """This bench, with a key in the card and a PIN that was chosen."""
-        self.order(enrol_request())
+    def enrolled(self, *modes: Mode) -> Bench:
+        """This bench, with a key for ``modes`` (none: for all) and a PIN that was chosen."""
+        self.order(enrol_request(modes=modes or tuple(Mode)))
         self.run()
         self.pages.clear()
         return self

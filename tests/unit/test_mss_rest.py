@@ -121,6 +121,9 @@ BAD = {
     "services that are strings": _changed(AdditionalServices=["x"]),
     "two profiles": _changed(SignatureProfile=["urn:a", "urn:b"]),
     "profiles that are numbers": _changed(SignatureProfile=[1]),
+    "a key for no known mode": rest.write_message(REQUESTS["MSS_Registration"]).replace(
+        b'"digest"', b'"both"'
+    ),
     "depth": b'{"MSS_StatusReq":' * 20 + b"{}" + b"}" * 20,
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,6 +77,48 @@ def test_a_line_that_was_not_written_to_the_end_does_not_count(tmp_path: Path) -
     with pytest.raises(CounterLow):
         last.accept("a", 1235)
     last.close()
+
+
+def test_a_line_that_the_disk_has_no_room_for_is_a_fault_and_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters, write = CounterFile(tmp_path / "counters"), os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda file, octets: write(file, octets[: len(octets) // 2]))
+        with pytest.raises(OSError, match="not written to its end"):
+            counters.accept("a", 1234)
+        with pytest.raises(OSError, match="not written to its end"):
+            counters.reserve("b")
+    counters.accept("a", 1234)
+    assert counters.reserve("b") == 1
+    counters.close()
+    again = CounterFile(tmp_path / "counters")
+    with pytest.raises(CounterLow):
+        again.accept("a", 1234)
+    again.close()
+
+
+def test_the_folder_is_on_disk_before_a_counter_is_written_to_the_file_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, fdatasync = os.fsync, os.fdatasync
+
+    def noted(file: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(file).st_mode) else "file")
+        fsync(file)
+
+    def stored(file: int) -> None:
+        steps.append("counter")
+        fdatasync(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "fdatasync", stored)
+    counters = CounterFile(tmp_path / "counters", compact_above=20)
+    for value in (1, 1000, 2000):
+        counters.accept("a", value)
+    counters.close()
+    assert steps == ["folder", "counter", "counter", "counter", "file", "folder"]
 
 
 def test_a_second_owner_is_turned_away(tmp_path: Path) -> None:

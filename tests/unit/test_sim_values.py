@@ -291,6 +291,21 @@ def test_a_value_that_fits_no_key_is_refused(key: Any) -> None:
         signature_format.format_of(b"x" * 63, _certificate(key))
 
 
+# The curve's identifier is of no curve, and the certificate of a version that there is none of.
+UNREADABLE = {
+    "another curve": (b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x63"),
+    "another version": (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_certificate_that_the_library_cannot_read_is_refused_like_any_other(name: str) -> None:
+    certificate = _certificate(p256())
+    assert UNREADABLE[name][0] in certificate
+    with pytest.raises(InvalidInput):
+        signature_format.check(Signature(b"x" * 64, certificate.replace(*UNREADABLE[name], 1)))
+
+
 def test_a_bell_wakes_those_who_wait_for_it() -> None:
     async def scene() -> None:
         bells, seen = Bells(), 0

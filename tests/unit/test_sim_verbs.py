@@ -162,7 +162,7 @@ def test_each_mode_of_a_sim_consents_and_is_told_apart(sam: Sam, mode: str, form
     statement = json.loads(unb64(activate(sam, official, asked, evidence)["evidence_statement"]))
     (_, _, record) = statement[1][0]
     expected = {
-        "structure": "shown_by_card",
+        "structure": "shown_by_operator" if form == "cms" else "shown_by_card",
         "digest": "shown_by_operator",
         "text": "weaker",
     }

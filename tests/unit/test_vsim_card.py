@@ -173,6 +173,19 @@ def test_a_digest_is_signed_as_it_is() -> None:
     verify(bench, made.signature, b"a consent")
 
 
+def test_a_key_for_structures_signs_no_digest_of_one_that_was_not_shown() -> None:
+    bench = Bench().enrolled(Mode.STRUCTURE)
+    digest = hashlib.sha256(consent("Something else")).digest()
+    refused = NotDone(sign_request().transaction_id, Cause.NOT_UNDERSTOOD)
+    assert bench.order(sign_request(mode=Mode.DIGEST, digest=digest)) == refused
+    assert bench.order(sign_request()) == refused  # nor a text
+    bench.power_up()
+    assert bench.order(sign_request(mode=Mode.DIGEST, digest=digest)) == refused
+    assert bench.pages == []
+    bench.order(sign_request(mode=Mode.STRUCTURE, structure=consent(), text=None, code=None))
+    assert isinstance(bench.run()[0], SignatureMade)
+
+
 @pytest.mark.parametrize("is_beside", [False, True])
 def test_a_structure_is_shown_from_itself_and_signed(*, is_beside: bool) -> None:
     bench = Bench().enrolled()
