@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Text, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Text, bindparam, insert, or_, select, update
 
 from remote_signing.errors import ActivationConflict
 from remote_signing.rssp import audit
@@ -180,9 +180,13 @@ def latest(services: Services, activation_id: str) -> Row[Any] | None:
     return services.database.one(_LATEST, {"the_activation": activation_id})
 
 
-def overdue(services: Services, grace_ms: int) -> Sequence[Row[Any]]:
-    """Questions that nobody has ended although their time is over. One statement."""
-    return services.database.all(_OVERDUE, {"before": services.now_ms() - grace_ms})
+def unattended(services: Services, grace_ms: int) -> Sequence[str]:
+    """Open questions whose time is over, or whose request was answered without them. One statement.
+
+    Their ids.
+    """
+    rows = services.database.all(_UNATTENDED, {"before": services.now_ms() - grace_ms})
+    return [row.id for row in rows]
 
 
 def receipts_due(services: Services) -> Sequence[Row[Any]]:
@@ -241,6 +245,7 @@ _GET = (
         sim_transaction,
         ACTIVATION.challenge,
         ACTIVATION.request,
+        (ACTIVATION.state == State.PENDING.value).label("is_pending"),
         of_credential(CREDENTIAL.sealed),
     )
     .join_from(sim_transaction, signature_activation, ACTIVATION.id == TRANSACTION.activation_id)
@@ -252,11 +257,15 @@ _LATEST = (
     .order_by(TRANSACTION.id.desc())
     .limit(1)
 )
-_OVERDUE = (
-    select(sim_transaction)
+_UNATTENDED = (
+    select(TRANSACTION.id)
+    .join_from(sim_transaction, signature_activation, ACTIVATION.id == TRANSACTION.activation_id)
     .where(
         TRANSACTION.state == WAITING,
-        TRANSACTION.deadline < bindparam("before", type_=BigInteger()),
+        or_(
+            TRANSACTION.deadline < bindparam("before", type_=BigInteger()),
+            ACTIVATION.state != State.PENDING.value,
+        ),
     )
     .limit(_BATCH)
 )

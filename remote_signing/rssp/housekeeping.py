@@ -20,7 +20,7 @@ from remote_signing.rssp import (
     webhook_deliveries,
 )
 from remote_signing.rssp.attachments import register as attachments
-from remote_signing.rssp.sim import consent as sim_consent
+from remote_signing.rssp.sim import tending as sim_tending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ class Housekeeping:
         except Exception:  # noqa: BLE001 - the next round may go better, whatever it was
             _log.exception("housekeeping")
             return
-        self._tend("housekeeping of SIMs", sim_consent.tend)
+        self._tend("housekeeping of SIMs", sim_tending.tend)
         self._tend("housekeeping of attachments", attachments.prune)
         self._tend("housekeeping of PINs", pin_records.retire_owed)
         if any(counts.values()):

@@ -29,7 +29,7 @@ from remote_signing.errors import (
 from remote_signing.identifiers import Ticket
 from remote_signing.rssp import activation, activation_sim, audit
 from remote_signing.rssp.registration import RegistrationAuthority
-from remote_signing.rssp.sim import cards, consent
+from remote_signing.rssp.sim import cards, consent, tending
 from remote_signing.rssp.sim_client import Outcome, SimAdapter, Told
 from remote_signing.sap import SapClient, UnixAddress
 from tests.support.sim_chain import running_adapter, running_operator, unused_address
@@ -127,7 +127,7 @@ def test_a_sims_consent_becomes_one_signature_and_evidence_that_anybody_can_chec
     token = place.world.redeem(cast("Ticket", code), code_verifier=VERIFIER).ticket
     (signature,) = place.world.sign(token)
     assert signature
-    consent.tend(place.services)
+    tending.tend(place.services)
     told = activation_sim.get(place.services, question.transaction_id)
     assert told is not None
     assert told.receipt == "sent"
@@ -305,6 +305,75 @@ def test_of_a_cancellation_and_a_signature_exactly_one_counts(place: SimWorld) -
     assert outcomes <= {"APPROVED", "CANCELLED"}
 
 
+def test_a_consent_that_page_and_call_back_hear_of_at_once_is_no_alarm(
+    place: SimWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number())
+    asked = place.world.opened()
+    question = place.start(asked)
+    told = signed(place, question.transaction_id)
+    gate, real = threading.Barrier(2), place.services
+
+    class Met(SapClient):
+        """A SAM that answers both, not one after the other."""
+
+        def __init__(self) -> None:
+            """No socket of its own."""
+
+        def activate(self, *given: Any) -> Any:
+            activated = real.sam.activate(*given)
+            gate.wait(timeout=20)
+            return activated
+
+    both = replace(real, sam=Met())
+    with ThreadPoolExecutor(2) as pool:
+        looks = [pool.submit(consent.look, both, question.transaction_id, told) for _ in "ab"]
+    assert [look.result().state for look in looks] == ["APPROVED"] * 2
+    assert kinds(place.world, asked).count("consent.given") == 1
+    assert "alarm" not in caplog.text
+
+
+def test_what_is_signed_for_a_question_that_ended_unheard_is_an_alarm(
+    place: SimWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number())
+    asked = place.world.opened()
+    real = place.services
+
+    class Deaf(Forger):
+        """It takes the question, and no answer arrives; nor does it hear of the withdrawal."""
+
+        def begin(self, *order: Any) -> Told:
+            real.sim.begin(*order)
+            raise SimAdapterAway("the answer is lost")
+
+        def cancel(self, _name: str) -> Told:
+            raise SimAdapterAway("not delivered")
+
+    deaf = cast("SimAdapter", Deaf(real.sim, lambda told: told))
+    place.world.services = replace(real, sim=deaf)
+    question = place.start(asked)
+    assert question.outcome == "sim_unreachable"
+    place.world.services = real
+    signed(place, question.transaction_id)
+    assert consent.look(real, question.transaction_id).state == "FAILED"
+    assert state_of(place, asked) == "PENDING"
+    assert "alarm: a SIM's answer is no consent" in caplog.text
+
+
+def test_a_withdrawal_that_comes_after_the_signature_is_an_alarm(
+    place: SimWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number())
+    asked = place.world.opened()
+    question = place.start(asked)
+    signed(place, question.transaction_id)
+    activation.deny(place.services, place.world.session, asked)
+    assert consent.look(place.services, question.transaction_id).state == "CANCELLED"
+    assert state_of(place, asked) == "DENIED"
+    assert "alarm: a SIM's answer is no consent" in caplog.text
+
+
 def test_a_sim_that_changed_is_suspended_and_the_signer_is_told(
     place: SimWorld,
 ) -> None:
@@ -355,9 +424,9 @@ def test_a_question_that_nobody_waits_for_ends_at_its_deadline(place: SimWorld) 
         place.enrol(number("208"))
         question = place.start(place.world.opened())
         later = FixedClock(real.now_ms() + 70_000)
-        consent.tend(replace(real, sim=None, clock=later))  # no adapter: nothing to do
+        tending.tend(replace(real, sim=None, clock=later))  # no adapter: nothing to do
         assert consent.look(real, question.transaction_id).state == "WAITING"
-        consent.tend(replace(real, sim=adapter, clock=later))
+        tending.tend(replace(real, sim=adapter, clock=later))
         ended = consent.look(real, question.transaction_id)
         assert (ended.state, ended.outcome) == ("EXPIRED", "no_answer_in_time")
         real.sim.cancel(question.transaction_id)
@@ -409,11 +478,11 @@ def test_a_receipt_that_cannot_be_shown_is_tried_once(place: SimWorld) -> None:
     place.world.sign(place.world.redeem(cast("Ticket", code)).ticket)
     real = place.services
     away = SimAdapter(replace(real.config.sim, url=unused_address()))
-    consent.tend(replace(real, sim=away))
+    tending.tend(replace(real, sim=away))
     row = activation_sim.get(real, question.transaction_id)
     assert row is not None
     assert row.receipt == "failed"
-    consent.tend(real)
+    tending.tend(real)
     row = activation_sim.get(real, question.transaction_id)
     assert row is not None
     assert row.receipt == "failed"
