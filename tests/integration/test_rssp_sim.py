@@ -121,12 +121,7 @@ def test_a_sims_consent_becomes_one_signature_and_evidence_that_anybody_can_chec
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    redirect = consent.redirect(place.services, place.world.session, asked).redirect_to
-    assert redirect is not None
-    code = Ticket.parse(redirect.partition("code=")[2].partition("&")[0])
-    token = place.world.redeem(cast("Ticket", code), code_verifier=VERIFIER).ticket
-    (signature,) = place.world.sign(token)
-    assert signature
+    signs_with_it(place, asked)
     tending.tend(place.services)
     told = activation_sim.get(place.services, question.transaction_id)
     assert told is not None
@@ -142,6 +137,47 @@ def test_a_refusal_on_the_phone_is_told_and_leaves_the_request_usable(place: Sim
     assert state_of(place, asked) == "PENDING"
     place.world.approve(asked)
     assert state_of(place, asked) == "AUTHORIZED"
+
+
+def signs_with_it(place: SimWorld, activation_id: str, *documents: str) -> None:
+    """The portal's signature after the SIM's consent."""
+    redirect = consent.redirect(place.services, place.world.session, activation_id).redirect_to
+    code = Ticket.parse((redirect or "").partition("code=")[2].partition("&")[0])
+    token = place.world.redeem(cast("Ticket", code), code_verifier=VERIFIER).ticket
+    assert place.world.sign(token, *documents)
+
+
+def test_an_operator_with_words_of_its_own_and_less_room_is_asked_and_told(
+    sqlite_folder: Databases,
+    sam: RunningSam,
+    authority: RegistrationAuthority,
+    operator: tuple[Operator, str],
+    tmp_path: Path,
+) -> None:
+    limits: dict[str, Any] = {"text_prefix": "Ky so: ", "text_gsm7": 160, "text_ucs2": 70}
+    with (
+        running_adapter(tmp_path, operator[1], format=PKCS1, **limits) as rssp,
+        new_world(sqlite_folder) as world,
+        sim_world(world, sam, authority, tmp_path, str(rssp.http.base_url).rstrip("/")) as place,
+    ):
+        place.enrol(number())
+        document = "Quyết định về việc ban hành quy chế làm việc của Bộ.pdf"
+        asked = world.opened(document)
+        question = place.start(asked)
+        assert question.display_text.startswith("Ky so: Cổng dịch vụ công: ký Quyết định về")
+        assert question.display_text.endswith("…")
+        assert place.ended(question.transaction_id).state == "APPROVED"
+        signs_with_it(place, asked, document)
+        tending.tend(place.services)
+        row = activation_sim.get(place.services, question.transaction_id)
+        assert row is not None
+        assert row.receipt == "sent"
+        config = place.services.config
+        assert config.sim is not None
+        in_text = replace(config, sim=replace(config.sim, mode="text"))
+        world.services = replace(place.services, config=in_text)
+        with pytest.raises(SimRequestRefused, match="prefix"):
+            place.enrol(number())
 
 
 def test_a_second_question_to_the_same_sim_is_refused_until_the_first_is_over(
@@ -473,9 +509,7 @@ def test_a_receipt_that_cannot_be_shown_is_tried_once(place: SimWorld) -> None:
     asked = place.world.opened()
     question = place.start(asked)
     place.ended(question.transaction_id)
-    redirect = consent.redirect(place.services, place.world.session, asked).redirect_to or ""
-    code = Ticket.parse(redirect.partition("code=")[2].partition("&")[0])
-    place.world.sign(place.world.redeem(cast("Ticket", code)).ticket)
+    signs_with_it(place, asked)
     real = place.services
     away = SimAdapter(replace(real.config.sim, url=unused_address()))
     tending.tend(replace(real, sim=away))

@@ -82,8 +82,9 @@ def start(
     if card.credential_id != asked.credential_id:
         raise SimUnknown("a SIM of another credential")
     _check_card(services, card)
+    room = adapter.texts(card.operator).question
     texts: Any = {
-        "display_text": words.display_text(asked.client_name, asked.labels, lang, card.mode),
+        "display_text": words.display_text(asked.client_name, asked.labels, lang, card.mode, room),
         "labels": words.structure_labels(asked.labels),
     }
     shown = services.sam.present(asked.sealed, asked.challenge, factor_id, **texts)

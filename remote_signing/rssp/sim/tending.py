@@ -17,7 +17,7 @@ from starlette.background import BackgroundTask
 from remote_signing.clock import as_datetime
 from remote_signing.errors import RemoteSigningError, Unavailable
 from remote_signing.rssp import activation_sim
-from remote_signing.rssp.sim import consent, words
+from remote_signing.rssp.sim import cards, consent, words
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -67,7 +67,8 @@ def _tell_receipt(services: Services, adapter: SimAdapter, row: Row[Any]) -> Non
         return
     when = as_datetime(row.event_at).astimezone(_VIETNAM).strftime("%H:%M %d/%m/%Y")
     try:
-        adapter.receipt(row.id, words.receipt_text(json.loads(row.labels), when, row.lang))
+        room = adapter.texts(cards.get(services, row.factor_id).operator).receipt
+        adapter.receipt(row.id, words.receipt_text(json.loads(row.labels), when, row.lang, room))
     except RemoteSigningError as error:
         _log.warning("no receipt on a phone", extra={"transaction": row.id, "cause": error.cause})
         activation_sim.note_receipt(services, row.id, "failed", "sent")
