@@ -27,7 +27,7 @@ from remote_signing.errors import (
     SimUnknown,
 )
 from remote_signing.identifiers import Ticket
-from remote_signing.rssp import activation, activation_sim, audit
+from remote_signing.rssp import activation, activation_sim, audit, passkey_orders
 from remote_signing.rssp.registration import RegistrationAuthority
 from remote_signing.rssp.sim import cards, consent, tending
 from remote_signing.rssp.sim_client import Outcome, SimAdapter, Told
@@ -487,6 +487,23 @@ def test_a_sim_is_looked_at_again_when_that_was_long_ago(place: SimWorld) -> Non
         with pytest.raises(SimSuspended):
             place.start(place.world.opened())
     assert cards.get(real, place.factor_id).reason == "iccid_changed"
+
+
+def test_a_sim_that_is_not_enough_by_itself_is_not_asked_and_not_offered(
+    place: SimWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number())
+    monkeypatch.setattr(passkey_orders, "_USUAL_RULE", {"2": [["pin", "sim"]]})
+    orders = passkey_orders.PasskeyOrders(place.services, place.world.authority)
+    orders.allow(place.world.credential_id)
+    asked = place.world.opened()
+    with pytest.raises(SimSuspended):
+        place.start(asked)
+    assert consent.current(place.services, asked) is None
+    (offer,) = cards.offers(place.services, place.world.credential_id, "vi")
+    assert not offer.is_active
+    assert "cùng với SIM" in (offer.cause or "")
+    assert "alarm" not in caplog.text
 
 
 def test_a_number_that_has_no_sim_pki_any_more_is_suspended(place: SimWorld) -> None:

@@ -88,6 +88,9 @@ def start(
         "labels": words.structure_labels(asked.labels),
     }
     shown = services.sam.present(asked.sealed, asked.challenge, factor_id, **texts)
+    if not shown.is_enough:
+        cards.set_state(services, card, cards.SUSPENDED, "rule_asks_more", "system")
+        raise SimSuspended(f"{card.factor_id}: rule_asks_more")
     values = _values(services, asked, card, shown) | {
         "display_text": texts["display_text"],
         "labels": json.dumps(texts["labels"]),

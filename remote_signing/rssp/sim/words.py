@@ -61,6 +61,10 @@ _CAUSES = {
         "Số điện thoại đã chuyển mạng. Hãy đăng ký lại SIM PKI tại cơ quan đăng ký.",
         "The number has moved to another operator. The SIM must be enrolled again.",
     ),
+    "rule_asks_more": (
+        "Chứng thư số này yêu cầu thêm yếu tố xác nhận khác cùng với SIM. Trang này chưa hỗ trợ.",
+        "This certificate asks for another factor beside the SIM. This page does not support that.",
+    ),
     "number_without_sim_pki": (
         "Số điện thoại không còn SIM PKI hoạt động. Hãy đăng ký lại tại cơ quan đăng ký.",
         "There is no active SIM PKI on the number any more. It must be enrolled again.",
