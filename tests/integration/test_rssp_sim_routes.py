@@ -17,6 +17,7 @@ from remote_signing.errors import CodeUnmatched, SimBusy
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import (
     activation,
+    activation_sim,
     consent,
     consent_account,
     consent_requests,
@@ -187,6 +188,12 @@ def test_refusals_have_their_codes(place: SimWorld) -> None:
     assert ask(place, "POST", sim, body).json()["code"] == "sim_busy"
     cancelled = example("withdrawn", ask(place, "POST", f"{sim}/cancel"))
     assert cancelled.json()["state"] == "CANCELLED"
+    for _ in range(activation_sim.MOST_QUESTIONS - 1):
+        assert ask(place, "POST", sim, body).status_code == 201
+        ask(place, "POST", f"{sim}/cancel")
+    often = ask(place, "POST", sim, body)
+    assert (often.status_code, often.json()["code"]) == (409, "sim_asked_often")
+    sim = f"{API}{place.world.opened('khác.pdf')}/sim"
     row = cards.get(place.services, place.factor_id)
     cards.set_state(place.services, row, cards.SUSPENDED, "iccid_changed", "system")
     refused = ask(place, "POST", sim, body)

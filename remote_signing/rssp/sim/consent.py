@@ -72,7 +72,9 @@ class SimQuestion:
 def start(
     services: Services, subscriber_id: str, activation_id: str, factor_id: str, lang: str
 ) -> SimQuestion:
-    """Ask the SIM. Errors: ``SimUnknown``, ``SimSuspended``, ``SimBusy``, and why not to answer.
+    """Ask the SIM.
+
+    Errors: ``SimUnknown``, ``SimSuspended``, ``SimBusy``, ``SimAskedOften``, and why not to answer.
 
     A question that the adapter does not take is told as ended, with its cause.
     """
