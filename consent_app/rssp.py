@@ -74,7 +74,10 @@ class ConsentApi:
         return await self.ask(Outcome, "POST", f"requests/{name}/deny", session, denial)
 
     async def ask_sim(self, session: str, name: str, factor_id: str, lang: str) -> SimQuestion:
-        """Ask a SIM. Refused: ``sim_busy``, ``sim_suspended``, ``sim_unknown``."""
+        """Ask a SIM.
+
+        Refused: ``sim_busy``, ``sim_asked_often``, ``sim_suspended``, ``sim_unknown``.
+        """
         body = {"factor_id": factor_id, "lang": lang}
         return await self.ask(SimQuestion, "POST", f"requests/{name}/sim", session, body)
 

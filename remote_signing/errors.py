@@ -22,7 +22,7 @@ goes to the log only. ``public`` holds the few values a wire may need (a paramet
     │   ├── CodeUnmatched, CodeMismatched
     │   ├── ReplayDetected, SignInRefused, SessionInvalid, AccessRefused
     │   ├── PasskeyUnknown, PasskeyRefused, AttachmentUnknown, LogoUnknown
-    │   └── SimUnknown, SimSuspended, SimBusy, SimRequestRefused
+    │   └── SimUnknown, SimSuspended, SimBusy, SimAskedOften, SimRequestRefused
     └── Unavailable               what was authorised stays so; trying again may work
         ├── SamUnavailable            the SAM may have done its work: the answer is missing
         │   └── SamUnreachable        the SAM was not asked
@@ -273,6 +273,10 @@ class SimSuspended(Refusal):
 
 class SimBusy(Refusal):
     """The SIM or the request has an open question already."""
+
+
+class SimAskedOften(Refusal):
+    """A phone has rung often enough for this request; it may be answered in another way."""
 
 
 class SimRequestRefused(Refusal):

@@ -216,6 +216,7 @@ class SapClient(PasskeyVerbs, PinVerbs):
             message=cast("str", ok["message"]),
             verification_code=cast("str", ok["verification_code"]),
             certificate=unb64(ok["certificate"], "certificate"),
+            is_enough=ok.get("is_enough") is not False,  # an older SAM does not say
         )
 
     def activate(self, sealed: bytes, challenge: bytes, evidence: Sequence[Evidence]) -> Activated:

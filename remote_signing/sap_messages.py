@@ -155,7 +155,8 @@ class Presentation:
     """What a SIM is asked to sign (docs/sim-consent.md); the same question gives the same bytes.
 
     ``mode`` is the factor's: the SIM signs ``structure``, its SHA-256 ``digest``, or the UTF-8 of
-    ``message``. ``message`` is what the phone shows in every mode.
+    ``message``. ``message`` is what the phone shows in every mode. ``is_enough``: by the rule of
+    the credential the SIM's signature alone is a consent.
     """
 
     mode: str
@@ -164,6 +165,7 @@ class Presentation:
     message: str
     verification_code: str
     certificate: bytes
+    is_enough: bool
 
 
 @dataclass(frozen=True, slots=True)

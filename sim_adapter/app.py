@@ -16,7 +16,14 @@ from sim_adapter.dispatcher import Dispatcher
 from sim_adapter.edge import Edge, Farewell
 from sim_adapter.errors import InvalidInput, SimAdapterError
 from sim_adapter.figures import Measured
-from sim_adapter.routes import health, notifications, profiles, registrations, transactions
+from sim_adapter.routes import (
+    health,
+    notifications,
+    operators,
+    profiles,
+    registrations,
+    transactions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +51,7 @@ def create_app(
     )
     app.state.services = services or open_services(config)
     app.state.dispatcher = Dispatcher(app.state.services)
-    for module in (transactions, registrations, profiles, notifications, health):
+    for module in (transactions, registrations, profiles, operators, notifications, health):
         app.include_router(module.router)
     app.add_exception_handler(SimAdapterError, problem.on_domain_error)
     app.add_exception_handler(HTTPException, problem.on_http_error)

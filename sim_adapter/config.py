@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sim_adapter import display_text
 from sim_adapter.display_text import TextLimits
+from sim_adapter.errors import TextRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LEAST_ROOM = 48  # characters beside a prefix; a receipt with its time and no name takes 43
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -165,6 +168,7 @@ class SimAdapterConfig:
                 raise ConfigInvalid("callback.secret_files: at least one")
         for operator in self.operators:
             _check_operator(operator)
+            _check_texts(operator)
 
 
 def load(path: Path) -> SimAdapterConfig:
@@ -240,6 +244,18 @@ def _check_operator(operator: OperatorConfig) -> None:
         raise ConfigInvalid(f"{name}.prefixes: digits, country code first, no plus")
     if min(operator.poll, operator.timeout, operator.connect_timeout) <= 0:
         raise ConfigInvalid(f"{name}: a duration is not above zero")
+
+
+def _check_texts(operator: OperatorConfig) -> None:
+    """That phones can show the prefix, and a text beside it, also in a receipt."""
+    name = f"operators.{operator.name}"
+    for limits in (operator.text_limits, operator.receipt_limits):
+        if limits.room < _LEAST_ROOM:
+            raise ConfigInvalid(f"{name}: room for less than {_LEAST_ROOM} characters of a text")
+        try:
+            display_text.check(limits.prefix + "x", limits)
+        except TextRefused as error:
+            raise ConfigInvalid(f"{name}.text_prefix: {error}") from error
 
 
 def _check_url(name: str, url: str) -> None:

@@ -23,6 +23,11 @@ class TextLimits:
     ucs2: int = phone_text.LIMIT_UCS2  # units of 16 bits
     prefix: str = ""
 
+    @property
+    def room(self) -> int:
+        """Characters beside the prefix that fit whatever they are: one unit or two septets each."""
+        return min(self.ucs2, self.gsm7 // 2) - len(self.prefix)
+
 
 def check(text: str, limits: TextLimits) -> None:
     """``TextRefused`` unless ``text`` can be shown exactly as it is."""

@@ -42,6 +42,7 @@ _NOTICES = {
     "request_denied": "answered",
     "request_expired": "answered",
     "sim_busy": "sim_busy",
+    "sim_asked_often": "sim_asked_often",
     "sim_suspended": "sim_suspended",
     "sim_unknown": "sim_suspended",
 }

@@ -51,10 +51,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of one request of a batch: not approved when something else was first."""
+    """What became of one request of a batch: not approved when something else was first.
+
+    ``sim_is_asked`` as in :class:`.Approved`.
+    """
 
     activation_id: str
     is_approved: bool
+    sim_is_asked: bool = False
 
 
 def approve_all(
@@ -137,9 +141,10 @@ def authorize_all(
                 consent = once if is_used else activated
                 own = detail if consent.added is None else {**detail, "challenge": consent.added}
                 parameters = authorization(services, consent, activation_id, detail=own)
-                is_approved = connection.execute(AUTHORIZE, parameters).one_or_none() is not None
-                is_used = is_used or is_approved
-                answered.append(Answered(activation_id, is_approved))
+                row = connection.execute(AUTHORIZE, parameters).one_or_none()
+                is_used = is_used or row is not None
+                asked = row is not None and bool(row.sim_is_asked)
+                answered.append(Answered(activation_id, row is not None, asked))
     except EvidenceReplayed as error:
         raise refused(services, ids[0], error) from error
     return answered

@@ -47,6 +47,7 @@ from remote_signing.rssp.activation_sql import (
     now,
     of_credential,
     signed_in_subscriber,
+    sim_is_asked,
     step,
     the_id,
 )
@@ -84,8 +85,9 @@ def approve(
     activated = _activate(services, activation_id, row.sealed, row.challenge, evidence)
     code = Ticket.issue(activation_id)
     is_oauth = row.channel == Channel.OAUTH.value
-    _authorize(services, activated, activation_id, code=code if is_oauth else None)
-    return Approved(redirect(services, row, {"code": str(code)}) if is_oauth else None)
+    asked = _authorize(services, activated, activation_id, code=code if is_oauth else None)
+    target = redirect(services, row, {"code": str(code)}) if is_oauth else None
+    return Approved(target, sim_is_asked=asked)
 
 
 def resume(services: Services, session: Ticket, activation_id: str) -> Approved:
@@ -170,8 +172,11 @@ def _authorize(
     *,
     code: Ticket | None = None,
     sad: Ticket | None = None,
-) -> None:
-    """PENDING → AUTHORIZED, exactly once; uses the one-time code up in the same statement."""
+) -> bool:
+    """PENDING → AUTHORIZED, exactly once; uses the one-time code up in the same statement.
+
+    Whether a SIM is being asked about it too.
+    """
     parameters = authorization(services, activated, activation_id, code=code, sad=sad)
     try:
         # Step 2d: consent, the use of the code and the audit row, in one statement.
@@ -180,6 +185,7 @@ def _authorize(
         raise refused(services, activation_id, error) from error
     if row is None:
         raise ActivationConflict("answered, expired or revoked while the evidence was checked")
+    return bool(row.sim_is_asked)
 
 
 def authorization(  # noqa: PLR0913 - what a consent brings, and what goes back to the client
@@ -331,7 +337,7 @@ AUTHORIZE = (
         code_expires_at=bindparam("new_code_end", type_=BigInteger()),
         token_secret=bindparam("new_token", type_=LargeBinary()),
     )
-    .returning(ACTIVATION.id)
+    .returning(ACTIVATION.id, sim_is_asked())
 )
 _RESUME = (
     step("consent.resumed", SIGNER)

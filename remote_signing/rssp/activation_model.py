@@ -176,10 +176,14 @@ class ActivationDetails:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """``redirect_to`` carries the code back to the client; None where no browser waits."""
+    """``redirect_to`` carries the code back to the client; None where no browser waits.
+
+    ``sim_is_asked``: a SIM was asked too, and its phone goes on asking.
+    """
 
     redirect_to: str | None
     state: State = State.AUTHORIZED
+    sim_is_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

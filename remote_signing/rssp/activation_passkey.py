@@ -114,9 +114,11 @@ def approve(
     code = Ticket.issue(activation_id) if row.channel == Channel.OAUTH.value else None
     parameters = authorization(services, activated, activation_id, code=code, detail=detail)
     # Step 2d: the same guarded statement as for PIN and code.
-    if services.database.one(AUTHORIZE, parameters) is None:
+    done = services.database.one(AUTHORIZE, parameters)
+    if done is None:
         raise ActivationConflict("answered, expired or revoked while the evidence was checked")
-    return Approved(None if code is None else redirect(services, row, {"code": str(code)}))
+    target = None if code is None else redirect(services, row, {"code": str(code)})
+    return Approved(target, sim_is_asked=bool(done.sim_is_asked))
 
 
 def evidence(services: Services, activation_id: str) -> dict[str, object] | None:

@@ -14,9 +14,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Text, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Text, bindparam, func, insert, or_, select, update
 
-from remote_signing.errors import ActivationConflict
+from remote_signing.errors import ActivationConflict, SimAskedOften
 from remote_signing.rssp import audit
 from remote_signing.rssp.activation_consent import AUTHORIZE, authorization, why_unanswerable
 from remote_signing.rssp.activation_model import Channel, State
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 TRANSACTION = sim_transaction.c
 WAITING, APPROVED, CANCELLED = "WAITING", "APPROVED", "CANCELLED"
+MOST_QUESTIONS = 5  # of one request: a phone must not ring until somebody gives in
 _BATCH = 100
 
 
@@ -71,11 +72,17 @@ class End:
 
 
 def question(services: Services, activation_id: str, subscriber_id: str) -> Question:
-    """What to ask. One statement. Errors: as :func:`.activation_consent.approve`."""
+    """What to ask. One statement.
+
+    Errors: ``SimAskedOften``, as :func:`.activation_consent.approve`.
+    """
     parameters = {"the_id": activation_id, "now": services.now_ms(), "the_owner": subscriber_id}
     row = services.database.one(_QUESTION, parameters)
     if row is None:
         raise why_unanswerable(services, parameters, subscriber_id)
+    # Two that ask at once are told apart by the index that allows one open question.
+    if row.times_asked >= MOST_QUESTIONS:
+        raise SimAskedOften(f"{row.times_asked} times")
     request = json.loads(row.request)
     return Question(
         activation_id=activation_id,
@@ -180,9 +187,13 @@ def latest(services: Services, activation_id: str) -> Row[Any] | None:
     return services.database.one(_LATEST, {"the_activation": activation_id})
 
 
-def overdue(services: Services, grace_ms: int) -> Sequence[Row[Any]]:
-    """Questions that nobody has ended although their time is over. One statement."""
-    return services.database.all(_OVERDUE, {"before": services.now_ms() - grace_ms})
+def unattended(services: Services, grace_ms: int) -> Sequence[str]:
+    """Open questions whose time is over, or whose request was answered without them. One statement.
+
+    Their ids.
+    """
+    rows = services.database.all(_UNATTENDED, {"before": services.now_ms() - grace_ms})
+    return [row.id for row in rows]
 
 
 def receipts_due(services: Services) -> Sequence[Row[Any]]:
@@ -216,6 +227,10 @@ _QUESTION = (
         ACTIVATION.expires_at,
         oauth_client.c.name,
         of_credential(CREDENTIAL.sealed),
+        select(func.count())
+        .where(TRANSACTION.activation_id == ACTIVATION.id)
+        .scalar_subquery()
+        .label("times_asked"),
     )
     .join_from(signature_activation, oauth_client, oauth_client.c.id == ACTIVATION.client_id)
     .where(*_MAY_BE_ASKED)
@@ -241,6 +256,7 @@ _GET = (
         sim_transaction,
         ACTIVATION.challenge,
         ACTIVATION.request,
+        (ACTIVATION.state == State.PENDING.value).label("is_pending"),
         of_credential(CREDENTIAL.sealed),
     )
     .join_from(sim_transaction, signature_activation, ACTIVATION.id == TRANSACTION.activation_id)
@@ -252,11 +268,15 @@ _LATEST = (
     .order_by(TRANSACTION.id.desc())
     .limit(1)
 )
-_OVERDUE = (
-    select(sim_transaction)
+_UNATTENDED = (
+    select(TRANSACTION.id)
+    .join_from(sim_transaction, signature_activation, ACTIVATION.id == TRANSACTION.activation_id)
     .where(
         TRANSACTION.state == WAITING,
-        TRANSACTION.deadline < bindparam("before", type_=BigInteger()),
+        or_(
+            TRANSACTION.deadline < bindparam("before", type_=BigInteger()),
+            ACTIVATION.state != State.PENDING.value,
+        ),
     )
     .limit(_BATCH)
 )

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    LargeBinary,
+    Text,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from remote_signing.rssp.models import (
     access_token,
@@ -16,6 +27,7 @@ from remote_signing.rssp.models import (
     login_session,
     oauth_client,
     signature_activation,
+    sim_transaction,
     subscriber,
 )
 
@@ -65,6 +77,17 @@ def of_credential(column: ColumnElement[Any]) -> Label[Any]:
     """A column of the activation's credential, for a RETURNING clause or a select list."""
     query = select(column).where(CREDENTIAL.id == ACTIVATION.credential_id)
     return query.correlate(signature_activation).scalar_subquery().label(column.name)
+
+
+def sim_is_asked() -> Label[bool]:
+    """Whether a SIM is being asked about the activation, for a RETURNING clause."""
+    question = sim_transaction.c
+    # For SQLite, SQLAlchemy leaves the table's name out of RETURNING: "id" would be the question's.
+    the_activation = literal_column("signature_activation.id", question.activation_id.type)
+    query = select(question.id).where(
+        question.activation_id == the_activation, question.state == "WAITING"
+    )
+    return exists(query).label("sim_is_asked")
 
 
 def usable() -> list[ColumnElement[bool]]:

@@ -27,6 +27,7 @@ from remote_signing.rssp.edge.body import read_object
 from remote_signing.rssp.edge.threads import in_thread
 from remote_signing.rssp.sim import cards
 from remote_signing.rssp.sim import consent as sim_consent
+from remote_signing.rssp.sim.tending import afterwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -135,7 +136,8 @@ async def approve(
     approved = await in_thread(
         activation.approve, services, session, known_request(name), given["pin"], given["otp"]
     )
-    return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
+    members = {"redirect_to": approved.redirect_to, "state": approved.state.value}
+    return JSONResponse(members, background=afterwards(services, is_asked=approved.sim_is_asked))
 
 
 async def _show_express(request: Request) -> Response:

@@ -23,6 +23,7 @@ from remote_signing.rssp.consent import (
 )
 from remote_signing.rssp.consent_requests import FILTERS, filters, page_size
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
+from remote_signing.rssp.sim.tending import afterwards
 
 if TYPE_CHECKING:
     from remote_signing.rssp.activation import PastRequest, Receipt
@@ -97,7 +98,7 @@ async def freeze(request: Request, services: ServicesDep, session: SessionDep) -
     """Freeze all keys; only the registration authority can end it."""
     await read_texts(request)
     frozen = await run_in_threadpool(freezing.freeze, services, session)
-    return JSONResponse({"frozen": frozen})
+    return JSONResponse({"frozen": frozen}, background=afterwards(services))
 
 
 def _past(item: PastRequest) -> Members:

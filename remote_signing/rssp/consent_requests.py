@@ -34,6 +34,7 @@ from remote_signing.rssp.consent import (
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
 from remote_signing.rssp.edge.body import read_object
 from remote_signing.rssp.request_details import Urgency
+from remote_signing.rssp.sim.tending import afterwards
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +96,8 @@ async def deny(request: Request, name: str, services: ServicesDep, session: Sess
     denied = await run_in_threadpool(
         activation.deny, services, session, known_request(name), denial
     )
-    return JSONResponse({"redirect_to": denied.redirect_to, "state": denied.state.value})
+    members = {"redirect_to": denied.redirect_to, "state": denied.state.value}
+    return JSONResponse(members, background=afterwards(services))
 
 
 @router.get("/batch")
@@ -122,7 +124,9 @@ async def approve_all(request: Request, services: ServicesDep, session: SessionD
     answered = await run_in_threadpool(
         activation.approve_all, services, session, names, texts["pin"], texts["otp"]
     )
-    return JSONResponse(result_members(answered))
+    is_asked = any(each.sim_is_asked for each in answered)
+    background = afterwards(services, is_asked=is_asked)
+    return JSONResponse(result_members(answered), background=background)
 
 
 def filters(given: QueryParams, longest: dict[str, int]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from remote_signing.rssp import (
     webhook_deliveries,
 )
 from remote_signing.rssp.attachments import register as attachments
-from remote_signing.rssp.sim import consent as sim_consent
+from remote_signing.rssp.sim import tending as sim_tending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def _always() -> dict[str, _Work]:
     return {
         "unknown": activation.recover,
         "expired": activation.expire,
-        "sims": sim_consent.tend,
+        "sims": sim_tending.tend,
         "attachments": attachments.prune,
         "pins": pin_records.retire_owed,
     }

@@ -29,6 +29,7 @@ from remote_signing.rssp.consent import (
 )
 from remote_signing.rssp.deps import ServicesDep  # noqa: TC001 - FastAPI reads the annotation
 from remote_signing.rssp.edge.body import read_object
+from remote_signing.rssp.sim.tending import afterwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,8 @@ async def approve(
     approved = await run_in_threadpool(
         activation_passkey.approve, services, session, known_request(name), answer
     )
-    return JSONResponse({"redirect_to": approved.redirect_to, "state": approved.state.value})
+    members = {"redirect_to": approved.redirect_to, "state": approved.state.value}
+    return JSONResponse(members, background=afterwards(services, is_asked=approved.sim_is_asked))
 
 
 @router.post("/batch/passkey/options")
@@ -86,7 +88,9 @@ async def approve_all(request: Request, services: ServicesDep, session: SessionD
     answered = await run_in_threadpool(
         activation_batch_passkey.approve_all, services, session, names, answer
     )
-    return JSONResponse(result_members(answered))
+    is_asked = any(each.sim_is_asked for each in answered)
+    background = afterwards(services, is_asked=is_asked)
+    return JSONResponse(result_members(answered), background=background)
 
 
 @router.get("/passkeys")

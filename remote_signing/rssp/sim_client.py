@@ -7,9 +7,12 @@ brings counts for what the SAM finds it to be. Its answers are read within bound
 from __future__ import annotations
 
 import base64
+import logging
 import ssl
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 
@@ -30,6 +33,9 @@ OPEN = frozenset({"CREATED", "SENT", "DELIVERED"})
 _BUSY = "sim_busy"
 _SERVER_ERROR = 500
 _LONGEST_ANSWER = 256 * 1024
+_SHORT_TIMEOUT = 2.0  # where there is an answer without one
+_TEXTS_AGE = 300.0  # seconds
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,25 @@ class Told:
     version: int
     outcome: Outcome | None
     signature: tuple[str, bytes] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a text must begin with, and how many characters of any kind fit beside that."""
+
+    prefix: str
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What an operator's phones can show: as a question, and as a receipt."""
+
+    question: Room
+    receipt: Room
+
+
+USUAL_TEXTS = Texts(Room("", 119), Room("", 70))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +115,7 @@ class SimAdapter:
             transport=transport,
             trust_env=False,
         )
+        self._texts: dict[str, tuple[float, Texts]] = {}
 
     def begin(self, name: str, order: Mapping[str, object]) -> Told:
         """Ask a SIM, or find the question that the same ``order`` made before."""
@@ -144,10 +170,27 @@ class SimAdapter:
         body = {"msisdn": msisdn} | ({} if operator is None else {"operator": operator})
         return _profile(self._ask("POST", "/v1/profiles", body))
 
+    def texts(self, operator: str) -> Texts:
+        """What the operator's phones can show; told again once it is five minutes old.
+
+        While the adapter does not tell, what it told last, or the usual: it checks each text.
+        """
+        at, known = self._texts.get(operator, (0.0, USUAL_TEXTS))
+        if operator in self._texts and time.monotonic() - at < _TEXTS_AGE:
+            return known
+        path = f"/v1/operators/{quote(operator, safe='')}"
+        try:
+            known = _texts(self._ask("GET", path, timeout=_SHORT_TIMEOUT))
+        except (SimAdapterAway, SimRequestRefused) as error:
+            _log.warning("the usual room for texts", extra={"cause": error.cause})
+            return known
+        self._texts[operator] = (time.monotonic(), known)
+        return known
+
     def is_ready(self) -> bool:
         """Whether it would take a request."""
         try:
-            return self._http.get("/readyz", timeout=2.0).is_success
+            return self._http.get("/readyz", timeout=_SHORT_TIMEOUT).is_success
         except httpx.HTTPError:
             return False
 
@@ -156,10 +199,15 @@ class SimAdapter:
         self._http.close()
 
     def _ask(
-        self, method: str, path: str, body: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        timeout: float | None = None,
     ) -> dict[str, Any]:
+        longest = self._timeout if timeout is None else timeout
         try:
-            answer = self._http.request(method, path, json=body)
+            answer = self._http.request(method, path, json=body, timeout=longest)
         except httpx.HTTPError as error:
             raise SimAdapterAway(f"SIM adapter: {error!r}") from error
         return _members(answer)
@@ -191,6 +239,15 @@ def _told(members: dict[str, Any]) -> Told:
             if found is None
             else (_text(found["format"]), base64.b64decode(found["value"], validate=True)),
         )
+
+
+def _texts(members: dict[str, Any]) -> Texts:
+    with _Reading():
+        return Texts(_room(members["display_text"]), _room(members["receipt"]))
+
+
+def _room(members: dict[str, Any]) -> Room:
+    return Room(_text(members["prefix"]), int(members["room"]))
 
 
 def _registration(members: dict[str, Any]) -> Registration:

@@ -62,6 +62,15 @@ class EnrolledSim:
     certificate: bytes
 
 
+def _check_mode(adapter: SimAdapter, config: SimConfig, new: NewSim) -> None:
+    """In mode text the signed message begins with the code, so not with an operator's words."""
+    if config.mode != "text":
+        return
+    operator = adapter.profile(new.msisdn, new.operator).operator
+    if adapter.texts(operator).question.prefix:
+        raise SimRequestRefused(f"{operator} wants a prefix, which mode text has no place for")
+
+
 class SimEnrolment(Enrolment):
     """What a registration authority does to SIMs."""
 
@@ -75,6 +84,7 @@ class SimEnrolment(Enrolment):
         those of :class:`.Enrolment`.
         """
         adapter, config = self._adapter()
+        _check_mode(adapter, config, new)
         row = self._record(credential_id)
         owner = holder.of_subscriber(self._services.database, row.subscriber_id)
         nonce = secrets.token_bytes(32)

@@ -44,7 +44,10 @@ _LANGUAGES = ("vi", "en")  # no set: what is looked for may be a list
 async def start(
     request: Request, name: str, services: ServicesDep, session: SessionDep
 ) -> Response:
-    """Ask a SIM. 201; 409 ``sim_busy``, 403 ``sim_suspended``, 404 ``sim_unknown``."""
+    """Ask a SIM. 201.
+
+    409 ``sim_busy``, ``sim_asked_often``, 403 ``sim_suspended``, 404 ``sim_unknown``.
+    """
     given = await read_object(request, _LARGEST_BODY)
     factor, lang = given.get("factor_id"), given.get("lang")
     if given.keys() != {"factor_id", "lang"} or not isinstance(factor, str):

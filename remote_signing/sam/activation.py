@@ -120,6 +120,7 @@ class Activation:
             "message": structure.message,
             "verification_code": bound.verification_code(),
             "certificate": b64(factor.certificate),
+            "is_enough": any(set(kinds) <= {factor.kind} for kinds in credential.consent),
         }
 
     def _activate(self, arguments: Arguments) -> Answer:

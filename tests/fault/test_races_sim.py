@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from remote_signing.identifiers import new_id
 from remote_signing.rssp import activation, activation_sim, audit
 from remote_signing.rssp.activation_sim import End
 from remote_signing.sap import Activated
+from tests.support.sim_question import waiting_question
 from tests.support.world import new_world
 
 if TYPE_CHECKING:
@@ -31,28 +31,6 @@ OUTCOMES = {"APPROVED": "AUTHORIZED", "CANCELLED": "PENDING", "EXPIRED": "PENDIN
 def world(databases: Databases) -> Iterator[World]:
     with new_world(databases) as furnished:
         yield furnished
-
-
-def asked(world: World, number: int) -> Any:
-    """A question that waits for its answer."""
-    now = world.clock.now_ms()
-    values = {
-        "id": new_id(now),
-        "activation_id": world.opened(f"{number}.pdf"),
-        "credential_id": world.credential_id,
-        "factor_id": new_id(now),
-        "msisdn": f"8490000{number:05d}",
-        "state": "WAITING",
-        "mode": "structure",
-        "display_text": "t",
-        "labels": "[]",
-        "structure": b"",
-        "verification_code": "1234",
-        "lang": "vi",
-        "created_at": now,
-        "deadline": now + 60_000,
-    }
-    return activation_sim.begin(world.services, values, world.subscriber_id)
 
 
 def race(world: World, row: Any) -> list[bool]:
@@ -81,7 +59,7 @@ def test_of_approving_cancelling_and_expiring_exactly_one_wins(world: World) -> 
         faulthandler.cancel_dump_traceback_later()  # the limit is for a test that hangs
     ends: dict[str, int] = {}
     for number in range(RACES):
-        row = asked(world, number)
+        row = waiting_question(world, world.opened(f"{number}.pdf"), number)
         assert race(world, row).count(True) == 1
         found = activation_sim.get(world.services, row.id)
         assert found is not None

@@ -12,6 +12,7 @@ from remote_signing.rssp import activation, audit, consent, consent_requests
 from remote_signing.rssp.activation import Channel
 from remote_signing.rssp.edge import middleware
 from tests.support.asgi import call
+from tests.support.sim_question import Withdrawals, waiting_question
 from tests.support.world import PORTAL
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ def test_a_batch_costs_one_attempt_and_one_statement_for_each(world: World) -> N
     with world.counted() as statements:
         assert approve(world, *ids).status_code == 200
     assert len([line for line in statements if line.startswith(("UPDATE", "WITH"))]) == 4
+
+
+def test_a_sim_that_was_asked_about_one_of_a_batch_is_not_asked_any_more(world: World) -> None:
+    ids = [asked(world, document).activation_id for document in "ab"]
+    question, adapter = waiting_question(world, ids[1]), Withdrawals(world)
+    assert approve(world, *ids).status_code == 200
+    assert adapter.names == [question.id]
 
 
 def test_a_code_that_approved_a_batch_approves_nothing_else(world: World) -> None:

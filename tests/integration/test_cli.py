@@ -21,7 +21,7 @@ from PIL import Image
 from remote_signing import cli
 from remote_signing.cli.settings import ConfigFolder
 from remote_signing.clock import SystemClock, as_datetime
-from remote_signing.errors import HsmUnavailable, PinNotOffered
+from remote_signing.errors import PinNotOffered
 from remote_signing.rssp import (
     account_codes,
     enrolment,

@@ -15,6 +15,7 @@ from remote_signing.rssp.models import credential
 from remote_signing.rssp.passkey_orders import PasskeyOrders
 from tests.support.passkey_world import DAY, PasskeyWorld, passkey_world
 from tests.support.passkeys import Authenticator
+from tests.support.sim_question import Withdrawals, waiting_question
 from tests.support.world import REDIRECT, new_world
 
 if TYPE_CHECKING:
@@ -86,6 +87,15 @@ def test_consent_by_passkey_costs_two_statements(place: PasskeyWorld) -> None:
     with place.world.counted() as statements:
         place.options(name)
     assert len(statements) == 1
+
+
+def test_a_sim_that_was_asked_too_is_not_asked_any_more(place: PasskeyWorld) -> None:
+    place.register()
+    name = place.world.opened()
+    question, adapter = waiting_question(place.world, name), Withdrawals(place.world)
+    told = place.answered(place.options(name)["challenge"])
+    assert place.ask("POST", f"/requests/{name}/passkey", told).status_code == 200
+    assert adapter.names == [question.id]
 
 
 def test_a_passkey_approves_once_and_a_repeat_is_told_so(place: PasskeyWorld) -> None:

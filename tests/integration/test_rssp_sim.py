@@ -27,9 +27,9 @@ from remote_signing.errors import (
     SimUnknown,
 )
 from remote_signing.identifiers import Ticket
-from remote_signing.rssp import activation, activation_sim, audit
+from remote_signing.rssp import activation, activation_sim, audit, passkey_orders
 from remote_signing.rssp.registration import RegistrationAuthority
-from remote_signing.rssp.sim import cards, consent
+from remote_signing.rssp.sim import cards, consent, tending
 from remote_signing.rssp.sim_client import Outcome, SimAdapter, Told
 from remote_signing.sap import SapClient, UnixAddress
 from tests.support.sim_chain import running_adapter, running_operator, unused_address
@@ -121,13 +121,8 @@ def test_a_sims_consent_becomes_one_signature_and_evidence_that_anybody_can_chec
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    redirect = consent.redirect(place.services, place.world.session, asked).redirect_to
-    assert redirect is not None
-    code = Ticket.parse(redirect.partition("code=")[2].partition("&")[0])
-    token = place.world.redeem(cast("Ticket", code), code_verifier=VERIFIER).ticket
-    (signature,) = place.world.sign(token)
-    assert signature
-    consent.tend(place.services)
+    signs_with_it(place, asked)
+    tending.tend(place.services)
     told = activation_sim.get(place.services, question.transaction_id)
     assert told is not None
     assert told.receipt == "sent"
@@ -142,6 +137,47 @@ def test_a_refusal_on_the_phone_is_told_and_leaves_the_request_usable(place: Sim
     assert state_of(place, asked) == "PENDING"
     place.world.approve(asked)
     assert state_of(place, asked) == "AUTHORIZED"
+
+
+def signs_with_it(place: SimWorld, activation_id: str, *documents: str) -> None:
+    """The portal's signature after the SIM's consent."""
+    redirect = consent.redirect(place.services, place.world.session, activation_id).redirect_to
+    code = Ticket.parse((redirect or "").partition("code=")[2].partition("&")[0])
+    token = place.world.redeem(cast("Ticket", code), code_verifier=VERIFIER).ticket
+    assert place.world.sign(token, *documents)
+
+
+def test_an_operator_with_words_of_its_own_and_less_room_is_asked_and_told(
+    sqlite_folder: Databases,
+    sam: RunningSam,
+    authority: RegistrationAuthority,
+    operator: tuple[Operator, str],
+    tmp_path: Path,
+) -> None:
+    limits: dict[str, Any] = {"text_prefix": "Ky so: ", "text_gsm7": 160, "text_ucs2": 70}
+    with (
+        running_adapter(tmp_path, operator[1], format=PKCS1, **limits) as rssp,
+        new_world(sqlite_folder) as world,
+        sim_world(world, sam, authority, tmp_path, str(rssp.http.base_url).rstrip("/")) as place,
+    ):
+        place.enrol(number())
+        document = "Quyết định về việc ban hành quy chế làm việc của Bộ.pdf"
+        asked = world.opened(document)
+        question = place.start(asked)
+        assert question.display_text.startswith("Ky so: Cổng dịch vụ công: ký Quyết định về")
+        assert question.display_text.endswith("…")
+        assert place.ended(question.transaction_id).state == "APPROVED"
+        signs_with_it(place, asked, document)
+        tending.tend(place.services)
+        row = activation_sim.get(place.services, question.transaction_id)
+        assert row is not None
+        assert row.receipt == "sent"
+        config = place.services.config
+        assert config.sim is not None
+        in_text = replace(config, sim=replace(config.sim, mode="text"))
+        world.services = replace(place.services, config=in_text)
+        with pytest.raises(SimRequestRefused, match="prefix"):
+            place.enrol(number())
 
 
 def test_a_second_question_to_the_same_sim_is_refused_until_the_first_is_over(
@@ -305,6 +341,75 @@ def test_of_a_cancellation_and_a_signature_exactly_one_counts(place: SimWorld) -
     assert outcomes <= {"APPROVED", "CANCELLED"}
 
 
+def test_a_consent_that_page_and_call_back_hear_of_at_once_is_no_alarm(
+    place: SimWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number())
+    asked = place.world.opened()
+    question = place.start(asked)
+    told = signed(place, question.transaction_id)
+    gate, real = threading.Barrier(2), place.services
+
+    class Met(SapClient):
+        """A SAM that answers both, not one after the other."""
+
+        def __init__(self) -> None:
+            """No socket of its own."""
+
+        def activate(self, *given: Any) -> Any:
+            activated = real.sam.activate(*given)
+            gate.wait(timeout=20)
+            return activated
+
+    both = replace(real, sam=Met())
+    with ThreadPoolExecutor(2) as pool:
+        looks = [pool.submit(consent.look, both, question.transaction_id, told) for _ in "ab"]
+    assert [look.result().state for look in looks] == ["APPROVED"] * 2
+    assert kinds(place.world, asked).count("consent.given") == 1
+    assert "alarm" not in caplog.text
+
+
+def test_what_is_signed_for_a_question_that_ended_unheard_is_an_alarm(
+    place: SimWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number())
+    asked = place.world.opened()
+    real = place.services
+
+    class Deaf(Forger):
+        """It takes the question, and no answer arrives; nor does it hear of the withdrawal."""
+
+        def begin(self, *order: Any) -> Told:
+            real.sim.begin(*order)
+            raise SimAdapterAway("the answer is lost")
+
+        def cancel(self, _name: str) -> Told:
+            raise SimAdapterAway("not delivered")
+
+    deaf = cast("SimAdapter", Deaf(real.sim, lambda told: told))
+    place.world.services = replace(real, sim=deaf)
+    question = place.start(asked)
+    assert question.outcome == "sim_unreachable"
+    place.world.services = real
+    signed(place, question.transaction_id)
+    assert consent.look(real, question.transaction_id).state == "FAILED"
+    assert state_of(place, asked) == "PENDING"
+    assert "alarm: a SIM's answer is no consent" in caplog.text
+
+
+def test_a_withdrawal_that_comes_after_the_signature_is_an_alarm(
+    place: SimWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number())
+    asked = place.world.opened()
+    question = place.start(asked)
+    signed(place, question.transaction_id)
+    activation.deny(place.services, place.world.session, asked)
+    assert consent.look(place.services, question.transaction_id).state == "CANCELLED"
+    assert state_of(place, asked) == "DENIED"
+    assert "alarm: a SIM's answer is no consent" in caplog.text
+
+
 def test_a_sim_that_changed_is_suspended_and_the_signer_is_told(
     place: SimWorld,
 ) -> None:
@@ -355,9 +460,9 @@ def test_a_question_that_nobody_waits_for_ends_at_its_deadline(place: SimWorld) 
         place.enrol(number("208"))
         question = place.start(place.world.opened())
         later = FixedClock(real.now_ms() + 70_000)
-        consent.tend(replace(real, sim=None, clock=later))  # no adapter: nothing to do
+        tending.tend(replace(real, sim=None, clock=later))  # no adapter: nothing to do
         assert consent.look(real, question.transaction_id).state == "WAITING"
-        consent.tend(replace(real, sim=adapter, clock=later))
+        tending.tend(replace(real, sim=adapter, clock=later))
         ended = consent.look(real, question.transaction_id)
         assert (ended.state, ended.outcome) == ("EXPIRED", "no_answer_in_time")
         real.sim.cancel(question.transaction_id)
@@ -384,6 +489,23 @@ def test_a_sim_is_looked_at_again_when_that_was_long_ago(place: SimWorld) -> Non
     assert cards.get(real, place.factor_id).reason == "iccid_changed"
 
 
+def test_a_sim_that_is_not_enough_by_itself_is_not_asked_and_not_offered(
+    place: SimWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number())
+    monkeypatch.setattr(passkey_orders, "_USUAL_RULE", {"2": [["pin", "sim"]]})
+    orders = passkey_orders.PasskeyOrders(place.services, place.world.authority)
+    orders.allow(place.world.credential_id)
+    asked = place.world.opened()
+    with pytest.raises(SimSuspended):
+        place.start(asked)
+    assert consent.current(place.services, asked) is None
+    (offer,) = cards.offers(place.services, place.world.credential_id, "vi")
+    assert not offer.is_active
+    assert "cùng với SIM" in (offer.cause or "")
+    assert "alarm" not in caplog.text
+
+
 def test_a_number_that_has_no_sim_pki_any_more_is_suspended(place: SimWorld) -> None:
     place.enrol(number("208"))
     question = place.start(place.world.opened())
@@ -404,16 +526,14 @@ def test_a_receipt_that_cannot_be_shown_is_tried_once(place: SimWorld) -> None:
     asked = place.world.opened()
     question = place.start(asked)
     place.ended(question.transaction_id)
-    redirect = consent.redirect(place.services, place.world.session, asked).redirect_to or ""
-    code = Ticket.parse(redirect.partition("code=")[2].partition("&")[0])
-    place.world.sign(place.world.redeem(cast("Ticket", code)).ticket)
+    signs_with_it(place, asked)
     real = place.services
     away = SimAdapter(replace(real.config.sim, url=unused_address()))
-    consent.tend(replace(real, sim=away))
+    tending.tend(replace(real, sim=away))
     row = activation_sim.get(real, question.transaction_id)
     assert row is not None
     assert row.receipt == "failed"
-    consent.tend(real)
+    tending.tend(real)
     row = activation_sim.get(real, question.transaction_id)
     assert row is not None
     assert row.receipt == "failed"

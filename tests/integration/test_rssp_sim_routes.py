@@ -13,12 +13,20 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
-from remote_signing.errors import CodeUnmatched
+from remote_signing.errors import CodeUnmatched, SimBusy
 from remote_signing.identifiers import new_id
-from remote_signing.rssp import activation, consent, sim_routes
+from remote_signing.rssp import (
+    activation,
+    activation_sim,
+    consent,
+    consent_account,
+    consent_requests,
+    sim_routes,
+)
 from remote_signing.rssp.edge import middleware
 from remote_signing.rssp.registration import RegistrationAuthority
-from remote_signing.rssp.sim import cards
+from remote_signing.rssp.sim import cards, tending
+from remote_signing.rssp.sim import consent as consent_of_sim
 from tests.support.asgi import call
 from tests.support.examples import example
 from tests.support.sim_chain import running_adapter, running_operator
@@ -75,8 +83,8 @@ def place(
 def ask(place: SimWorld, method: str, path: str, body: Any = None) -> httpx.Response:
     app = FastAPI()
     app.state.services = place.services
-    for router in (consent.router, sim_routes.router):
-        app.include_router(router)
+    for module in (consent, consent_requests, consent_account, sim_routes):
+        app.include_router(module.router)
     middleware.install(app)
     headers = {"Authorization": f"Bearer {place.world.session}"}
     return call(app, method, path, headers=headers, json=body)
@@ -180,7 +188,58 @@ def test_refusals_have_their_codes(place: SimWorld) -> None:
     assert ask(place, "POST", sim, body).json()["code"] == "sim_busy"
     cancelled = example("withdrawn", ask(place, "POST", f"{sim}/cancel"))
     assert cancelled.json()["state"] == "CANCELLED"
+    for _ in range(activation_sim.MOST_QUESTIONS - 1):
+        assert ask(place, "POST", sim, body).status_code == 201
+        ask(place, "POST", f"{sim}/cancel")
+    often = ask(place, "POST", sim, body)
+    assert (often.status_code, often.json()["code"]) == (409, "sim_asked_often")
+    sim = f"{API}{place.world.opened('khác.pdf')}/sim"
     row = cards.get(place.services, place.factor_id)
     cards.set_state(place.services, row, cards.SUSPENDED, "iccid_changed", "system")
     refused = ask(place, "POST", sim, body)
     assert (refused.status_code, refused.json()["code"]) == (403, "sim_suspended")
+
+
+@pytest.mark.parametrize("way", ["deny", "approve", "freeze"])
+def test_a_sim_is_not_asked_any_more_about_a_request_that_was_answered_without_it(
+    place: SimWorld, way: str
+) -> None:
+    place.enrol(number("208"))
+    asked = place.world.opened()
+    question = place.start(asked)
+    path, body = {
+        "deny": (f"{API}{asked}/deny", {}),
+        "approve": (f"{API}{asked}/approve", {"pin": place.world.pin, "otp": place.world.otp()}),
+        "freeze": ("/consent/v1/freeze", {}),
+    }[way]
+    assert ask(place, "POST", path, body).status_code == 200
+    assert place.services.sim.read(question.transaction_id).state == "CANCELLED"
+    told = consent_of_sim.look(place.services, question.transaction_id)
+    assert (told.state, told.outcome) == ("CANCELLED", "request_over")
+    if way != "freeze":
+        assert place.start(place.world.opened("khác.pdf")).state == "WAITING"
+
+
+def test_housekeeping_finds_a_question_whose_request_was_answered_without_it(
+    place: SimWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number("208"))
+    first, second = place.world.opened(), place.world.opened("khác.pdf")
+    question = place.start(first)
+    activation.deny(place.services, place.world.session, first)
+    with pytest.raises(SimBusy):
+        place.start(second)
+    tending.tend(place.services)
+    assert place.services.sim.read(question.transaction_id).state == "CANCELLED"
+    assert place.start(second).state == "WAITING"
+    assert "alarm" not in caplog.text
+
+
+def test_an_answer_costs_no_statement_more_for_the_sim_that_was_not_asked(
+    place: SimWorld,
+) -> None:
+    asked = place.world.opened()
+    body = {"pin": place.world.pin, "otp": place.world.otp()}
+    with place.world.counted() as statements:
+        assert ask(place, "POST", f"{API}{asked}/approve", body).status_code == 200
+    assert len(statements) == 2

@@ -528,6 +528,20 @@ def test_an_order_that_cannot_be_is_refused_with_a_cause(
     play(tmp_path, sqlite_url, scene, text_prefix="Bộ: " if limited else "")
 
 
+def test_what_an_operators_phones_can_show_is_told(tmp_path: Path, sqlite_url: str) -> None:
+    async def scene(world: World) -> None:
+        told = (await world.http.get("/v1/operators/canned")).json()
+        assert told == {
+            "name": "canned",
+            "display_text": {"prefix": "Bộ: ", "room": 96},
+            "receipt": {"prefix": "Bộ: ", "room": 66},
+        }
+        unknown = await world.http.get("/v1/operators/nobody")
+        assert code_of(unknown) == (422, "operator_unknown")
+
+    play(tmp_path, sqlite_url, scene, text_prefix="Bộ: ", text_ucs2=100)
+
+
 @pytest.mark.parametrize("text", ["ữ" * 119, "a" * 239, "€" * 119, "a" * 237 + "€"])
 def test_the_longest_texts_fit(tmp_path: Path, sqlite_url: str, text: str) -> None:
     async def scene(world: World) -> None:
@@ -570,6 +584,7 @@ def test_without_the_secret_there_is_nothing(
             ("POST", "/v1/transactions/transaction-1/cancel"),
             ("POST", "/v1/transactions/transaction-1/receipt"),
             ("POST", "/v1/profiles"),
+            ("GET", "/v1/operators/test"),
             ("PUT", "/v1/registrations/registration-1"),
             ("GET", "/v1/registrations/registration-1"),
             ("POST", "/v1/registrations/registration-1/certificate"),

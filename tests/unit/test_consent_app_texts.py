@@ -63,7 +63,7 @@ NOTICES = (
     *("unavailable", "unknown", "answered", "session_over", "signed_out"),
     *("entry_added", "entry_removed", "entry_password", "session_ended", "settings_kept"),
     *("pin_chosen",),
-    *("sim_busy", "sim_suspended", "unmatched", "mismatched", "frozen"),
+    *("sim_busy", "sim_asked_often", "sim_suspended", "unmatched", "mismatched", "frozen"),
     *("batch", "batch_partly", "push_ended"),
 )
 PIN_FAULTS = (

@@ -10,7 +10,7 @@ import pytest
 
 from remote_signing.errors import SimAdapterAway, SimBusy, SimRequestRefused
 from remote_signing.rssp.config_sim import SimConfig
-from remote_signing.rssp.sim_client import SimAdapter
+from remote_signing.rssp.sim_client import USUAL_TEXTS, Room, SimAdapter, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +105,31 @@ def test_a_profile_without_a_network_or_a_known_number(
     assert (found.network, found.is_known) == (None, False)
     with pytest.raises(SimAdapterAway):
         adapter(200, PROFILE | {"certificates": [{"chain": [None]}]}).profile("84", "test")
+
+
+def test_what_phones_can_show_is_asked_once_and_the_usual_until_it_is_told(
+    tmp_path: Path, adapter: Any
+) -> None:
+    (tmp_path / "bearer").write_text("a secret", "utf-8")
+    told = {
+        "name": "a/b",
+        "display_text": {"prefix": "Ky so: ", "room": 112},
+        "receipt": {"prefix": "Ky so: ", "room": 63},
+    }
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.raw_path.decode())
+        return httpx.Response(200 if len(asked) > 1 else 503, json=told)
+
+    config = SimConfig("http://127.0.0.1:9", tmp_path / "bearer", "Bộ Nội vụ")
+    sims = SimAdapter(config, httpx.MockTransport(answer))
+    assert sims.texts("a/b") == USUAL_TEXTS
+    for _ in range(2):
+        assert sims.texts("a/b") == Texts(Room("Ky so: ", 112), Room("Ky so: ", 63))
+    assert asked == ["/v1/operators/a%2Fb"] * 2
+    assert adapter(422, {"code": "operator_unknown"}).texts("nobody") == USUAL_TEXTS
+    assert adapter(200, told | {"receipt": {"room": 63}}).texts("test") == USUAL_TEXTS
 
 
 def test_readiness_is_asked_and_an_outage_is_no(tmp_path: Path, adapter: Any) -> None:

@@ -70,6 +70,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "half a key pair": (operator(certificate="ap.pem"), "belong together"),
     "a call to nowhere": (operator(mode="asynchServerServer"), "notification_url"),
     "a prefix with a plus": (operator(prefixes=["+84"]), "prefixes"),
+    "a prefix that phones do not show": (operator(text_prefix="Ky\tso: "), "text_prefix"),
+    "a prefix and no room": (operator(text_prefix="Ky so dien tu: " * 2), "48 characters"),
+    "no room": (operator(text_ucs2=40), "48 characters"),
     "no patience": (operator(timeout=0), "above zero"),
     "a password in the URL": (
         members(database={"url": "postgresql+psycopg://u:p@h/d"}),

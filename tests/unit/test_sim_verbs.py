@@ -325,6 +325,17 @@ def test_status_that_ran_out_is_accepted_for_as_long_as_configured_and_told(
 # What is enough
 
 
+@pytest.mark.parametrize(
+    ("rule", "is_enough"),
+    [(None, True), ([["pin", "sim"]], False), ([["pin", "sim"], ["sim"]], True)],
+)
+def test_whoever_asks_is_told_whether_the_sim_is_enough_by_itself(
+    sam: Sam, rule: list[list[str]] | None, *, is_enough: bool
+) -> None:
+    official = enrol(sam, pin=True) if rule is None else enrol(sam, pin=True, consent=rule)
+    assert present(sam, official, ask(sam, official))["is_enough"] is is_enough
+
+
 def test_rubbish_from_a_stranger_locks_nobody(sam: Sam) -> None:
     official = enrol(sam, pin=True, consent=[["pin", "sim"]])
     asked = ask(sam, official)

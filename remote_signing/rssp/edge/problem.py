@@ -86,6 +86,7 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.LogoUnknown: Problem(404, "logo_unknown", "There is no such logo."),
     errors.SimUnknown: Problem(404, "sim_unknown", "There is no such SIM."),
     errors.SimSuspended: Problem(403, "sim_suspended", "The SIM must be enrolled anew."),
+    errors.SimAskedOften: Problem(409, "sim_asked_often", "The SIM was asked often enough."),
     errors.SimBusy: Problem(409, "sim_busy", "The SIM has another question to answer."),
     errors.Unavailable: _UNAVAILABLE,
 }

@@ -8,13 +8,12 @@ factor, and an activation whose question failed waits for the next answer of its
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from remote_signing.clock import as_datetime
 from remote_signing.errors import (
     ActivationConflict,
     RemoteSigningError,
@@ -49,9 +48,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 GRACE_MS = 3_000  # after the deadline, for the adapter to tell the end that it knows
 _SHORTEST_MS = 5_000  # a question for which less time is left is not asked
+_HEARD = {("FAILED", "signature_refused"), ("FAILED", "request_over")}  # with their alarm
 _STATES = {"REFUSED", "EXPIRED", "CANCELLED", "FAILED"}
 _LONGEST_WAIT = 25.0
-_VIETNAM = dt.timezone(dt.timedelta(hours=7))  # one zone without summer time since 1975
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,9 @@ class SimQuestion:
 def start(
     services: Services, subscriber_id: str, activation_id: str, factor_id: str, lang: str
 ) -> SimQuestion:
-    """Ask the SIM. Errors: ``SimUnknown``, ``SimSuspended``, ``SimBusy``, and why not to answer.
+    """Ask the SIM.
+
+    Errors: ``SimUnknown``, ``SimSuspended``, ``SimBusy``, ``SimAskedOften``, and why not to answer.
 
     A question that the adapter does not take is told as ended, with its cause.
     """
@@ -83,11 +84,15 @@ def start(
     if card.credential_id != asked.credential_id:
         raise SimUnknown("a SIM of another credential")
     _check_card(services, card)
+    room = adapter.texts(card.operator).question
     texts: Any = {
-        "display_text": words.display_text(asked.client_name, asked.labels, lang, card.mode),
+        "display_text": words.display_text(asked.client_name, asked.labels, lang, card.mode, room),
         "labels": words.structure_labels(asked.labels),
     }
     shown = services.sam.present(asked.sealed, asked.challenge, factor_id, **texts)
+    if not shown.is_enough:
+        cards.set_state(services, card, cards.SUSPENDED, "rule_asks_more", "system")
+        raise SimSuspended(f"{card.factor_id}: rule_asks_more")
     values = _values(services, asked, card, shown) | {
         "display_text": texts["display_text"],
         "labels": json.dumps(texts["labels"]),
@@ -157,18 +162,23 @@ def _send(
         _log.error("the SIM adapter refuses", extra={"cause": error.cause})
     activation_sim.end(services, row, _own("FAILED", cause, row.lang))
     # It may have been taken although no answer came: then the phone need not ask any more.
-    _withdraw(adapter, row.id)
+    _withdraw(services, row)
     return _again(services, row.id)
 
 
 def look(services: Services, transaction_id: str, told: Told | None = None) -> SimQuestion:
     """How a question stands, with the adapter's word on it when it is open here.
 
-    Errors: ``SimUnknown``; ``Unavailable`` when adapter or SAM are away: it stays open.
+    One whose request was answered without it is over. Errors: ``SimUnknown``; ``Unavailable`` when
+    adapter or SAM are away: it stays open.
     """
     row = _row(services, transaction_id)
     if row.state != WAITING:
+        _hear_late(services, row, told)
         return _view(row)
+    if not row.is_pending:
+        _end_and_withdraw(services, row, "request_over")
+        return _again(services, transaction_id)
     try:
         told = told or _adapter(services).read(transaction_id)
     except (SimAdapterAway, SimRequestRefused):
@@ -190,8 +200,7 @@ def look(services: Services, transaction_id: str, told: Told | None = None) -> S
 def cancel(services: Services, subscriber_id: str, activation_id: str) -> SimQuestion:
     """The signer withdraws the open question. Of it and the phone's answer one counts."""
     row = _latest(services, subscriber_id, activation_id)
-    if activation_sim.end(services, row, _own(CANCELLED, "cancelled", row.lang), by_signer=True):
-        _withdraw(_adapter(services), row.id)
+    _end_and_withdraw(services, row, "cancelled", by_signer=True)
     return _again(services, row.id)
 
 
@@ -206,38 +215,13 @@ def redirect(services: Services, session: Ticket, activation_id: str) -> Approve
     return activation.resume(services, session, activation_id)
 
 
-def tend(services: Services) -> None:
-    """End what nobody waits for any more, and send receipts. For housekeeping."""
-    if services.sim is None:
-        return
-    for row in activation_sim.overdue(services, GRACE_MS):
-        try:
-            look(services, row.id)
-        except Unavailable as error:
-            _log.warning("a question stays open", extra={"cause": error.cause})
-    for row in activation_sim.receipts_due(services):
-        _tell_receipt(services, services.sim, row)
-
-
-def _tell_receipt(services: Services, adapter: SimAdapter, row: Row[Any]) -> None:
-    """At most once: a phone that rings twice for one signature would alarm its holder."""
-    if not activation_sim.note_receipt(services, row.id, "sent", None):
-        return
-    when = as_datetime(row.event_at).astimezone(_VIETNAM).strftime("%H:%M %d/%m/%Y")
-    try:
-        adapter.receipt(row.id, words.receipt_text(json.loads(row.labels), when, row.lang))
-    except RemoteSigningError as error:
-        _log.warning("no receipt on a phone", extra={"transaction": row.id, "cause": error.cause})
-        activation_sim.note_receipt(services, row.id, "failed", "sent")
-
-
 def _signed(services: Services, row: Row[Any], told: Told) -> None:
     """A signature has come. The SAM says whether it is this person's consent to exactly this."""
     card = cards.get(services, row.factor_id)
     evidence = _evidence(services, row, card, told)
-    if row.challenge is None or evidence is None:
-        _alarm(row, "no challenge waits for it" if evidence else "no signature in state SIGNED")
-        activation_sim.end(services, row, _own("FAILED", "request_over", row.lang))
+    if evidence is None:
+        _alarm(row, "no signature in state SIGNED")
+        activation_sim.end(services, row, _own("FAILED", "signature_refused", row.lang))
         return
     try:
         activated = services.sam.activate(row.sealed, row.challenge, [evidence])
@@ -248,10 +232,26 @@ def _signed(services: Services, row: Row[Any], told: Told) -> None:
         activation_sim.end(services, row, _own("FAILED", "signature_refused", row.lang))
         return
     proof = export(row, card, evidence, activated.evidence_statement)
-    if not activation_sim.approve(services, row, activated, proof):
-        # Cancelled, refused on the page or out of time while the signature was on its way.
-        _alarm(row, "a signature came when it was over")
-        activation_sim.end(services, row, _own("FAILED", "request_over", row.lang))
+    if activation_sim.approve(services, row, activated, proof):
+        return
+    if _row(services, row.id).state == APPROVED:
+        return  # page and call-back come within moments: it was this very consent
+    # Cancelled, refused on the page or out of time while the signature was on its way.
+    _alarm(row, "a signature came when it was over")
+    activation_sim.end(services, row, _own("FAILED", "request_over", row.lang))
+
+
+def _hear_late(services: Services, row: Row[Any], told: Told | None) -> None:
+    """An alarm when the phone has signed although the question has another end here.
+
+    Not for what was heard of before the end. Errors: ``SimAdapterAway``.
+    """
+    if row.state == APPROVED or (row.state, row.outcome) in _HEARD:
+        return
+    with suppress(SimRequestRefused):  # it never had the question, or has forgotten it
+        told = told or _adapter(services).read(row.id)
+        if told.state == "SIGNED":
+            _alarm(row, "signed, although the question has ended here")
 
 
 def _evidence(services: Services, row: Row[Any], card: Row[Any], told: Told) -> Evidence | None:
@@ -284,12 +284,23 @@ def _ended(services: Services, row: Row[Any], told: Told) -> None:
         cards.set_state(services, card, cards.SUSPENDED, "number_without_sim_pki", "system")
 
 
-def _withdraw(adapter: SimAdapter, transaction_id: str) -> None:
+def _end_and_withdraw(
+    services: Services, row: Row[Any], outcome: str, *, by_signer: bool = False
+) -> None:
+    how = _own(CANCELLED, outcome, row.lang)
+    if activation_sim.end(services, row, how, by_signer=by_signer):
+        _withdraw(services, row)
+
+
+def _withdraw(services: Services, row: Row[Any]) -> None:
     """Ask that the phone stop asking; it ends at its deadline anyway."""
     try:
-        adapter.cancel(transaction_id)
-    except (SimAdapterAway, SimRequestRefused) as error:
-        _log.info("not withdrawn", extra={"transaction": transaction_id, "cause": error.cause})
+        try:
+            _adapter(services).cancel(row.id)
+        except SimRequestRefused:
+            _hear_late(services, row, None)
+    except SimAdapterAway as error:
+        _log.info("not withdrawn", extra={"transaction": row.id, "cause": error.cause})
 
 
 def _latest(services: Services, subscriber_id: str, activation_id: str) -> Row[Any]:
@@ -358,5 +369,4 @@ __all__ = [
     "look",
     "redirect",
     "start",
-    "tend",
 ]

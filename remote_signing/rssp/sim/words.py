@@ -1,7 +1,8 @@
 """What a phone shows and what the consent page says of a SIM. Vietnamese first.
 
-A SIM has room for 119 characters that are not all plain. Longer names and labels are cut by rule,
-with ``…`` where something is missing; the page shows the very text that the phone will show.
+A SIM has room for 119 characters that are not all plain, some operators for less, and some want
+words of their own first. Longer names and labels are cut by rule, with ``…`` where something is
+missing; the page shows the very text that the phone will show.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from remote_signing.rssp.sim_client import Room
 
 LONGEST_TEXT = 119
 _SIGNED_PART = 27  # characters that mode text adds: code, spaces and 20 characters of the digest
@@ -58,6 +61,10 @@ _CAUSES = {
         "Số điện thoại đã chuyển mạng. Hãy đăng ký lại SIM PKI tại cơ quan đăng ký.",
         "The number has moved to another operator. The SIM must be enrolled again.",
     ),
+    "rule_asks_more": (
+        "Chứng thư số này yêu cầu thêm yếu tố xác nhận khác cùng với SIM. Trang này chưa hỗ trợ.",
+        "This certificate asks for another factor beside the SIM. This page does not support that.",
+    ),
     "number_without_sim_pki": (
         "Số điện thoại không còn SIM PKI hoạt động. Hãy đăng ký lại tại cơ quan đăng ký.",
         "There is no active SIM PKI on the number any more. It must be enrolled again.",
@@ -71,18 +78,28 @@ def say(cause: str, lang: str) -> str:
     return english if lang == "en" else vietnamese
 
 
-def display_text(client_name: str, labels: Sequence[str | None], lang: str, mode: str) -> str:
-    """What the phone shows: who asks, what for. The code stands beside it."""
+def display_text(
+    client_name: str, labels: Sequence[str | None], lang: str, mode: str, room: Room
+) -> str:
+    """What the phone shows: who asks, what for. The code stands beside it.
+
+    It fits for a ``room`` of 48 characters or more.
+    """
+    most = min(room.characters, LONGEST_TEXT - len(room.prefix))
+    most -= _SIGNED_PART if mode == "text" else 0
+    return room.prefix + _question(client_name, labels, lang, most)
+
+
+def _question(client_name: str, labels: Sequence[str | None], lang: str, most: int) -> str:
     verb, many = ("sign", "documents") if lang == "en" else ("ký", "văn bản")
-    room = LONGEST_TEXT - (_SIGNED_PART if mode == "text" else 0)
-    head = f"{shortened(client_name, _LONGEST_CLIENT)}: {verb} "
+    head = f"{shortened(client_name, min(_LONGEST_CLIENT, most // 2))}: {verb} "
     if len(labels) != 1:
         head += f"{len(labels)} {many}"
     first = next((label for label in labels if label), None)
     if first is None:
         return plain(head if len(labels) != 1 else f"{head}1 {many}")
     joint = "" if len(labels) == 1 else ": "
-    left = room - len(head) - len(joint)
+    left = most - len(head) - len(joint)
     return plain(f"{head}{joint}{shortened(first, left)}")
 
 
@@ -91,13 +108,15 @@ def structure_labels(labels: Sequence[str | None]) -> list[str]:
     return [shortened(label or "", _LONGEST_LABEL) for label in labels]
 
 
-def receipt_text(labels: Sequence[str], when: str, lang: str) -> str:
-    """What the phone is told after the signature was used."""
-    what = labels[0] if len(labels) == 1 and labels[0] else f"{len(labels)} văn bản"
-    if lang == "en":
-        what = what if labels and what == labels[0] else f"{len(labels)} document(s)"
-        return plain(f"signed {shortened(what, 80)} at {when}")
-    return plain(f"đã ký {shortened(what, 80)} lúc {when}")
+def receipt_text(labels: Sequence[str], when: str, lang: str, room: Room) -> str:
+    """What the phone is told after the signature was used; it fits as :func:`display_text` does."""
+    english = lang == "en"
+    before, after = ("signed", f"at {when}") if english else ("đã ký", f"lúc {when}")
+    what = labels[0] if len(labels) == 1 else ""
+    if not what:
+        what = f"{len(labels)} {'document(s)' if english else 'văn bản'}"
+    left = room.characters - len(before) - len(after) - 2
+    return room.prefix + plain(f"{before} {shortened(what, left)} {after}")
 
 
 def shortened(text: str, most: int) -> str:
