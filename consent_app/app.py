@@ -21,9 +21,10 @@ from consent_app.faults import (
     RequestMalformed,
     RsspAway,
     RsspRefused,
+    WordsRefused,
 )
 from consent_app.figures import Measured
-from consent_app.kept import kept
+from consent_app.kept import TYPED, kept
 from consent_app.routes import (
     account,
     activation,
@@ -116,7 +117,8 @@ async def _on_fault(request: Request, error: Exception) -> Response:
         if fault.code == SESSION_INVALID:
             return _to_sign_in(request)
         fault = _as_page(fault)
-    sent = getattr(request.state, "sent", {}) if isinstance(fault, RsspAway) else {}
+    is_to_be_sent_again = isinstance(fault, (RsspAway, WordsRefused))
+    sent = getattr(request.state, "sent", {}) if is_to_be_sent_again else {}
     return Visit(request).page(
         "error.html",
         status=fault.status,
@@ -130,6 +132,8 @@ async def _on_fault(request: Request, error: Exception) -> Response:
 def _as_page(refusal: RsspRefused) -> Fault:
     """A refusal that no route foresaw: something unknown, or something that we sent wrongly."""
     cause = str(refusal)
+    if refusal.parameter in TYPED:
+        return WordsRefused(cause)
     return PageUnknown(cause) if refusal.status == _NOT_FOUND else Fault(cause)
 
 

@@ -42,6 +42,13 @@ class DocumentRefused(Fault):
         self.reason = reason
 
 
+class WordsRefused(Fault):
+    """What somebody wrote is not taken as it is; the page that says so keeps it."""
+
+    status = 422
+    kind = "words"
+
+
 class PageUnknown(Fault):
     """There is nothing at this address, or nothing for this signer."""
 
@@ -73,7 +80,7 @@ class RsspAway(Fault):
 class RsspRefused(Fault):
     """The rssp says no. ``code`` is its problem code, for example ``evidence_invalid``.
 
-    ``reason``: why a passkey is not taken.
+    ``reason``: why a passkey is not taken. ``parameter``: what of a request is malformed.
     """
 
     kind = "refused"
@@ -84,9 +91,11 @@ class RsspRefused(Fault):
         code: str,
         attempts_left: int | None = None,
         reason: str | None = None,
+        parameter: str | None = None,
     ) -> None:
         super().__init__(f"{status} {code}")
         self.status = status
         self.code = code
         self.attempts_left = attempts_left
         self.reason = reason
+        self.parameter = parameter

@@ -23,13 +23,18 @@ def fault_of(status: int, content: bytes) -> RsspAway | RsspRefused:
     if status >= _SERVER_ERROR or not isinstance(code, str):
         return RsspAway(f"the rssp answered {status}", is_settled=False)
     left = problem.get("attempts_left", problem.get("mismatches"))
-    reason = problem.get("reason")
     return RsspRefused(
         status,
         code,
         left if isinstance(left, int) else None,
-        reason if isinstance(reason, str) else None,
+        _text(problem, "reason"),
+        _text(problem, "parameter"),
     )
+
+
+def _text(problem: Mapping[str, object], name: str) -> str | None:
+    value = problem.get(name)
+    return value if isinstance(value, str) else None
 
 
 def _problem(content: bytes) -> Mapping[str, object]:

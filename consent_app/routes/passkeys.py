@@ -126,7 +126,7 @@ async def add(request: Request, name: Factor) -> Response:
     form = await visit.form()
     session, passkeys = required_session(visit), visit.site.passkeys
     made = forms.one(form, "made", LONGEST_SAID)
-    called = forms.one(form, "name", LONGEST_NAME).strip()
+    called = forms.written(form, "name", LONGEST_NAME)
     proof = _proof(form)
     if proof is None or not called:
         notice = Notice("incomplete")

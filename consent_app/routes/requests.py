@@ -149,7 +149,8 @@ async def refuse(request: Request, name: Name) -> Response:
     rssp, repeats = visit.site.rssp, visit.site.repeats
     try:
         outcome = await repeats.once(
-            ("refuse", session, name), lambda: rssp.refuse(session, name, denial)
+            ("refuse", session, name, *(denial or {}).values()),
+            lambda: rssp.refuse(session, name, denial),
         )
     except (RsspRefused, RsspAway) as fault:
         if isinstance(fault, RsspAway) and fault.is_settled and denial and "text" in denial:
@@ -183,7 +184,7 @@ def chosen(visit: Visit, names: tuple[str, ...]) -> dict[str, str]:
 def _denial(form: Mapping[str, str]) -> dict[str, str] | None:
     """How and why the signer says no; None when the form asks for neither."""
     kind, reason = form.get("kind", ""), form.get("reason", "")
-    text = unicodedata.normalize("NFC", " ".join(form.get("text", "").split()))[:_LONGEST_TEXT]
+    text = forms.written(form, "text", _LONGEST_TEXT)
     if kind not in {"refused", "returned"} or (kind == "refused" and not (reason or text)):
         return None
     members = {"kind": kind, "reason": reason or "other"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from fastapi import FastAPI, Request
 from PIL import Image, ImageDraw
 from starlette.responses import JSONResponse, Response
 
+from remote_signing.rssp.showable import is_showable
 from tests.support.fake_coming_in import OPENED, FakeComingIn
 from tests.support.fake_passkeys import FakePasskeys
 from tests.support.fake_phone import FakePhone
@@ -453,6 +455,8 @@ class FakeRssp:
             sent = await request.json() if body else {}
             if sent != {"pin": PIN, "otp": OTP}:
                 return self._wrong()
+        if verb == "deny" and not is_showable((json.loads(body or b"{}").get("text")) or ""):
+            return problem(400, "invalid_request", parameter="text")
         item["state"] = self._after(kind, verb)
         if verb == "deny" and kind == "requests":
             item["denial"] = {"text": None} | await request.json() if body else None

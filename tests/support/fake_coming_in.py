@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import JSONResponse, Response
 
+from remote_signing.rssp.showable import is_showable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -158,6 +160,8 @@ class FakeComingIn:
         if (refused := self.rssp.refused(request)) is not None:
             return refused
         given = await request.json()
+        if not is_showable(given.get("name", "")):
+            return _problem(400, "invalid_request", parameter="name")
         if given["password"] != self.password:
             return _problem(401, "sign_in_refused")
         if name:

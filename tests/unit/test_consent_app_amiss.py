@@ -1,0 +1,84 @@
+"""What a visitor is told, and keeps, when something could not be done as it was sent."""
+
+from __future__ import annotations
+
+import json
+from html import unescape
+from typing import TYPE_CHECKING
+from unicodedata import normalize
+
+import pytest
+
+from consent_app import forms
+from remote_signing.rssp.showable import is_showable
+from tests.support.consent_api import PASSWORD, REQUEST
+from tests.support.consent_visitor import Visitor
+
+if TYPE_CHECKING:
+    import httpx
+
+HERE = f"/requests/{REQUEST}"
+REFUSE = f"{HERE}/refuse"
+
+
+@pytest.fixture
+def visitor() -> Visitor:
+    """Signed in, with one request waiting."""
+    found = Visitor().signed_in()
+    found.rssp.add_request()
+    return found
+
+
+# ------------------------------------------------------------------------------ words of a signer
+
+
+def test_what_cannot_be_seen_is_dropped_exactly_as_the_rssp_counts_it() -> None:
+    for number in (*range(1, 0xD800), *range(0xE000, 0x1_0400)):
+        one = chr(number)
+        is_kept = is_showable(one) and not one.isspace()
+        assert forms.written({"text": one}, "text", 4) == (normalize("NFC", one) * is_kept)
+    assert forms.written({"text": "a\u200cb\u200dc"}, "text", 9) == "a\u200cb\u200dc"
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u3164", "\u202e"])
+def test_a_reason_with_something_pasted_along_is_sent_without_it(
+    visitor: Visitor, unseen: str
+) -> None:
+    text = f"{unseen} Sai{unseen} thể thức{unseen}"
+    answer = visitor.send(visitor.get(HERE), REFUSE, kind="refused", text=text)
+    assert answer.status_code == 303
+    assert [denial["text"] for denial in visitor.rssp.denials] == ["Sai thể thức"]
+
+
+def test_a_name_with_something_pasted_along_is_sent_without_it(visitor: Visitor) -> None:
+    assert _add(visitor, "Máy\u200b tính\ufeff").headers["location"] == "/devices"
+    assert visitor.rssp.coming_in.added[0]["name"] == "Máy tính"
+
+
+def test_words_that_are_not_taken_are_kept_to_be_written_anew(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.support.consent_api.is_showable", lambda _: False)
+        page = visitor.send(visitor.get(HERE), REFUSE, kind="returned", reason="form", text="Sai")
+    assert page.status_code == 422
+    assert "ký tự không được chấp nhận" in page.text
+    assert 'name="text" type="text" value="Sai"' in page.text
+    # At once: what was refused is no answer to what is written now.
+    assert visitor.send(page, REFUSE, text="Đúng").headers["location"] == HERE
+    assert visitor.rssp.denials == [{"kind": "returned", "reason": "form", "text": "Đúng"}]
+
+
+def test_a_name_that_is_not_taken_is_kept_without_the_password(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.fake_coming_in.is_showable", lambda _: False)
+    page = _add(visitor, "Máy tính")
+    assert page.status_code == 422
+    assert 'value="Máy tính"' in page.text
+    assert PASSWORD not in unescape(page.text)
+
+
+def _add(visitor: Visitor, name: str) -> httpx.Response:
+    fields = {"made": json.dumps({"token": "AAAA"}), "name": name, "password": PASSWORD}
+    return visitor.send(visitor.get("/devices/add"), "/devices/add", **fields)
