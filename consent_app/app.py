@@ -62,6 +62,7 @@ _log = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
 _LISTS = ("/", "/history")
+_SENT_AGAIN = (RsspAway.kind, WordsRefused.kind)
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
     *("/approve", "/refuse", "/match", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
@@ -117,16 +118,22 @@ async def _on_fault(request: Request, error: Exception) -> Response:
         if fault.code == SESSION_INVALID:
             return _to_sign_in(request)
         fault = _as_page(fault)
-    is_to_be_sent_again = isinstance(fault, (RsspAway, WordsRefused))
-    sent = getattr(request.state, "sent", {}) if is_to_be_sent_again else {}
+    kind = _kind(request, fault)
+    sent = getattr(request.state, "sent", {}) if kind in _SENT_AGAIN else {}
     return Visit(request).page(
         "error.html",
         status=fault.status,
-        kind=fault.kind,
+        kind=kind,
         kept=kept(request.url.path, sent),
         here=_page_of(request),
         again=_again(request),
     )
+
+
+def _kind(request: Request, fault: Fault) -> str:
+    """What the visitor reads: that nothing was done only where that is known, and asked for."""
+    is_open = isinstance(fault, RsspAway) and not fault.is_settled and request.method == "POST"
+    return "unsettled" if is_open else fault.kind
 
 
 def _as_page(refusal: RsspRefused) -> Fault:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class Fault(Exception):
     """Root. The text is for the log; ``status`` and ``kind`` choose what the visitor reads."""
@@ -99,3 +105,12 @@ class RsspRefused(Fault):
         self.attempts_left = attempts_left
         self.reason = reason
         self.parameter = parameter
+
+
+@contextmanager
+def once_sent() -> Iterator[None]:
+    """Around what is asked after a form was sent on: that the rssp is away then settles nothing."""
+    try:
+        yield
+    except RsspAway as away:
+        raise RsspAway(str(away), is_settled=False) from away

@@ -13,7 +13,7 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the retu
 
 from consent_app import forms
 from consent_app.cookies import Notice
-from consent_app.faults import PageUnknown, RsspAway, RsspRefused
+from consent_app.faults import PageUnknown, RsspAway, RsspRefused, once_sent
 from consent_app.module import LONGEST_SAID, REASONS, for_module, json_object
 from consent_app.routes.requests import LONGEST_CODE, LONGEST_PIN, Name, code_digits, notice_of
 from consent_app.routes.session import required_session
@@ -140,7 +140,9 @@ async def add(request: Request, name: Factor) -> Response:
             return visit.to(_HERE, Notice("passkey_added"))
     visit.notice = notice
     kept = made if notice.kind in _KEEPS else ""
-    return _add_page(visit, await passkeys.all(session), name, made=kept, called=called)
+    with once_sent():
+        found = await passkeys.all(session)
+    return _add_page(visit, found, name, made=kept, called=called)
 
 
 @router.get("/passkeys/{name}/remove")

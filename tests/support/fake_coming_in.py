@@ -127,6 +127,8 @@ class FakeComingIn:
 
     async def _activate(self, request: Request) -> Response:
         is_good = (await request.json())["code"] == ACTIVATION_CODE
+        if self.rssp.fails_after:
+            return Response("the connection to the back end broke", 502)
         return self.rssp.welcome() if is_good else _problem(401, "sign_in_refused")
 
     async def _show(self, request: Request) -> Response:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from html import unescape
-from typing import TYPE_CHECKING
 from unicodedata import normalize
 
+import httpx
 import pytest
 
 from consent_app import forms
+from consent_app.app import create_app
+from consent_app.faults import RsspAway, RsspRefused
 from remote_signing.rssp.showable import is_showable
-from tests.support.consent_api import PASSWORD, REQUEST
-from tests.support.consent_visitor import Visitor
-
-if TYPE_CHECKING:
-    import httpx
+from tests.support.consent_api import OTP, PASSWORD, PIN, REQUEST
+from tests.support.consent_visitor import Visitor, settings
+from tests.support.fake_coming_in import ACTIVATION_CODE, HELD
 
 HERE = f"/requests/{REQUEST}"
 REFUSE = f"{HERE}/refuse"
@@ -77,6 +77,60 @@ def test_a_name_that_is_not_taken_is_kept_without_the_password(
     assert page.status_code == 422
     assert 'value="Máy tính"' in page.text
     assert PASSWORD not in unescape(page.text)
+
+
+# ------------------------------------------------------------------- whether it was done or not
+
+
+def test_who_could_not_be_told_of_the_freeze_is_not_told_that_nothing_was_done(
+    visitor: Visitor,
+) -> None:
+    page = visitor.get("/lost-phone")
+    visitor.rssp.fails_after = True
+    told = visitor.send(page, "/account/freeze")
+    assert told.status_code == 503
+    assert "Kết nối bị gián đoạn" in told.text
+    assert "có thể đã được thực hiện hoặc chưa" in told.text
+    assert "không lần thử nào bị tính" not in told.text
+    assert 'class="main" href="/lost-phone"' in told.text
+    visitor.rssp.away = True
+    assert "không lần thử nào bị tính" in visitor.send(page, "/account/freeze").text
+
+
+def test_a_page_that_was_only_asked_for_has_lost_nothing(visitor: Visitor) -> None:
+    visitor.app = create_app(settings(), httpx.MockTransport(lambda _: httpx.Response(502)))
+    assert "Không có gì bị mất" in visitor.get(HERE).text
+
+
+def test_whose_activation_got_lost_may_sign_in_with_the_chosen_password() -> None:
+    visitor = Visitor()
+    visitor.rssp.fails_after = True
+    fields = {"code": ACTIVATION_CODE, "password": PASSWORD, "again": PASSWORD}
+    told = visitor.send(visitor.get("/activate"), "/activate", **fields)
+    assert "hoặc đăng nhập bằng mật khẩu bạn vừa chọn" in told.text
+    assert "không lần thử nào bị tính" not in told.text
+
+
+@pytest.mark.parametrize("path", [f"/pins/{HELD}/change", f"/passkeys/{HELD}/add"])
+def test_an_attempt_that_counted_is_not_denied_when_the_form_cannot_be_shown_again(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    page, site = visitor.get(path), visitor.app.state.site
+
+    async def wrong(*_: object, **__: object) -> None:
+        raise RsspRefused(403, "evidence_invalid", 4)
+
+    async def away(*_: object) -> None:
+        raise RsspAway("refused", is_settled=True)
+
+    for api, name in ((site.pins, "change"), (site.passkeys, "bind")):
+        monkeypatch.setattr(api, name, wrong)
+    for api, name in ((site.coming_in, "holdings"), (site.passkeys, "all")):
+        monkeypatch.setattr(api, name, away)
+    pins = {"pin": PIN, "otp": OTP, "new_pin": "73920164", "again": "73920164"}
+    told = visitor.send(page, path, made="{}", name="Máy tính", **pins)
+    assert told.status_code == 503
+    assert "không lần thử nào bị tính" not in told.text
 
 
 def _add(visitor: Visitor, name: str) -> httpx.Response:
