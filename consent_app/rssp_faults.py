@@ -18,7 +18,8 @@ def fault_of(status: int, content: bytes) -> RsspAway | RsspRefused:
     """The fault that an answer, whose ``status`` is 400 or above, stands for (RFC 9457)."""
     problem = _problem(content)
     code = problem.get("code")
-    if status == _UNAVAILABLE and code == "temporarily_unavailable":
+    # "error" says the load balancer when it has found no rssp to send it on to.
+    if status == _UNAVAILABLE and problem.get("error", code) == "temporarily_unavailable":
         return RsspAway("the rssp cannot work now", is_settled=True)
     if status >= _SERVER_ERROR or not isinstance(code, str):
         return RsspAway(f"the rssp answered {status}", is_settled=False)

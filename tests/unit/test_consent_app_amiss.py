@@ -12,6 +12,7 @@ import pytest
 from consent_app import forms
 from consent_app.app import create_app
 from consent_app.faults import RsspAway, RsspRefused
+from consent_app.rssp_faults import fault_of
 from remote_signing.rssp.showable import is_showable
 from tests.support.consent_api import OTP, PASSWORD, PIN, REQUEST
 from tests.support.consent_visitor import Visitor, settings
@@ -100,6 +101,24 @@ def test_who_could_not_be_told_of_the_freeze_is_not_told_that_nothing_was_done(
 def test_a_page_that_was_only_asked_for_has_lost_nothing(visitor: Visitor) -> None:
     visitor.app = create_app(settings(), httpx.MockTransport(lambda _: httpx.Response(502)))
     assert "Không có gì bị mất" in visitor.get(HERE).text
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_settled"),
+    [
+        (httpx.Response(503, json={"code": "temporarily_unavailable"}), True),
+        # As deploy/haproxy.cfg has it.
+        (httpx.Response(503, json={"error": "temporarily_unavailable"}), True),
+        (httpx.Response(503, text="no server"), False),
+        (httpx.Response(502, json={"error": "temporarily_unavailable"}), False),
+        (httpx.Response(500, json={"code": "server_error"}), False),
+        (httpx.Response(503, json={"code": ["temporarily_unavailable"]}), False),
+    ],
+)
+def test_only_who_says_so_has_done_nothing(answer: httpx.Response, *, is_settled: bool) -> None:
+    fault = fault_of(answer.status_code, answer.content)
+    assert isinstance(fault, RsspAway)
+    assert fault.is_settled is is_settled
 
 
 def test_whose_activation_got_lost_may_sign_in_with_the_chosen_password() -> None:
