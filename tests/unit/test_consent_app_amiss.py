@@ -152,6 +152,24 @@ def test_an_attempt_that_counted_is_not_denied_when_the_form_cannot_be_shown_aga
     assert "không lần thử nào bị tính" not in told.text
 
 
+# ------------------------------------------------------------------------------------ leaving
+
+
+def test_who_signs_out_while_the_rssp_is_away_leaves_no_session_behind(visitor: Visitor) -> None:
+    page = visitor.get("/")
+    visitor.rssp.away = True
+    answer = visitor.send(page, "/sign-out")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert "__Host-consent-session" not in visitor.cookies
+
+
+def test_sessions_elsewhere_that_could_not_be_ended_are_not_said_to_be(visitor: Visitor) -> None:
+    page = visitor.get("/security")
+    visitor.rssp.away = True
+    assert visitor.send(page, "/account/sign-out").status_code == 503
+    assert "__Host-consent-session" in visitor.cookies
+
+
 def _add(visitor: Visitor, name: str) -> httpx.Response:
     fields = {"made": json.dumps({"token": "AAAA"}), "name": name, "password": PASSWORD}
     return visitor.send(visitor.get("/devices/add"), "/devices/add", **fields)
