@@ -61,7 +61,7 @@ async def approve(request: Request, name: Name) -> Response:
             ("passkey", session, name, said), lambda: passkeys.approve(session, name, answer)
         )
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#passkey", told_of(fault, name))
+        return visit.to(here, told_of(fault, name))
     return visit.to(outcome.redirect_to or here)
 
 

@@ -112,7 +112,9 @@ async def approve(request: Request, name: Name) -> Response:
             ("approve", session, name, pin, code), lambda: rssp.approve(session, name, pin, code)
         )
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#answer", notice_of(fault, name))
+        notice = notice_of(fault, name)
+        # What is not about the two fields is told at the top of the page.
+        return visit.to(f"{here}#answer" if notice.kind == "wrong" else here, notice)
     return visit.to(outcome.redirect_to or here)
 
 

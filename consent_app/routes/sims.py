@@ -39,7 +39,7 @@ async def ask(request: Request, name: Name) -> Response:
     try:
         await visit.site.rssp.ask_sim(session, name, factor, visit.language)
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#sim", notice_of(fault, name))
+        return visit.to(here, notice_of(fault, name))
     return visit.to(f"{here}/sim")
 
 

@@ -14,7 +14,7 @@ from consent_app.app import create_app
 from consent_app.faults import RsspAway, RsspRefused
 from consent_app.rssp_faults import fault_of
 from remote_signing.rssp.showable import is_showable
-from tests.support.consent_api import OTP, PASSWORD, PIN, REQUEST
+from tests.support.consent_api import CAME_BY_ITSELF, CODE, OTP, PASSWORD, PIN, REQUEST
 from tests.support.consent_visitor import Visitor, settings
 from tests.support.fake_coming_in import ACTIVATION_CODE, HELD
 
@@ -150,6 +150,29 @@ def test_an_attempt_that_counted_is_not_denied_when_the_form_cannot_be_shown_aga
     told = visitor.send(page, path, made="{}", name="Máy tính", **pins)
     assert told.status_code == 503
     assert "không lần thử nào bị tính" not in told.text
+
+
+# ---------------------------------------------------------------------- where it is looked for
+
+
+def test_a_code_that_could_not_be_picked_is_told(visitor: Visitor) -> None:
+    visitor.rssp.add_request(**CAME_BY_ITSELF)
+    page = visitor.get(HERE)
+    visitor.rssp.away = True
+    answer = visitor.send(page, f"{HERE}/match", code=CODE)
+    visitor.rssp.away = False
+    assert "chưa phản hồi" in visitor.follow(answer).text
+
+
+@pytest.mark.parametrize("way", ["approve", "passkey"])
+def test_an_outage_is_told_at_the_top_and_there_the_browser_is(visitor: Visitor, way: str) -> None:
+    visitor.rssp.add_request(passkey_from="2026-01-01T00:00:00Z")
+    page = visitor.get(HERE)
+    visitor.rssp.away = True
+    answer = visitor.send(page, f"{HERE}/{way}", pin=PIN, otp=OTP, answer="{}")
+    visitor.rssp.away = False
+    assert answer.headers["location"] == HERE
+    assert "chưa phản hồi" in visitor.follow(answer).text.partition('class="card"')[0]
 
 
 # ------------------------------------------------------------------------------------ leaving

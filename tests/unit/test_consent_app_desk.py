@@ -351,7 +351,7 @@ def test_what_was_left_out_stays_left_out_after_a_wrong_code(reviewed: Visitor) 
     reviewed.rssp.add_request(third, **(CAME_BY_ITSELF | {"codes": []}))
     page = reviewed.get("/batch", params={"without": REQUEST})
     sent = reviewed.send(page, "/batch", pin=PIN, otp="111111")
-    assert sent.headers["location"] == f"/batch?without={REQUEST}#answer"
+    assert sent.headers["location"] == f"/batch?without={REQUEST}#told"
     assert f'value="{OTHER_REQUEST}.{third}"' in reviewed.follow(sent).text
 
 
