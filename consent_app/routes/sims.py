@@ -62,6 +62,8 @@ async def wait(request: Request, name: Name) -> Response:
         question=question,
         reload=_RELOAD,
         signer=asked.subscriber,
+        # Cancelled too late, the question leads on to where its consent does.
+        form_origin=asked.redirect_origin,
         has_script=True,
     )
 

@@ -62,6 +62,15 @@ def test_after_the_sims_consent_the_browser_is_back_at_the_portal(visitor: Visit
     assert target == f"{PORTAL}/callback?code=abc&state=xyz"
 
 
+def test_a_question_that_is_cancelled_too_late_may_lead_to_the_portal(visitor: Visitor) -> None:
+    ask(visitor)
+    page = visitor.get(WAIT)
+    assert f"form-action 'self' {PORTAL};" in page.headers["content-security-policy"]
+    visitor.rssp.sim_says("APPROVED")
+    waiting = visitor.send(page, CANCEL)
+    assert visitor.follow(waiting).headers["location"].startswith(f"{PORTAL}/callback?code=")
+
+
 def test_where_no_portal_waits_the_outcome_is_shown(visitor: Visitor) -> None:
     ask(visitor)
     visitor.rssp.requests[REQUEST]["redirect_origin"] = None
@@ -105,7 +114,8 @@ def test_an_outage_while_asking_or_waiting_loses_nothing(visitor: Visitor) -> No
     visitor.rssp.away = True
     answer = visitor.send(page, ASK)
     visitor.rssp.away = False
-    assert _is_told_above_all(visitor.follow(answer).text, "chưa phản hồi")
+    assert answer.headers["location"] == HERE
+    assert "chưa phản hồi" in visitor.follow(answer).text.partition('class="card"')[0]
     ask(visitor)
     visitor.rssp.sim_is_away = True
     page = visitor.get(WAIT)
@@ -116,11 +126,6 @@ def test_an_outage_while_asking_or_waiting_loses_nothing(visitor: Visitor) -> No
     visitor.rssp.sim_is_away = False
     visitor.send(visitor.get(WAIT), CANCEL)
     assert "đã hủy" in visitor.get(WAIT).text
-
-
-def _is_told_above_all(text: str, words: str) -> bool:
-    """Where the browser is at the top of the page, not in a section that it does not look at."""
-    return words in text.partition('<section class="card"')[0]
 
 
 def test_a_form_of_another_site_asks_no_sim(visitor: Visitor) -> None:
