@@ -43,6 +43,13 @@ async def show(request: Request) -> Response:
     return sign_in_page(visit, after)
 
 
+@router.get("/sign-in/passkey")
+@router.get("/sign-in/openid")
+async def go_back(request: Request) -> Response:
+    """A reload or a restored tab of a form's address leads to the form."""
+    return Visit(request).to("/sign-in")
+
+
 @router.post("/sign-in/options")
 async def question(request: Request) -> Response:
     """For the module: what whichever passkey the visitor picks is asked."""
