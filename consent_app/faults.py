@@ -83,6 +83,10 @@ class RsspAway(Fault):
         self.is_settled = is_settled
 
 
+class ProviderAway(RsspAway):
+    """The rssp is there, and the identity provider is not. The other ways in still work."""
+
+
 class RsspRefused(Fault):
     """The rssp says no. ``code`` is its problem code, for example ``evidence_invalid``.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from consent_app.faults import RsspAway, RsspRefused
+from consent_app.faults import ProviderAway, RsspAway, RsspRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,8 @@ def fault_of(status: int, content: bytes) -> RsspAway | RsspRefused:
     # "error" says the load balancer when it has found no rssp to send it on to.
     if status == _UNAVAILABLE and problem.get("error", code) == "temporarily_unavailable":
         return RsspAway("the rssp cannot work now", is_settled=True)
+    if status == _UNAVAILABLE and code == "openid_away":
+        return ProviderAway("the identity provider does not answer", is_settled=True)
     if status >= _SERVER_ERROR or not isinstance(code, str):
         return RsspAway(f"the rssp answered {status}", is_settled=False)
     left = problem.get("attempts_left", problem.get("mismatches"))

@@ -109,15 +109,15 @@ class FakeComingIn:
         return self.rssp.welcome() if is_good else _problem(401, "sign_in_refused")
 
     async def _to_provider(self, request: Request) -> Response:
-        if self.provider_away:
-            return _problem(503, "temporarily_unavailable")
+        if self.rssp.away or self.provider_away:
+            return _problem(503, "temporarily_unavailable" if self.rssp.away else "openid_away")
         given = await request.json()
         self.bindings[given["binding"]] = given["target"]
         return JSONResponse({"redirect_to": f"{self.provider}/authorize?state=s"})
 
     async def _from_provider(self, request: Request) -> Response:
-        if self.provider_away:
-            return _problem(503, "temporarily_unavailable")
+        if self.rssp.away or self.provider_away:
+            return _problem(503, "temporarily_unavailable" if self.rssp.away else "openid_away")
         given = await request.json()
         self.answers.append(given)
         target = self.bindings.pop(given["binding"], None)
