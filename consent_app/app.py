@@ -21,9 +21,10 @@ from consent_app.faults import (
     RequestMalformed,
     RsspAway,
     RsspRefused,
+    WordsRefused,
 )
 from consent_app.figures import Measured
-from consent_app.kept import kept
+from consent_app.kept import TYPED, kept
 from consent_app.routes import (
     account,
     activation,
@@ -61,6 +62,7 @@ _log = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
 _LISTS = ("/", "/history")
+_SENT_AGAIN = (RsspAway.kind, WordsRefused.kind)
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
     *("/approve", "/refuse", "/match", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
@@ -116,20 +118,29 @@ async def _on_fault(request: Request, error: Exception) -> Response:
         if fault.code == SESSION_INVALID:
             return _to_sign_in(request)
         fault = _as_page(fault)
-    sent = getattr(request.state, "sent", {}) if isinstance(fault, RsspAway) else {}
+    kind = _kind(request, fault)
+    sent = getattr(request.state, "sent", {}) if kind in _SENT_AGAIN else {}
     return Visit(request).page(
         "error.html",
         status=fault.status,
-        kind=fault.kind,
+        kind=kind,
         kept=kept(request.url.path, sent),
         here=_page_of(request),
         again=_again(request),
     )
 
 
+def _kind(request: Request, fault: Fault) -> str:
+    """What the visitor reads: that nothing was done only where that is known, and asked for."""
+    is_open = isinstance(fault, RsspAway) and not fault.is_settled and request.method == "POST"
+    return "unsettled" if is_open else fault.kind
+
+
 def _as_page(refusal: RsspRefused) -> Fault:
     """A refusal that no route foresaw: something unknown, or something that we sent wrongly."""
     cause = str(refusal)
+    if refusal.parameter in TYPED:
+        return WordsRefused(cause)
     return PageUnknown(cause) if refusal.status == _NOT_FOUND else Fault(cause)
 
 

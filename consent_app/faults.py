@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class Fault(Exception):
     """Root. The text is for the log; ``status`` and ``kind`` choose what the visitor reads."""
@@ -42,6 +48,13 @@ class DocumentRefused(Fault):
         self.reason = reason
 
 
+class WordsRefused(Fault):
+    """What somebody wrote is not taken as it is; the page that says so keeps it."""
+
+    status = 422
+    kind = "words"
+
+
 class PageUnknown(Fault):
     """There is nothing at this address, or nothing for this signer."""
 
@@ -70,10 +83,14 @@ class RsspAway(Fault):
         self.is_settled = is_settled
 
 
+class ProviderAway(RsspAway):
+    """The rssp is there, and the identity provider is not. The other ways in still work."""
+
+
 class RsspRefused(Fault):
     """The rssp says no. ``code`` is its problem code, for example ``evidence_invalid``.
 
-    ``reason``: why a passkey is not taken.
+    ``reason``: why a passkey is not taken. ``parameter``: what of a request is malformed.
     """
 
     kind = "refused"
@@ -84,9 +101,20 @@ class RsspRefused(Fault):
         code: str,
         attempts_left: int | None = None,
         reason: str | None = None,
+        parameter: str | None = None,
     ) -> None:
         super().__init__(f"{status} {code}")
         self.status = status
         self.code = code
         self.attempts_left = attempts_left
         self.reason = reason
+        self.parameter = parameter
+
+
+@contextmanager
+def once_sent() -> Iterator[None]:
+    """Around what is asked after a form was sent on: that the rssp is away then settles nothing."""
+    try:
+        yield
+    except RsspAway as away:
+        raise RsspAway(str(away), is_settled=False) from away

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,6 +23,10 @@ _SECONDS_TO_SEND = 15
 _MEDIA_TYPE = re.compile(
     r"application/x-www-form-urlencoded\s*(?:;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE
 )
+# What the rssp takes in no text that somebody will read: nothing of it can be seen.
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_JOINERS = {"\u200c", "\u200d"}  # parts of words in some scripts
 
 
 def fields(encoded: bytes) -> dict[str, str]:
@@ -99,6 +104,20 @@ def one(found: Mapping[str, str], name: str, longest: int) -> str:
     if len(value) > longest:
         raise RequestMalformed(f"the field {name} is too long")
     return value
+
+
+def written(found: Mapping[str, str], name: str, longest: int) -> str:
+    """The field ``name`` as it was meant, in one line; empty when it is not there.
+
+    What cannot be seen is pasted along from documents and pages unnoticed.
+    """
+    text = "".join(each for each in found.get(name, "") if each.isspace() or _is_seen(each))
+    return unicodedata.normalize("NFC", " ".join(text.split()))[:longest]
+
+
+def _is_seen(character: str) -> bool:
+    category = unicodedata.category(character)
+    return character in _JOINERS or (category not in _UNSEEN and character not in _BLANK)
 
 
 async def _body(request: Request) -> bytes:

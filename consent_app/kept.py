@@ -1,4 +1,4 @@
-"""What somebody typed when the rssp was away: the page that says so keeps it, all but secrets."""
+"""What somebody typed and could not be sent: the page that says so keeps it, all but secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TYPED = ("text", "username", "name")
+TYPED = ("text", "username", "name")
 _UNSEEN = ("kind", "reason", "next", "made")  # what was chosen, or made by the browser
 _SECRET = ("password", "pin", "otp")
 
@@ -25,7 +25,7 @@ class Kept:
 
 def kept(path: str, sent: Mapping[str, str]) -> Kept | None:
     """The form that was ``sent`` to ``path``; None when nothing in it was written by hand."""
-    texts = {name: sent[name] for name in _TYPED if sent.get(name)}
+    texts = {name: sent[name] for name in TYPED if sent.get(name)}
     if not texts:
         return None
     unseen = {name: sent[name] for name in _UNSEEN if sent.get(name)}

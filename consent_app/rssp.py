@@ -86,7 +86,7 @@ class ConsentApi:
     ) -> SimQuestion:
         """What the SIM was asked last, once it has changed or ``wait`` seconds are over."""
         path = f"requests/{name}/sim?wait={wait}&version={version}"
-        return await self.ask(SimQuestion, "GET", path, session)
+        return await self.ask(SimQuestion, "GET", path, session, is_long=wait > 0)
 
     async def cancel_sim(self, session: str, name: str) -> SimQuestion:
         """Withdraw the open question; what became of it, which may be a consent."""
@@ -120,16 +120,20 @@ class ConsentApi:
         """Close the connections."""
         await self._wire.close()
 
-    async def ask(
+    async def ask(  # noqa: PLR0913 - as many facts
         self,
         kind: type[_Kind],
         method: str,
         path: str,
         session: str | None = None,
         body: _Json | None = None,
+        *,
+        is_long: bool = False,
     ) -> _Kind:
-        """The answer of ``kind`` to a request of the API."""
-        is_long = kind is SimQuestion  # held open until the phone has answered
+        """The answer of ``kind`` to a request of the API.
+
+        ``is_long``: it is held open until a phone has answered.
+        """
         status, content = await self._send(method, path, session, body, is_long=is_long)
         if status >= _CLIENT_ERROR:
             raise fault_of(status, content)

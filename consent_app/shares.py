@@ -29,8 +29,8 @@ class _Share:
 class Shares(httpx.AsyncBaseTransport):
     """At most ``most`` questions of each sender under way over ``inner``.
 
-    The sender is who ``Authorization`` names; a question without it is the page's own and is not
-    counted.
+    The sender is who ``Authorization`` names. A question without it is the page's own, whether the
+    rssp is there, and is not counted: what strangers send must not come here (see ``Wire``).
     """
 
     def __init__(self, most: int, inner: httpx.AsyncBaseTransport) -> None:

@@ -94,7 +94,7 @@ def open_site(config: ConsentConfig, transport: httpx.AsyncBaseTransport | None 
     return Site(
         config=config,
         rssp=rssp,
-        validator=Validator(wire.client),
+        validator=Validator(wire.strangers),
         passkeys=PasskeyApi(rssp),
         documents=DocumentsApi(rssp),
         coming_in=SignInApi(rssp),

@@ -138,7 +138,7 @@ class Visit:
             return None
         notice = cookies.open_notice(self.secret, sealed)
         here = self.request.url.path
-        return notice if notice and (not notice.about or here.endswith(notice.about)) else None
+        return notice if notice and (not notice.about or notice.about in here.split("/")) else None
 
 
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(?::[0-9]{1,5})?")

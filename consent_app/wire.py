@@ -27,6 +27,10 @@ _BRIEF = 32
 # Questions that the rssp holds open until a phone has answered, and documents on their way.
 _LONG = 400
 _LONG_OF_ONE = 8  # of one session: some pages at once, on some devices
+# A page without script asks for five pictures at once: those of a reload wait for the first.
+_SECONDS_FOR_SHARE = 15.0
+# Files that anybody sends, as fast or slowly as he likes: as many as the rssp takes at a time.
+_STRANGERS = 40
 # A lane's only connection is open until shortly before the rssp or a proxy between would close it.
 _LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=15)
 
@@ -44,7 +48,7 @@ class Wire:
     def __init__(
         self, config: RsspConfig, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._url = config.url
+        self._url, self._timeout = config.url, config.timeout
         # Once: a context reads all the authorities that it trusts.
         make = partial(_connection, ssl.create_default_context(cafile=config.ca))
         self._brief = transport or Lanes(_BRIEF, make)
@@ -53,10 +57,9 @@ class Wire:
             config.timeout, connect=_SECONDS_TO_CONNECT, pool=_SECONDS_TO_CONNECT
         )
         self._extensions = {"timeout": timeout.as_dict()}
-        # For bodies that pass through here in pieces.
-        self.client = httpx.AsyncClient(
-            base_url=config.url, timeout=timeout, transport=self._long, trust_env=False
-        )
+        # For bodies that pass through here in pieces: those of a session, and what anybody sends.
+        self.client = self._client(_SECONDS_FOR_SHARE, self._long)
+        self.strangers = self._client(_SECONDS_TO_CONNECT, transport or Lanes(_STRANGERS, make))
 
     async def ask(
         self,
@@ -91,7 +94,14 @@ class Wire:
     async def close(self) -> None:
         """Close the connections."""
         await self.client.aclose()
+        await self.strangers.aclose()
         await self._brief.aclose()
+
+    def _client(self, patience: float, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+        timeout = httpx.Timeout(self._timeout, connect=_SECONDS_TO_CONNECT, pool=patience)
+        return httpx.AsyncClient(
+            base_url=self._url, timeout=timeout, transport=transport, trust_env=False
+        )
 
 
 def _connection(context: ssl.SSLContext) -> httpx.AsyncBaseTransport:

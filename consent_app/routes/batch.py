@@ -94,7 +94,7 @@ async def approve_by_passkey(request: Request) -> Response:
             lambda: passkeys.approve_all(session, names, answer),
         )
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#passkey", told_of(fault, ""))
+        return visit.to(f"{here}#told", told_of(fault, ""))
     return _told(visit, results)
 
 
@@ -108,7 +108,7 @@ async def approve(request: Request) -> Response:
     pin = forms.one(form, "pin", LONGEST_PIN).strip()
     code = code_digits(forms.one(form, "otp", LONGEST_CODE))
     if not pin or code is None:
-        return visit.to(f"{here}#answer", Notice("incomplete"))
+        return visit.to(f"{here}#told", Notice("incomplete"))
     rssp = visit.site.rssp
     try:
         results = await visit.site.repeats.once(
@@ -116,7 +116,7 @@ async def approve(request: Request) -> Response:
             lambda: rssp.approve_all(session, names, pin, code),
         )
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#answer", notice_of(fault, ""))
+        return visit.to(f"{here}#told", notice_of(fault, ""))
     return _told(visit, results)
 
 

@@ -80,7 +80,7 @@ async def add(request: Request) -> Response:
     form = await visit.form()
     session = required_session(visit)
     made = json_object(forms.one(form, "made", LONGEST_SAID))
-    name = forms.one(form, "name", LONGEST_NAME).strip()
+    name = forms.written(form, "name", LONGEST_NAME)
     password = forms.one(form, "password", _LONGEST_PASSWORD)
     if not name or not password:
         return visit.to(_ADD)

@@ -14,7 +14,7 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the retu
 
 from consent_app import forms
 from consent_app.cookies import Notice
-from consent_app.faults import Fault, PageUnknown, RsspAway, RsspRefused
+from consent_app.faults import Fault, PageUnknown, ProviderAway, RsspAway, RsspRefused
 from consent_app.routes.sign_in import next_address, sign_in_page, welcome
 from consent_app.visit import Visit
 
@@ -37,7 +37,7 @@ async def begin(request: Request) -> Response:
     binding = secrets.token_urlsafe(32)
     try:
         address = await visit.site.coming_in.begin_openid(binding, after)
-    except RsspAway:
+    except ProviderAway:
         return sign_in_page(visit, after, refused="openid_away")
     if forms.origin_of(address) != offered.origin:
         raise Fault("the rssp sends browsers to another place than the configured provider")
@@ -57,8 +57,10 @@ async def finish(request: Request) -> Response:
         return _refused(visit, "openid")
     try:
         signed_in = await visit.site.coming_in.finish_openid(binding, answer)
-    except RsspAway:
+    except ProviderAway:
         return _refused(visit, "openid_away")
+    except RsspAway:
+        return _refused(visit, "unavailable")
     except RsspRefused as refusal:
         if refusal.code != "sign_in_refused":
             raise

@@ -13,7 +13,7 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the retu
 
 from consent_app import forms
 from consent_app.cookies import Notice
-from consent_app.faults import PageUnknown, RsspAway, RsspRefused
+from consent_app.faults import PageUnknown, RsspAway, RsspRefused, once_sent
 from consent_app.module import LONGEST_SAID, REASONS, for_module, json_object
 from consent_app.routes.requests import LONGEST_CODE, LONGEST_PIN, Name, code_digits, notice_of
 from consent_app.routes.session import required_session
@@ -61,7 +61,7 @@ async def approve(request: Request, name: Name) -> Response:
             ("passkey", session, name, said), lambda: passkeys.approve(session, name, answer)
         )
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#passkey", told_of(fault, name))
+        return visit.to(here, told_of(fault, name))
     return visit.to(outcome.redirect_to or here)
 
 
@@ -126,7 +126,7 @@ async def add(request: Request, name: Factor) -> Response:
     form = await visit.form()
     session, passkeys = required_session(visit), visit.site.passkeys
     made = forms.one(form, "made", LONGEST_SAID)
-    called = forms.one(form, "name", LONGEST_NAME).strip()
+    called = forms.written(form, "name", LONGEST_NAME)
     proof = _proof(form)
     if proof is None or not called:
         notice = Notice("incomplete")
@@ -140,7 +140,9 @@ async def add(request: Request, name: Factor) -> Response:
             return visit.to(_HERE, Notice("passkey_added"))
     visit.notice = notice
     kept = made if notice.kind in _KEEPS else ""
-    return _add_page(visit, await passkeys.all(session), name, made=kept, called=called)
+    with once_sent():
+        found = await passkeys.all(session)
+    return _add_page(visit, found, name, made=kept, called=called)
 
 
 @router.get("/passkeys/{name}/remove")

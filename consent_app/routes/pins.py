@@ -13,7 +13,7 @@ from starlette.responses import Response  # noqa: TC002 - FastAPI reads the retu
 
 from consent_app import forms
 from consent_app.cookies import Notice
-from consent_app.faults import PageUnknown, RsspAway, RsspRefused
+from consent_app.faults import PageUnknown, RsspAway, RsspRefused, once_sent
 from consent_app.routes.passkeys import Factor  # noqa: TC001 - FastAPI reads the annotation
 from consent_app.routes.requests import LONGEST_CODE, LONGEST_PIN, code_digits
 from consent_app.routes.session import required_session
@@ -85,7 +85,8 @@ async def _send(visit: Visit, name: str, *, is_first: bool = False) -> Response:
         else:
             return visit.to("/welcome" if is_first else "/devices", Notice("pin_chosen"))
     code = typed["code"] if is_first else ""
-    return await _page(visit, name, _Told(fault, left, code), is_first=is_first)
+    with once_sent():
+        return await _page(visit, name, _Told(fault, left, code), is_first=is_first)
 
 
 def _typed(form: Mapping[str, str], known: str, longest: int) -> tuple[dict[str, str], str]:

@@ -113,7 +113,9 @@ async def approve(request: Request, name: Name) -> Response:
             ("approve", session, name, pin, code), lambda: rssp.approve(session, name, pin, code)
         )
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#answer", notice_of(fault, name))
+        notice = notice_of(fault, name)
+        # What is not about the two fields is told at the top of the page.
+        return visit.to(f"{here}#answer" if notice.kind == "wrong" else here, notice)
     return visit.to(outcome.redirect_to or here)
 
 
@@ -150,7 +152,8 @@ async def refuse(request: Request, name: Name) -> Response:
     rssp, repeats = visit.site.rssp, visit.site.repeats
     try:
         outcome = await repeats.once(
-            ("refuse", session, name), lambda: rssp.refuse(session, name, denial)
+            ("refuse", session, name, *(denial or {}).values()),
+            lambda: rssp.refuse(session, name, denial),
         )
     except (RsspRefused, RsspAway) as fault:
         if isinstance(fault, RsspAway) and fault.is_settled and denial and "text" in denial:
@@ -184,7 +187,7 @@ def chosen(visit: Visit, names: tuple[str, ...]) -> dict[str, str]:
 def _denial(form: Mapping[str, str]) -> dict[str, str] | None:
     """How and why the signer says no; None when the form asks for neither."""
     kind, reason = form.get("kind", ""), form.get("reason", "")
-    text = unicodedata.normalize("NFC", " ".join(form.get("text", "").split()))[:_LONGEST_TEXT]
+    text = forms.written(form, "text", _LONGEST_TEXT)
     if kind not in {"refused", "returned"} or (kind == "refused" and not (reason or text)):
         return None
     members = {"kind": kind, "reason": reason or "other"}

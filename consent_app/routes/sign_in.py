@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
 
 from consent_app import forms
-from consent_app.faults import RsspRefused
+from consent_app.faults import RsspAway, RsspRefused
 from consent_app.module import LONGEST_SAID, for_module, json_object
 from consent_app.routes.session import signed_out
 from consent_app.visit import Visit
@@ -41,6 +41,13 @@ async def show(request: Request) -> Response:
     if visit.session is not None:
         return visit.to(after)
     return sign_in_page(visit, after)
+
+
+@router.get("/sign-in/passkey")
+@router.get("/sign-in/openid")
+async def go_back(request: Request) -> Response:
+    """A reload or a restored tab of a form's address leads to the form."""
+    return Visit(request).to("/sign-in")
 
 
 @router.post("/sign-in/options")
@@ -88,11 +95,14 @@ async def sign_in(request: Request) -> Response:
 
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    """End the session here and at the rssp."""
+    """End the session here and at the rssp; when that is away, here.
+
+    A computer may be shared: who leaves it must be able to. The rssp ends what is not used.
+    """
     visit = Visit(request)
     await visit.form()
     if visit.session is not None:
-        with suppress(RsspRefused):  # it was over already
+        with suppress(RsspRefused, RsspAway):  # refused: it was over already
             await visit.site.rssp.sign_out(visit.session)
     return signed_out(visit)
 

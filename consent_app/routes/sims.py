@@ -39,7 +39,7 @@ async def ask(request: Request, name: Name) -> Response:
     try:
         await visit.site.rssp.ask_sim(session, name, factor, visit.language)
     except (RsspRefused, RsspAway) as fault:
-        return visit.to(f"{here}#sim", notice_of(fault, name))
+        return visit.to(here, notice_of(fault, name))
     return visit.to(f"{here}/sim")
 
 
@@ -62,6 +62,8 @@ async def wait(request: Request, name: Name) -> Response:
         question=question,
         reload=_RELOAD,
         signer=asked.subscriber,
+        # Cancelled too late, the question leads on to where its consent does.
+        form_origin=asked.redirect_origin,
         has_script=True,
     )
 

@@ -38,7 +38,7 @@ _LONGEST = {"state": 100, "code": openid_sign_in.LONGEST_CODE, "iss": 500, "erro
 
 @router.post("/sign-in/openid")
 async def begin(request: Request, services: ServicesDep) -> Response:
-    """Where the browser is to go. 404 ``openid_not_offered``; 503 when the provider is away.
+    """Where the browser is to go. 404 ``openid_not_offered``; 503 ``openid_away``.
 
     ``binding`` is a secret of that browser, 256 random bits; it comes back with the answer.
     """

@@ -10,16 +10,19 @@ import httpx
 import pytest
 
 from consent_app.config import RsspConfig
+from consent_app.faults import RequestMalformed, RsspAway
+from consent_app.rssp import ConsentApi
+from consent_app.validator import Validator
 from consent_app.wire import Said, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Far:
-    """A server that answers ``/slow…`` when it is let, all else at once."""
+    """A server that answers ``…/slow…`` when it is let, all else at once."""
 
     def __init__(self) -> None:
         self.open: set[asyncio.StreamWriter] = set()
@@ -37,7 +40,7 @@ class Far:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.asked.release()
-                if head.startswith(b"GET /slow"):
+                if b"/slow" in head.partition(b"\r\n")[0]:
                     await self.slow.wait()
                 writer.write(_ANSWER)
                 await writer.drain()
@@ -127,6 +130,84 @@ def test_one_session_keeps_no_other_from_waiting_for_a_phone() -> None:
         assert far.most <= 8 + 1
         far.slow.set()
         assert set(await asyncio.gather(*waiting)) == {Said(200, b"{}")}
+
+    run(scene)
+
+
+def test_more_pictures_than_the_share_of_a_session_wait_for_the_first_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consent_app.wire._SECONDS_TO_CONNECT", 0.1)
+
+    async def scene(far: Far, wire: Wire) -> None:
+        sender = {"Authorization": "Bearer somebody"}
+        asked = [asyncio.create_task(wire.client.get("/slow", headers=sender)) for _ in range(10)]
+        for _ in range(8):
+            await far.asked.acquire()
+        await asyncio.sleep(0.3)
+        far.slow.set()
+        assert all(answer.is_success for answer in await asyncio.gather(*asked))
+
+    run(scene)
+
+
+def test_eight_pages_that_wait_for_a_phone_do_not_keep_their_signer_from_cancelling() -> None:
+    async def scene(far: Far, wire: Wire) -> None:
+        rssp = ConsentApi(wire)
+        polls = [asyncio.create_task(rssp.sim_question("s", "slow", 20)) for _ in range(8)]
+        for _ in polls:
+            await far.asked.acquire()
+        for question in (rssp.cancel_sim("s", "x"), rssp.sim_question("s", "x")):
+            with pytest.raises(RsspAway, match="members of the answer"):  # there was one
+                await question
+        far.slow.set()
+        await asyncio.gather(*polls, return_exceptions=True)
+
+    run(scene)
+
+
+async def _endless() -> AsyncIterator[bytes]:
+    yield b"--x"
+    await asyncio.Event().wait()
+
+
+def _send(wire: Wire) -> asyncio.Task[object]:
+    validator = Validator(wire.strangers)
+    return asyncio.create_task(validator.report(_endless(), "multipart/form-data; boundary=x", ""))
+
+
+def test_files_of_strangers_that_never_end_keep_no_session_from_asking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consent_app.wire._LONG", 8)
+
+    async def scene(far: Far, wire: Wire) -> None:
+        sending = [_send(wire) for _ in range(40)]
+        for _ in sending:
+            await far.asked.acquire()
+        somebody = {"Authorization": "Bearer somebody"}
+        assert await wire.ask("GET", "/", somebody, is_long=True) == Said(200, b"{}")
+        assert (await wire.client.get("/", headers=somebody)).is_success
+        with pytest.raises(RsspAway):
+            await _send(wire)
+        for each in sending:
+            each.cancel()
+        await asyncio.gather(*sending, return_exceptions=True)
+
+    run(scene)
+
+
+def test_a_file_that_does_not_arrive_in_time_gives_its_lane_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consent_app.validator._SECONDS_TO_SEND", 0.2)
+    monkeypatch.setattr("consent_app.wire._STRANGERS", 1)
+
+    async def scene(far: Far, wire: Wire) -> None:
+        for _ in range(2):
+            with pytest.raises(RequestMalformed):
+                await _send(wire)
+        assert far.made == 2
 
     run(scene)
 

@@ -540,7 +540,7 @@ def test_a_provider_that_is_out_of_order_keeps_nobody_from_the_other_ways(
 ) -> None:
     scene.hostile.answers["/.well-known/openid-configuration"] = ODD_ANSWERS[odd]
     answer = scene.door.begin()
-    assert (answer.status_code, answer.json()["code"]) == (503, "temporarily_unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (503, "openid_away")
     assert scene.door.world.database.all(select(sign_ins)) == []
 
 

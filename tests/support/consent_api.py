@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from fastapi import FastAPI, Request
 from PIL import Image, ImageDraw
 from starlette.responses import JSONResponse, Response
 
+from remote_signing.rssp.showable import is_showable
 from tests.support.fake_coming_in import OPENED, FakeComingIn
 from tests.support.fake_passkeys import FakePasskeys
 from tests.support.fake_phone import FakePhone
@@ -87,7 +89,7 @@ class FakeRssp:
     away: bool = False
     session: str = SESSION
     pause: Callable[[], Awaitable[None]] | None = None  # before a sign-in is answered
-    fails_after: bool = False
+    fails_after: bool = False  # it is done, and the answer gets lost
     sim_is_busy: bool = False
     sim_is_away: bool = False
     resume_fault: str | None = None
@@ -339,7 +341,7 @@ class FakeRssp:
         if (refused := self.refused(request)) is not None:
             return refused
         self.frozen = 2
-        return JSONResponse({"frozen": 2})
+        return broken() if self.fails_after else JSONResponse({"frozen": 2})
 
     async def _show(self, request: Request, kind: str, name: str) -> Response:
         if (refused := self.refused(request)) is not None:
@@ -453,12 +455,14 @@ class FakeRssp:
             sent = await request.json() if body else {}
             if sent != {"pin": PIN, "otp": OTP}:
                 return self._wrong()
+        if verb == "deny" and not is_showable((json.loads(body or b"{}").get("text")) or ""):
+            return problem(400, "invalid_request", parameter="text")
         item["state"] = self._after(kind, verb)
         if verb == "deny" and kind == "requests":
             item["denial"] = {"text": None} | await request.json() if body else None
             self.denials.append(item["denial"])
         if self.fails_after:
-            return Response("the connection to the back end broke", 502)
+            return broken()
         answer = "code=abc&state=xyz" if verb == "approve" else "error=access_denied&state=xyz"
         target = None if self.portal is None else f"{self.portal}/callback?{answer}"
         return JSONResponse({"redirect_to": target, "state": item["state"]})
@@ -487,6 +491,11 @@ class FakeRssp:
         ):
             return problem(401, "session_invalid")
         return None
+
+
+def broken() -> Response:
+    """What a proxy says when it has sent the question on and lost the answer."""
+    return Response("the connection to the back end broke", 502)
 
 
 def problem(status: int, code: str, **members: object) -> Response:

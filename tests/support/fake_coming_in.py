@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import JSONResponse, Response
 
+from remote_signing.rssp.showable import is_showable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -107,15 +109,15 @@ class FakeComingIn:
         return self.rssp.welcome() if is_good else _problem(401, "sign_in_refused")
 
     async def _to_provider(self, request: Request) -> Response:
-        if self.provider_away:
-            return _problem(503, "temporarily_unavailable")
+        if self.rssp.away or self.provider_away:
+            return _problem(503, "temporarily_unavailable" if self.rssp.away else "openid_away")
         given = await request.json()
         self.bindings[given["binding"]] = given["target"]
         return JSONResponse({"redirect_to": f"{self.provider}/authorize?state=s"})
 
     async def _from_provider(self, request: Request) -> Response:
-        if self.provider_away:
-            return _problem(503, "temporarily_unavailable")
+        if self.rssp.away or self.provider_away:
+            return _problem(503, "temporarily_unavailable" if self.rssp.away else "openid_away")
         given = await request.json()
         self.answers.append(given)
         target = self.bindings.pop(given["binding"], None)
@@ -125,6 +127,8 @@ class FakeComingIn:
 
     async def _activate(self, request: Request) -> Response:
         is_good = (await request.json())["code"] == ACTIVATION_CODE
+        if self.rssp.fails_after:
+            return Response("the connection to the back end broke", 502)
         return self.rssp.welcome() if is_good else _problem(401, "sign_in_refused")
 
     async def _show(self, request: Request) -> Response:
@@ -158,6 +162,8 @@ class FakeComingIn:
         if (refused := self.rssp.refused(request)) is not None:
             return refused
         given = await request.json()
+        if not is_showable(given.get("name", "")):
+            return _problem(400, "invalid_request", parameter="name")
         if given["password"] != self.password:
             return _problem(401, "sign_in_refused")
         if name:

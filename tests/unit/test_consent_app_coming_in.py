@@ -66,6 +66,18 @@ def test_signing_in_leads_to_our_own_pages_only(target: str) -> None:
     assert visitor.send(page, PASSKEY, answer=answer, next=target).headers["location"] == "/"
 
 
+@pytest.mark.parametrize("path", ["/sign-in/passkey", "/sign-in/openid"])
+def test_a_restored_tab_of_a_failed_sign_in_leads_to_the_form(path: str) -> None:
+    assert Visitor().get(path).headers["location"] == "/sign-in"
+
+
+@pytest.mark.parametrize("value", ["\xe9" * 70, SESSION[:-1] + "\xe9"])
+def test_a_cookie_of_strange_letters_is_no_session(value: str) -> None:
+    cookie = f"__Host-consent-session={value}".encode("latin-1")
+    answer = Visitor().get("/devices", headers={"Cookie": cookie})
+    assert answer.headers["location"].startswith("/sign-in?next=")
+
+
 def test_a_session_that_somebody_planted_is_replaced_at_sign_in() -> None:
     visitor = Visitor()
     planted = "0" * 26 + "." + "p" * 43

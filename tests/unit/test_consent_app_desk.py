@@ -351,8 +351,10 @@ def test_what_was_left_out_stays_left_out_after_a_wrong_code(reviewed: Visitor) 
     reviewed.rssp.add_request(third, **(CAME_BY_ITSELF | {"codes": []}))
     page = reviewed.get("/batch", params={"without": REQUEST})
     sent = reviewed.send(page, "/batch", pin=PIN, otp="111111")
-    assert sent.headers["location"] == f"/batch?without={REQUEST}#answer"
-    assert f'value="{OTHER_REQUEST}.{third}"' in reviewed.follow(sent).text
+    assert sent.headers["location"] == f"/batch?without={REQUEST}#told"
+    page = reviewed.follow(sent)
+    assert f'value="{OTHER_REQUEST}.{third}"' in page.text
+    assert "Còn 4 lần thử" in page.text.partition('id="told"')[2]
 
 
 def test_documents_of_a_batch_are_read_before_it_is_approved(reviewed: Visitor) -> None:

@@ -98,6 +98,21 @@ def test_when_the_provider_is_away_the_other_ways_stay_and_the_page_says_so(
     assert visitor.sign_in().headers["location"] == "/"
 
 
+def test_a_service_that_is_away_itself_blames_no_provider(visitor: Visitor) -> None:
+    page = visitor.get("/sign-in")
+    visitor.rssp.away = True
+    told = visitor.send(page, START)
+    assert told.status_code == 503
+    visitor.rssp.away = False
+    start(visitor)
+    visitor.rssp.away = True
+    answer = visitor.get(f"{CALLBACK}?state=s&code=good")
+    assert answer.headers["location"] == "/sign-in"
+    texts = told.text, visitor.follow(answer).text
+    assert all("Hệ thống ký số" in each for each in texts)
+    assert not any("VNeID hiện không phản hồi" in each for each in texts)
+
+
 def test_browsers_are_sent_to_the_configured_provider_and_nowhere_else(visitor: Visitor) -> None:
     visitor.rssp.coming_in.provider = "https://attacker.example"
     answer = visitor.send(visitor.get("/sign-in"), START)

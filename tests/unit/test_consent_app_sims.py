@@ -62,6 +62,15 @@ def test_after_the_sims_consent_the_browser_is_back_at_the_portal(visitor: Visit
     assert target == f"{PORTAL}/callback?code=abc&state=xyz"
 
 
+def test_a_question_that_is_cancelled_too_late_may_lead_to_the_portal(visitor: Visitor) -> None:
+    ask(visitor)
+    page = visitor.get(WAIT)
+    assert f"form-action 'self' {PORTAL};" in page.headers["content-security-policy"]
+    visitor.rssp.sim_says("APPROVED")
+    waiting = visitor.send(page, CANCEL)
+    assert visitor.follow(waiting).headers["location"].startswith(f"{PORTAL}/callback?code=")
+
+
 def test_where_no_portal_waits_the_outcome_is_shown(visitor: Visitor) -> None:
     ask(visitor)
     visitor.rssp.requests[REQUEST]["redirect_origin"] = None
@@ -103,14 +112,17 @@ def test_a_busy_or_suspended_sim_is_told(visitor: Visitor) -> None:
 def test_an_outage_while_asking_or_waiting_loses_nothing(visitor: Visitor) -> None:
     page = visitor.get(HERE)
     visitor.rssp.away = True
-    assert visitor.send(page, ASK).headers["location"] == f"{HERE}#sim"
+    answer = visitor.send(page, ASK)
     visitor.rssp.away = False
+    assert answer.headers["location"] == HERE
+    assert "chưa phản hồi" in visitor.follow(answer).text.partition('class="card"')[0]
     ask(visitor)
     visitor.rssp.sim_is_away = True
     page = visitor.get(WAIT)
     assert "4 8 2 1" in page.text
     answer = visitor.send(page, CANCEL)
-    assert answer.headers["location"] == WAIT
+    assert "chưa phản hồi" in visitor.follow(answer).text
+    assert "chưa phản hồi" not in visitor.get(HERE).text, "told once, and where it was true"
     visitor.rssp.sim_is_away = False
     visitor.send(visitor.get(WAIT), CANCEL)
     assert "đã hủy" in visitor.get(WAIT).text

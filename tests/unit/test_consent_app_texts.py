@@ -212,7 +212,10 @@ def pages() -> Iterator[tuple[str, dict[str, object]]]:
     for state in ("GRANTED", "DENIED", "EXPIRED"):
         yield "service_outcome.html", {"asked": service, "state": state, "signer": signer}
     yield "service.html", {"asked": service, "signer": signer}
-    for kind in ("unavailable", "unknown", "forged", "malformed", "server_error", "refused"):
+    for kind in (
+        *("unavailable", "unsettled", "unknown", "forged", "malformed", "words"),
+        *("server_error", "refused"),
+    ):
         yield "error.html", {"kind": kind, "kept": None}
     sent = dict.fromkeys(("text", "username", "name", "password", "pin", "otp", "kind"), "7")
     yield "error.html", {"kind": "unavailable", "kept": kept("/", sent)}

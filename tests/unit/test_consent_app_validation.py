@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
+from consent_app.faults import RequestMalformed
+from consent_app.validator import Validator
 from tests.support.consent_api import problem
 from tests.support.consent_visitor import HOME, Visitor
 from tests.support.reports import report, signature
 
 if TYPE_CHECKING:
-    import httpx
+    from collections.abc import AsyncIterator
 
 OURS = {"Origin": HOME, "Sec-Fetch-Site": "same-origin"}
 FILE = {"document": b"%PDF-1.7 of somebody"}
@@ -107,6 +111,40 @@ def test_what_went_wrong_is_told_beside_the_form(
 def test_a_form_that_is_none_is_an_error_page(visitor: Visitor) -> None:
     page = check(visitor, problem(415, "unsupported_media_type"), files=None, content=b"x")
     assert page.status_code == 400
+
+
+def test_a_media_type_of_strange_letters_is_no_form(visitor: Visitor) -> None:
+    headers = OURS | {"Content-Type": b"multipart/form-data; boundary=\xe9"}
+    page = check(visitor, None, files=None, content=b"x", headers=headers)
+    assert page.status_code == 400
+    assert visitor.rssp.calls == []
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_only_the_sending_has_its_time_and_not_the_checking(
+    monkeypatch: pytest.MonkeyPatch, *, is_whole: bool
+) -> None:
+    monkeypatch.setattr("consent_app.validator._SECONDS_TO_SEND", 0.1)
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.3)
+        return httpx.Response(200, json=report(signature()))
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"a file"
+        if not is_whole:
+            await asyncio.Event().wait()
+
+    async def scene() -> None:
+        url, rssp = "https://rssp.example", httpx.MockTransport(answer)
+        async with httpx.AsyncClient(base_url=url, transport=rssp) as http:
+            await Validator(http).report(body(), "multipart/form-data; boundary=x", "")
+
+    if is_whole:
+        asyncio.run(scene())
+    else:
+        with pytest.raises(RequestMalformed):
+            asyncio.run(scene())
 
 
 def test_another_sites_form_makes_us_do_nothing(visitor: Visitor) -> None:

@@ -81,6 +81,7 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.ReplayDetected: _CONFLICT,
     errors.SignInRefused: Problem(401, "sign_in_refused", "User name or password is wrong."),
     errors.OpenidNotOffered: Problem(404, "openid_not_offered", "There is no such provider."),
+    errors.OpenidAway: Problem(503, "openid_away", "The provider is away. Try another way in."),
     errors.SessionInvalid: Problem(401, "session_invalid", "Sign in again."),
     errors.AttachmentUnknown: Problem(404, "document_unknown", "There is no such document."),
     errors.LogoUnknown: Problem(404, "logo_unknown", "There is no such logo."),
