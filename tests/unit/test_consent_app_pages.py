@@ -21,6 +21,7 @@ from tests.support.consent_api import (
     FakeRssp,
 )
 from tests.support.consent_visitor import HOME, Visitor, hidden_fields, settings
+from tests.support.fake_coming_in import HELD
 
 HERE = f"/requests/{REQUEST}"
 APPROVE, REFUSE = f"{HERE}/approve", f"{HERE}/refuse"
@@ -204,8 +205,48 @@ def test_a_chosen_language_is_remembered(visitor: Visitor) -> None:
 def test_language_leads_to_our_own_pages_only(visitor: Visitor) -> None:
     answer = visitor.get("/language/en", params={"next": "https://evil.example"})
     assert answer.headers["location"] == "/"
-    assert visitor.get("/language/en?next=/sign-in").headers["location"] == "/sign-in"
     assert visitor.get("/language/xx").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/", HERE, SERVICE_HERE, "/batch", "/history", "/security", "/lost-phone", "/passkeys"),
+        *(f"/passkeys/{HELD}/add", "/certificates", "/devices", "/devices/add", "/delegation"),
+        *(f"/pins/{HELD}/change", "/settings", "/help", "/validate", "/activate", "/welcome"),
+    ],
+)
+def test_another_language_is_the_same_page(visitor: Visitor, address: str) -> None:
+    visitor.rssp.add_service()
+    page = visitor.get(address)
+    assert page.status_code == 200
+    assert visitor.switch(page) == address
+
+
+@pytest.mark.parametrize("after", [HERE, "/batch?without=" + REQUEST])
+def test_who_signs_in_in_another_language_comes_where_the_portal_led(
+    visitor: Visitor, after: str
+) -> None:
+    visitor.cookies.clear()
+    address = visitor.switch(visitor.get("/sign-in", params={"next": after}))
+    refused = visitor.sign_in("sai", path=address)
+    assert refused.status_code == 401
+    address = visitor.switch(refused)
+    assert visitor.sign_in(path=address).headers["location"] == after
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "?next=/", "?next=https://evil.example", "?next=//evil.example", "?next=/sign-in"),
+        *("?after=/history", "?next=%2F%2Fevil.example"),
+    ],
+)
+def test_the_sign_in_form_in_another_language_leads_to_nobody_else(
+    visitor: Visitor, query: str
+) -> None:
+    answer = visitor.get("/language/en", params={"next": f"/sign-in{query}"})
+    assert answer.headers["location"] == "/sign-in"
 
 
 # ------------------------------------------------------------------------------------- answers

@@ -114,8 +114,10 @@ def test_another_sites_form_makes_us_do_nothing(visitor: Visitor) -> None:
     page = check(visitor, JSONResponse(report(signature())), headers=foreign)
     assert page.status_code == 403
     assert visitor.rssp.calls == []
+    assert '<a class="main" href="/validate">' in page.text, "no form for who signs in"
+    assert visitor.switch(page) == "/validate"
 
 
 def test_the_language_switch_comes_back_to_the_form(visitor: Visitor) -> None:
-    answer = visitor.get("/language/en?next=/validate")
-    assert answer.headers["location"] == "/validate"
+    assert visitor.switch(visitor.get("/validate")) == "/validate"
+    assert visitor.switch(check(visitor, JSONResponse(report(signature())))) == "/validate"
