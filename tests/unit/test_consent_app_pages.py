@@ -422,6 +422,11 @@ def test_every_end_has_its_page(visitor: Visitor, state: str, status: int, title
     assert APPROVE not in answer.text
 
 
+def test_who_withdrew_a_request_is_not_said_as_freezing_does_it_too(visitor: Visitor) -> None:
+    visitor.rssp.add_request(state="REVOKED")
+    assert "Cổng đã" not in visitor.get(HERE).text
+
+
 def test_a_request_whose_time_is_over_takes_no_answer(visitor: Visitor) -> None:
     visitor.rssp.add_request(expires_at="2020-01-01T00:00:00Z")
     assert visitor.get(HERE).status_code == 410
