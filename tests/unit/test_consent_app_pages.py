@@ -411,7 +411,7 @@ def test_a_refusal_leads_back_to_the_portal(visitor: Visitor) -> None:
         ("DENIED", 200, "Đã từ chối"),
         ("EXPIRED", 410, "Đã hết thời hạn"),
         ("REVOKED", 200, "Đã bị rút lại"),
-        ("FAILED", 200, "Chưa hoàn thành"),
+        ("FAILED", 200, "Không hoàn thành"),
     ],
 )
 def test_every_end_has_its_page(visitor: Visitor, state: str, status: int, title: str) -> None:

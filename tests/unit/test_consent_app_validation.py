@@ -54,6 +54,15 @@ def test_the_file_goes_to_the_validator_as_it_came_and_the_report_is_shown(
     assert "script-src" not in page.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("vi", "Tất cả chữ ký số đều hợp lệ"), ("en", "All digital signatures are valid")],
+)
+def test_several_signatures_are_called_valid_all_together(language: str, words: str) -> None:
+    page = check(Visitor(language=language), JSONResponse(report(signature(), signature())))
+    assert f"<h1>{words}</h1>" in page.text
+
+
 def test_the_report_is_told_in_english_too() -> None:
     page = check(Visitor(language="en"), JSONResponse(report(signature())))
     assert "The digital signature is valid" in page.text
@@ -61,7 +70,10 @@ def test_the_report_is_told_in_english_too() -> None:
 
 @pytest.mark.parametrize(
     ("main", "words"),
-    [("TOTAL-FAILED", "Chữ ký số không hợp lệ"), ("INDETERMINATE", "Chưa đủ căn cứ để kết luận")],
+    [
+        ("TOTAL-FAILED", "Có chữ ký số không hợp lệ"),
+        ("INDETERMINATE", "Chưa đủ căn cứ để kết luận"),
+    ],
 )
 def test_what_does_not_pass_is_never_called_valid(visitor: Visitor, main: str, words: str) -> None:
     found = signature(indication=main, sub_indication="REVOKED_NO_POE", reasons=["revoked"])
