@@ -201,6 +201,22 @@ def test_a_receipt_names_factor_portal_time_and_lines_on_record(visitor: Visitor
     assert visitor.get(f"/history/{OTHER_REQUEST}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("kind", "words", "others"),
+    [("returned", "Đã trả lại", "Đã từ chối"), ("refused", "Đã từ chối", "Đã trả lại")],
+)
+def test_a_receipt_says_the_same_above_and_in_its_records(
+    visitor: Visitor, kind: str, words: str, others: str
+) -> None:
+    denial = {"kind": kind, "reason": "form", "text": None}
+    record = {"kind": "consent.denied", "at": "2026-11-26T08:00:00Z", "number": 1201}
+    records = [record | {"leaf_sha256": "01" * 32}]
+    visitor.rssp.add_past(state="DENIED", denial=denial, factor=None, records=records)
+    page = visitor.get(f"/history/{REQUEST}").text
+    assert page.count(words) == 2
+    assert others not in page
+
+
 def test_history_is_searched_and_goes_on(visitor: Visitor) -> None:
     visitor.rssp.add_past()
     visitor.rssp.after = REQUEST
