@@ -315,6 +315,19 @@ def test_what_was_looked_at_is_approved_together_with_its_hashes_shown(reviewed:
     assert "Đã phê duyệt 2 yêu cầu" in reviewed.follow(approve_all(reviewed)).text
 
 
+def test_a_batch_warns_of_what_came_without_documents(reviewed: Visitor) -> None:
+    assert "bất kỳ nội dung nào" not in reviewed.get("/batch").text
+    reviewed.rssp.requests[OTHER_REQUEST] |= {
+        "documents": [],
+        "passkey_from": "2026-01-01T00:00:00Z",
+    }
+    reviewed.rssp.requests[REQUEST]["passkey_from"] = "2026-01-01T00:00:00Z"
+    page = reviewed.get("/batch").text
+    assert "2 văn bản cần ký" in page
+    assert page.count("bất kỳ nội dung nào") == 3, "beside it, and at both ways to approve"
+    assert "đúng các văn bản này" not in page
+
+
 def test_any_may_be_left_out(reviewed: Visitor) -> None:
     third = f"{REQUEST[:-1]}z"
     reviewed.rssp.add_request(third, **(CAME_BY_ITSELF | {"codes": []}))

@@ -422,6 +422,20 @@ def test_every_end_has_its_page(visitor: Visitor, state: str, status: int, title
     assert APPROVE not in answer.text
 
 
+@pytest.mark.parametrize("passkey_from", [None, "2026-01-01T00:00:00Z"])
+def test_without_documents_nothing_is_said_of_approving_exactly_these(
+    visitor: Visitor, passkey_from: str | None
+) -> None:
+    visitor.rssp.add_request(documents=[], hash_algorithm=None, passkey_from=passkey_from)
+    page = visitor.get(HERE).text
+    for words in ("đúng các văn bản này", "các văn bản trên được ký số"):
+        assert words not in page
+    ways = 1 if passkey_from is None else 2
+    assert page.count("bạn cho phép cổng dùng chứng thư số này để ký bất kỳ nội dung nào") == ways
+    visitor.rssp.add_request(passkey_from=passkey_from)
+    assert "bất kỳ nội dung nào" not in visitor.get(HERE).text
+
+
 def test_who_withdrew_a_request_is_not_said_as_freezing_does_it_too(visitor: Visitor) -> None:
     visitor.rssp.add_request(state="REVOKED")
     assert "Cổng đã" not in visitor.get(HERE).text
