@@ -315,6 +315,15 @@ def test_what_was_looked_at_is_approved_together_with_its_hashes_shown(reviewed:
     assert "Đã phê duyệt 2 yêu cầu" in reviewed.follow(approve_all(reviewed)).text
 
 
+def test_what_is_said_once_is_in_no_copy_for_later(reviewed: Visitor) -> None:
+    told = reviewed.follow(approve_all(reviewed))
+    assert "Đã phê duyệt 2 yêu cầu" in told.text
+    assert "x-offline-copy" not in told.headers
+    again = reviewed.get("/history")
+    assert "Đã phê duyệt 2 yêu cầu" not in again.text
+    assert again.headers["x-offline-copy"] == "yes"
+
+
 def test_a_batch_warns_of_what_came_without_documents(reviewed: Visitor) -> None:
     assert "bất kỳ nội dung nào" not in reviewed.get("/batch").text
     reviewed.rssp.requests[OTHER_REQUEST] |= {
