@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -65,7 +64,7 @@ _LISTS = ("/", "/history")
 _SENT_AGAIN = (RsspAway.kind, WordsRefused.kind)
 _METHOD_NOT_ALLOWED = 405
 _FORM_ENDINGS = (
-    *("/approve", "/refuse", "/match", "/sign-out", "/sim/ask", "/sim/cancel", "/sim"),
+    *("/approve", "/refuse", "/match", "/sign-out", "/sim/ask", "/cancel"),
     *("/passkey/options", "/passkey", "/options", "/confirm", "/seen", "/openid"),
     *("/push/end", "/push/all", "/push"),
 )
@@ -151,8 +150,9 @@ def _to_sign_in(request: Request) -> Response:
     visit.session = None
     address = f"{request.url.path}?{request.url.query}"
     page = address if sign_in.is_ours(address) else _page_of(request)
-    target = "/sign-in" if page == "/" else f"/sign-in?{urlencode({'next': page})}"
-    response = visit.to(target, Notice("session_over") if was_signed_in else None)
+    response = visit.to(
+        sign_in.sign_in_address(page), Notice("session_over") if was_signed_in else None
+    )
     if was_signed_in:
         visit.site.cookies.drop(response, "session")
     return response

@@ -67,13 +67,15 @@ class Visit:
     ) -> Response:
         """A page. ``has_script``: it may run our script and ask us.
 
-        ``is_kept``: it may be read without a connection later, by this signer and for some hours.
+        ``is_kept``: it may be read without a connection later, by this signer and for some hours;
+        not when it has something to say once.
 
         ``form_origin``: the portal to which a form's answer may lead the browser.
 
         ``here`` is the address of this page, for the language switch; None: the one asked for.
         """
         notice = self.notice or self._notice()
+        is_kept = is_kept and notice is None  # an old copy would say again what is said once
         secret = self.secret or cookies.new_visitor()
         text = (
             self.site.environments[self.language]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response  # noqa: TC002 - FastAPI reads the return annotation
@@ -26,9 +27,9 @@ _UNAUTHORIZED = 401
 _OURS = re.compile(
     r"/|/account|/security|/lost-phone|/settings|/history|/(?:requests|services|history)/[0-9a-z]{26}"
     r"|/batch(?:\?without=[0-9a-z]{26}(?:\.[0-9a-z]{26}){0,49})?"
-    r"|/requests/[0-9a-z]{26}/documents/[0-9]{1,3}"
+    r"|/requests/[0-9a-z]{26}/(?:sim|documents/[0-9]{1,3})"
     r"|/passkeys(?:/[0-9a-z]{26}/(?:add|remove))?"
-    r"|/welcome|/certificates|/delegation|/help|/activate"
+    r"|/welcome|/certificates|/delegation|/help|/activate|/validate"
     r"|/devices(?:/add|/[0-9a-z]{26}/remove)?|/pins/[0-9a-z]{26}/(?:choose|change)"
 )
 
@@ -117,13 +118,18 @@ def is_ours(address: str) -> bool:
     return _OURS.fullmatch(address) is not None
 
 
+def sign_in_address(after: str) -> str:
+    """Where the form is that leads to ``after``, one of our own pages."""
+    return "/sign-in" if after == "/" else f"/sign-in?{urlencode({'next': after})}"
+
+
 def sign_in_page(visit: Visit, after: str, username: str = "", refused: str = "") -> Response:
     """The ways in: passkey, password, and the identity provider where there is one."""
     offered = visit.site.config.openid
     return visit.page(
         "sign_in.html",
         status=_UNAUTHORIZED if refused else 200,
-        here="/sign-in",
+        here=sign_in_address(after),
         has_script=True,
         form_origin=None if offered is None else offered.origin,
         openid=offered,

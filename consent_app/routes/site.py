@@ -5,15 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from consent_app import forms
 from consent_app.faults import PageUnknown
 from consent_app.language import LANGUAGES
-from consent_app.routes.sign_in import next_address
+from consent_app.routes.sign_in import next_address, sign_in_address
 from consent_app.site import site_of
 from consent_app.visit import Visit
 
 router = APIRouter()
 
-_OPEN = {"/sign-in", "/validate"}  # pages that one never comes to by signing in
 _FOR_EVER = "public, max-age=31536000, immutable"
 _A_WHILE = "public, max-age=300"
 _UNAVAILABLE = 503
@@ -25,10 +25,17 @@ async def choose_language(request: Request, wanted: str) -> Response:
     if wanted not in LANGUAGES:
         raise PageUnknown("a language that we don't speak")
     visit = Visit(request)
-    after = visit.query().get("next")
-    response = visit.to(after if after in _OPEN else next_address(after))
+    response = visit.to(_back(visit.query().get("next", "/")))
     visit.site.cookies.write(response, "language", wanted)
     return response
+
+
+def _back(here: str) -> str:
+    """``here`` if it is one of our own pages, or the form that leads to one; else the list."""
+    page, _, query = here.partition("?")
+    if page != "/sign-in":
+        return next_address(here)
+    return sign_in_address(next_address(forms.fields(query.encode()).get("next")))
 
 
 @router.get("/static/{name}")

@@ -18,7 +18,7 @@ function remembered(key) {
 }
 
 function tell(place, kind) {
-  for (const each of place.querySelectorAll("[data-told]")) each.hidden = each.dataset.told !== kind;
+  for (const each of place.querySelectorAll("[data-gate-told]")) each.hidden = each.dataset.gateTold !== kind;
 }
 
 function close(form) {
@@ -41,7 +41,7 @@ function look() {
     return state;
   });
   const isStopped = states.includes("tampered");
-  gate.querySelector("[data-told=stop]").hidden = !isStopped;
+  gate.querySelector("[data-gate-told=stop]").hidden = !isStopped;
   gate.querySelector("[data-bound]").hidden = isStopped;
   const isRead = states.every((state) => state === "read");
   gate.dataset.gate = isStopped ? "stop" : isRead ? "open" : "closed";

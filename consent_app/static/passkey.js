@@ -23,8 +23,11 @@ async function ask(form, fields) {
   } catch {
     throw new Told("away");
   }
-  if (answer.redirected || answer.status === 409) {
-    location.reload(); // the session is over, or somebody else was first: the page says how it stands
+  const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
+  if (answer.redirected || answer.status === 409 || (answer.status === 403 && !isJson)) {
+    // The session is over, somebody else was first, or the page is of a session before this one:
+    // no second try can help, and the page says how it stands.
+    location.reload();
     return new Promise(() => {});
   }
   if (answer.status === 404) throw new Told("none");

@@ -8,6 +8,7 @@ async function follow(address, version) {
   for (;;) {
     try {
       const answer = await fetch(`${address}?version=${seen}`, { headers: { Accept: "application/json" } });
+      if (answer.redirected || answer.status === 404) break; // no session, or no request any more
       if (!answer.ok) throw new Error(String(answer.status));
       const told = await answer.json();
       if (told.state !== "WAITING") break;

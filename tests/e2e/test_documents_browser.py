@@ -173,7 +173,7 @@ def assert_stopped(page: Page, stage: Stage) -> None:
     assert settled(page) == ["tampered"]
     assert page.query_selector("canvas, pre, #document img") is None
     page.goto(stage.home + HERE)
-    page.wait_for_selector("[data-told=stop]:not([hidden])")
+    page.wait_for_selector("[data-gate-told=stop]:not([hidden])")
     assert page.query_selector("form[action$='/approve'], #pin") is None
     assert page.is_visible(".refuse summary")
 

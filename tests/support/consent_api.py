@@ -417,6 +417,8 @@ class FakeRssp:
             return refused
         if self.sim_is_away:
             return problem(503, "temporarily_unavailable")
+        if name not in self.requests:
+            return problem(404, "request_unknown")
         question = self.requests[name]["sim"]
         for _ in range(100):
             is_new = question["version"] > int(request.query_params["version"])

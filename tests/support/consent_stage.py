@@ -435,7 +435,7 @@ def _documents(page: Page, stage: Stage) -> Iterator[str]:
     page.wait_for_selector("[data-told=tampered]:not([hidden])")
     yield "document-tampered"
     page.goto(here)
-    page.wait_for_selector("[data-told=stop]:not([hidden])")
+    page.wait_for_selector("[data-gate-told=stop]:not([hidden])")
     yield "documents-stop"
 
 

@@ -84,6 +84,12 @@ class Visitor:
         assert answer.status_code == 303, answer.text
         return self.get(answer.headers["location"].partition("#")[0])
 
+    def switch(self, page: httpx.Response) -> str:
+        """Where the link to the other language on ``page`` leads."""
+        link = re.search(r'href="(/language/[^"]*)"', page.text)
+        assert link is not None
+        return self.get(unescape(link[1])).headers["location"]
+
     def send(self, page: httpx.Response, action: str, **fields: str) -> httpx.Response:
         """Send the form on ``page`` that goes to ``action``, as a browser does."""
         return asyncio.run(self.sent(page, action, **fields))

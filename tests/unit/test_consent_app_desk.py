@@ -201,6 +201,22 @@ def test_a_receipt_names_factor_portal_time_and_lines_on_record(visitor: Visitor
     assert visitor.get(f"/history/{OTHER_REQUEST}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("kind", "words", "others"),
+    [("returned", "Đã trả lại", "Đã từ chối"), ("refused", "Đã từ chối", "Đã trả lại")],
+)
+def test_a_receipt_says_the_same_above_and_in_its_records(
+    visitor: Visitor, kind: str, words: str, others: str
+) -> None:
+    denial = {"kind": kind, "reason": "form", "text": None}
+    record = {"kind": "consent.denied", "at": "2026-11-26T08:00:00Z", "number": 1201}
+    records = [record | {"leaf_sha256": "01" * 32}]
+    visitor.rssp.add_past(state="DENIED", denial=denial, factor=None, records=records)
+    page = visitor.get(f"/history/{REQUEST}").text
+    assert page.count(words) == 2
+    assert others not in page
+
+
 def test_history_is_searched_and_goes_on(visitor: Visitor) -> None:
     visitor.rssp.add_past()
     visitor.rssp.after = REQUEST
@@ -299,6 +315,28 @@ def test_what_was_looked_at_is_approved_together_with_its_hashes_shown(reviewed:
     assert "Đã phê duyệt 2 yêu cầu" in reviewed.follow(approve_all(reviewed)).text
 
 
+def test_what_is_said_once_is_in_no_copy_for_later(reviewed: Visitor) -> None:
+    told = reviewed.follow(approve_all(reviewed))
+    assert "Đã phê duyệt 2 yêu cầu" in told.text
+    assert "x-offline-copy" not in told.headers
+    again = reviewed.get("/history")
+    assert "Đã phê duyệt 2 yêu cầu" not in again.text
+    assert again.headers["x-offline-copy"] == "yes"
+
+
+def test_a_batch_warns_of_what_came_without_documents(reviewed: Visitor) -> None:
+    assert "bất kỳ nội dung nào" not in reviewed.get("/batch").text
+    reviewed.rssp.requests[OTHER_REQUEST] |= {
+        "documents": [],
+        "passkey_from": "2026-01-01T00:00:00Z",
+    }
+    reviewed.rssp.requests[REQUEST]["passkey_from"] = "2026-01-01T00:00:00Z"
+    page = reviewed.get("/batch").text
+    assert "2 văn bản cần ký" in page
+    assert page.count("bất kỳ nội dung nào") == 3, "beside it, and at both ways to approve"
+    assert "đúng các văn bản này" not in page
+
+
 def test_any_may_be_left_out(reviewed: Visitor) -> None:
     third = f"{REQUEST[:-1]}z"
     reviewed.rssp.add_request(third, **(CAME_BY_ITSELF | {"codes": []}))
@@ -313,10 +351,7 @@ def test_what_was_left_out_stays_out_in_another_language_and_after_signing_in(
     reviewed: Visitor,
 ) -> None:
     address = f"/batch?without={REQUEST}"
-    page = reviewed.get(address).text
-    link = re.search(r'href="(/language/en[^"]*)"', page)
-    assert link is not None
-    assert reviewed.get(unescape(link[1])).headers["location"] == address
+    assert reviewed.switch(reviewed.get(address)) == address
     reviewed.rssp.session_is_valid = False
     target = reviewed.get(address).headers["location"]
     assert unquote(target) == f"/sign-in?next={address}"

@@ -21,6 +21,7 @@ from tests.support.consent_api import (
     FakeRssp,
 )
 from tests.support.consent_visitor import HOME, Visitor, hidden_fields, settings
+from tests.support.fake_coming_in import HELD
 
 HERE = f"/requests/{REQUEST}"
 APPROVE, REFUSE = f"{HERE}/approve", f"{HERE}/refuse"
@@ -204,8 +205,48 @@ def test_a_chosen_language_is_remembered(visitor: Visitor) -> None:
 def test_language_leads_to_our_own_pages_only(visitor: Visitor) -> None:
     answer = visitor.get("/language/en", params={"next": "https://evil.example"})
     assert answer.headers["location"] == "/"
-    assert visitor.get("/language/en?next=/sign-in").headers["location"] == "/sign-in"
     assert visitor.get("/language/xx").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/", HERE, SERVICE_HERE, "/batch", "/history", "/security", "/lost-phone", "/passkeys"),
+        *(f"/passkeys/{HELD}/add", "/certificates", "/devices", "/devices/add", "/delegation"),
+        *(f"/pins/{HELD}/change", "/settings", "/help", "/validate", "/activate", "/welcome"),
+    ],
+)
+def test_another_language_is_the_same_page(visitor: Visitor, address: str) -> None:
+    visitor.rssp.add_service()
+    page = visitor.get(address)
+    assert page.status_code == 200
+    assert visitor.switch(page) == address
+
+
+@pytest.mark.parametrize("after", [HERE, "/batch?without=" + REQUEST])
+def test_who_signs_in_in_another_language_comes_where_the_portal_led(
+    visitor: Visitor, after: str
+) -> None:
+    visitor.cookies.clear()
+    address = visitor.switch(visitor.get("/sign-in", params={"next": after}))
+    refused = visitor.sign_in("sai", path=address)
+    assert refused.status_code == 401
+    address = visitor.switch(refused)
+    assert visitor.sign_in(path=address).headers["location"] == after
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "?next=/", "?next=https://evil.example", "?next=//evil.example", "?next=/sign-in"),
+        *("?after=/history", "?next=%2F%2Fevil.example"),
+    ],
+)
+def test_the_sign_in_form_in_another_language_leads_to_nobody_else(
+    visitor: Visitor, query: str
+) -> None:
+    answer = visitor.get("/language/en", params={"next": f"/sign-in{query}"})
+    assert answer.headers["location"] == "/sign-in"
 
 
 # ------------------------------------------------------------------------------------- answers
@@ -370,7 +411,7 @@ def test_a_refusal_leads_back_to_the_portal(visitor: Visitor) -> None:
         ("DENIED", 200, "Đã từ chối"),
         ("EXPIRED", 410, "Đã hết thời hạn"),
         ("REVOKED", 200, "Đã bị rút lại"),
-        ("FAILED", 200, "Chưa hoàn thành"),
+        ("FAILED", 200, "Không hoàn thành"),
     ],
 )
 def test_every_end_has_its_page(visitor: Visitor, state: str, status: int, title: str) -> None:
@@ -379,6 +420,25 @@ def test_every_end_has_its_page(visitor: Visitor, state: str, status: int, title
     assert answer.status_code == status
     assert f"<h1>{title}</h1>" in answer.text
     assert APPROVE not in answer.text
+
+
+@pytest.mark.parametrize("passkey_from", [None, "2026-01-01T00:00:00Z"])
+def test_without_documents_nothing_is_said_of_approving_exactly_these(
+    visitor: Visitor, passkey_from: str | None
+) -> None:
+    visitor.rssp.add_request(documents=[], hash_algorithm=None, passkey_from=passkey_from)
+    page = visitor.get(HERE).text
+    for words in ("đúng các văn bản này", "các văn bản trên được ký số"):
+        assert words not in page
+    ways = 1 if passkey_from is None else 2
+    assert page.count("bạn cho phép cổng dùng chứng thư số này để ký bất kỳ nội dung nào") == ways
+    visitor.rssp.add_request(passkey_from=passkey_from)
+    assert "bất kỳ nội dung nào" not in visitor.get(HERE).text
+
+
+def test_who_withdrew_a_request_is_not_said_as_freezing_does_it_too(visitor: Visitor) -> None:
+    visitor.rssp.add_request(state="REVOKED")
+    assert "Cổng đã" not in visitor.get(HERE).text
 
 
 def test_a_request_whose_time_is_over_takes_no_answer(visitor: Visitor) -> None:

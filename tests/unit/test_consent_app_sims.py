@@ -55,6 +55,25 @@ def test_the_module_is_told_the_state_and_nothing_else(visitor: Visitor) -> None
     assert visitor.get("/static/sim.js").headers["content-type"].startswith("text/javascript")
 
 
+def test_who_waits_stays_there_in_another_language_and_comes_back_after_signing_in(
+    visitor: Visitor,
+) -> None:
+    ask(visitor)
+    assert visitor.switch(visitor.get(WAIT)) == WAIT
+    visitor.rssp.session_is_valid = False
+    assert visitor.switch(visitor.follow(visitor.get(WAIT))).endswith(WAIT.replace("/", "%2F"))
+    assert visitor.sign_in(path=f"/sign-in?next={WAIT}").headers["location"] == WAIT
+
+
+def test_the_page_of_a_question_that_could_not_be_withdrawn_is_the_one_that_waits(
+    visitor: Visitor,
+) -> None:
+    ask(visitor)
+    forged = visitor.ask("POST", CANCEL)
+    assert forged.status_code == 403
+    assert f'<a class="main" href="{WAIT}">' in forged.text
+
+
 def test_after_the_sims_consent_the_browser_is_back_at_the_portal(visitor: Visitor) -> None:
     ask(visitor)
     visitor.rssp.sim_says("APPROVED")

@@ -58,6 +58,15 @@ def test_the_file_goes_to_the_validator_as_it_came_and_the_report_is_shown(
     assert "script-src" not in page.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("vi", "Tất cả chữ ký số đều hợp lệ"), ("en", "All digital signatures are valid")],
+)
+def test_several_signatures_are_called_valid_all_together(language: str, words: str) -> None:
+    page = check(Visitor(language=language), JSONResponse(report(signature(), signature())))
+    assert f"<h1>{words}</h1>" in page.text
+
+
 def test_the_report_is_told_in_english_too() -> None:
     page = check(Visitor(language="en"), JSONResponse(report(signature())))
     assert "The digital signature is valid" in page.text
@@ -65,7 +74,10 @@ def test_the_report_is_told_in_english_too() -> None:
 
 @pytest.mark.parametrize(
     ("main", "words"),
-    [("TOTAL-FAILED", "Chữ ký số không hợp lệ"), ("INDETERMINATE", "Chưa đủ căn cứ để kết luận")],
+    [
+        ("TOTAL-FAILED", "Có chữ ký số không hợp lệ"),
+        ("INDETERMINATE", "Chưa đủ căn cứ để kết luận"),
+    ],
 )
 def test_what_does_not_pass_is_never_called_valid(visitor: Visitor, main: str, words: str) -> None:
     found = signature(indication=main, sub_indication="REVOKED_NO_POE", reasons=["revoked"])
@@ -152,8 +164,10 @@ def test_another_sites_form_makes_us_do_nothing(visitor: Visitor) -> None:
     page = check(visitor, JSONResponse(report(signature())), headers=foreign)
     assert page.status_code == 403
     assert visitor.rssp.calls == []
+    assert '<a class="main" href="/validate">' in page.text, "no form for who signs in"
+    assert visitor.switch(page) == "/validate"
 
 
 def test_the_language_switch_comes_back_to_the_form(visitor: Visitor) -> None:
-    answer = visitor.get("/language/en?next=/validate")
-    assert answer.headers["location"] == "/validate"
+    assert visitor.switch(visitor.get("/validate")) == "/validate"
+    assert visitor.switch(check(visitor, JSONResponse(report(signature())))) == "/validate"
