@@ -1,6 +1,6 @@
 """Account codes are found by their end, so that old ones can be removed.
 
-Revises: 0018.
+Revises: 0019.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
