@@ -17,7 +17,7 @@ from remote_signing.rssp import audit, audit_partitions, migrations
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.models import audit_event
-from tests.support.world import connect, furnish, new_world
+from tests.support.world import connect, furnish_before, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,12 +128,8 @@ def test_rows_of_before_stay_where_they_were(postgres_server: PostgresServer) ->
 def test_processes_that_run_meanwhile_go_on(postgres_server: PostgresServer) -> None:
     url = postgres_server.fresh()
     migrations.upgrade(url, revision="0010")
-    world = connect(url, FixedClock(NOW))
+    world = furnish_before(connect(url, FixedClock(NOW)))
     try:
-        # Enrolment, which is not what goes on here, knows a column of a later revision.
-        world.database.run(text("ALTER TABLE credential ADD frozen boolean NOT NULL DEFAULT false"))
-        furnish(world)
-        world.database.run(text("ALTER TABLE credential DROP frozen"))
         # Until statements are prepared, those of triggers too. Consents alone: what signing writes
         # to came in a later revision.
         for _ in range(7):
