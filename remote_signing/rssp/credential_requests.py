@@ -115,7 +115,7 @@ def restore(
             return None
         if connection.execute(_RESTORE, {"the_credential": row.credential_id}).rowcount == 0:
             raise CredentialUnknown("the request is about no withdrawn credential")
-        state = credential_states.settle(connection, row.credential_id)
+        state = credential_states.derive(connection, row.credential_id)
         detail: JsonObject = {"request_id": request_id, "state": state}
         audit.record(connection, _answer(row, "credential.restored", actor, detail), now)
     return state

@@ -4,7 +4,7 @@
 facts of their own: ``destroyed``, ``withdrawn`` and ``disabled`` are written by the act that orders
 them. The others follow from what is on record beside them: ``revoked`` and ``suspended`` from the
 certificates, ``frozen`` from the column ``frozen``, ``enabled`` from none of these. So no act ends
-what another has ordered: each changes its own fact, and :func:`settle` finds the word.
+what another has ordered: each changes its own fact, and :func:`derive` finds the word.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ FROZEN: Final = "frozen"
 _ROW, _CERTIFICATE = credential.c, issued_certificate.c
 
 
-def settle(connection: Connection, credential_id: str) -> str:
-    """Find a credential's state, after its facts were changed; what it is now. One statement.
+def derive(connection: Connection, credential_id: str) -> str:
+    """Write the state that follows from a credential's facts, and give it. One statement.
 
     In the transaction of the change, and after a statement that has changed the credential's row:
     that makes others wait who change its facts, and only a statement after it sees what they did.
     """
-    found = connection.execute(_SETTLE, {"the_credential": credential_id})
+    found = connection.execute(_DERIVE, {"the_credential": credential_id})
     return cast("str", found.scalar_one())
 
 
@@ -43,7 +43,7 @@ def _has_certificate(state: str) -> Exists:
     return exists(query.correlate(credential))
 
 
-_SETTLE = (
+_DERIVE = (
     update(credential)
     .where(_ROW.id == bindparam("the_credential", type_=_ROW.id.type))
     .values(

@@ -356,7 +356,7 @@ class Enrolment:
                 raise ActivationConflict("the credential was changed by somebody else meanwhile")
             if also is not None:
                 also(connection)
-            state = credential_states.settle(connection, row.id)
+            state = credential_states.derive(connection, row.id)
             told = detail if state == row.state else {**detail, "state": state}
             event = self._event(kind, row.subscriber_id, row.id, told)
             audit.record(connection, event, self._services.now_ms())

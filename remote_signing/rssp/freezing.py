@@ -41,7 +41,7 @@ def freeze(services: Services, session: Ticket) -> int:
         # Requests before credentials, as who approves one: the two never wait for each other.
         activation.withdraw_all(services, connection, signer.subscriber_id)
         for row in connection.execute(_FREEZE, parameters).all():
-            state = credential_states.settle(connection, row.id)
+            state = credential_states.derive(connection, row.id)
             event = audit.Event(
                 "credential.frozen",
                 "signer",
@@ -84,7 +84,7 @@ def unfreeze(services: Services, authority: RegistrationAuthority, credential_id
     with services.database.transaction() as connection:
         if connection.execute(_UNFREEZE, values).one_or_none() is None:
             raise ActivationConflict("changed while the SAM was asked")
-        state = credential_states.settle(connection, credential_id)
+        state = credential_states.derive(connection, credential_id)
         event = audit.Event("credential.unfrozen", actor, detail={"state": state}, **of)
         audit.record(connection, event, services.now_ms())
     return state

@@ -18,7 +18,7 @@ from remote_signing.rssp import audit, audit_partitions, migrations
 from remote_signing.rssp.db import Database
 from remote_signing.rssp.housekeeping import Housekeeping
 from remote_signing.rssp.models import audit_event
-from tests.support.world import connect, furnish, new_world
+from tests.support.world import connect, furnish_before, new_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ def test_rows_of_before_stay_where_they_were(postgres_server: PostgresServer) ->
 def test_processes_that_run_meanwhile_go_on(postgres_server: PostgresServer) -> None:
     url = postgres_server.fresh()
     migrations.upgrade(url, revision="0010")
-    world = furnish(connect(url, FixedClock(NOW)))
+    world = furnish_before(connect(url, FixedClock(NOW)))
     try:
         # Until statements are prepared, those of triggers too. Consents alone: what signing writes
         # to came in a later revision.

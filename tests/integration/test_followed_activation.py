@@ -11,7 +11,7 @@ from remote_signing.clock import FixedClock
 from remote_signing.errors import EvidenceReplayed
 from remote_signing.rssp import migrations
 from remote_signing.rssp.models import audit_event, totp_step
-from tests.support.world import World, connect, furnish
+from tests.support.world import World, connect, furnish_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def old(postgres_server: PostgresServer) -> Iterator[World]:
     """A world on a database of before, with statements and triggers that have been prepared."""
     url = postgres_server.fresh()
     migrations.upgrade(url, revision=_BEFORE)
-    opened = furnish(connect(url, FixedClock()))
+    opened = furnish_before(connect(url, FixedClock()))
     for _ in range(3):
         opened.opened()
     yield opened

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509 import load_der_x509_certificate
 from joserfc.jwk import ECKey
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, text
 
 from remote_signing.clock import FixedClock, SystemClock
 from remote_signing.identifiers import Ticket, new_id
@@ -335,6 +335,17 @@ def furnish(world: World) -> World:
     )
     world.new_signer("an.nguyen")
     world.new_credential()
+    return world
+
+
+def furnish_before(world: World) -> World:
+    """:func:`furnish` on PostgreSQL with an older schema, for what works on while it is raised.
+
+    Enrolment itself does not: it knows the column ``frozen`` of revision 0019.
+    """
+    world.database.run(text("ALTER TABLE credential ADD frozen boolean NOT NULL DEFAULT false"))
+    furnish(world)
+    world.database.run(text("ALTER TABLE credential DROP frozen"))
     return world
 
 
