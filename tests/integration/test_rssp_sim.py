@@ -95,6 +95,16 @@ def state_of(place: SimWorld, activation_id: str) -> str:
     return found.state.value
 
 
+def test_a_key_is_made_for_the_mode_that_its_sim_will_be_asked_in(place: SimWorld) -> None:
+    config = place.services.config
+    assert config.sim is not None
+    digests = replace(config, sim=replace(config.sim, mode="digest"))
+    place.world.services = replace(place.services, config=digests)
+    place.enrol(number())
+    question = place.start(place.world.opened())
+    assert place.ended(question.transaction_id).state == "APPROVED"
+
+
 def test_a_sims_consent_becomes_one_signature_and_evidence_that_anybody_can_check(
     place: SimWorld,
 ) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sim_adapter import (
     causes,
+    db,
     leases,
     migrations,
     registrations,
@@ -119,6 +120,18 @@ def test_the_same_for_registrations(database: Database) -> None:
         registrations.create(database, _registration(1, "1" * 64), NOW)
     with pytest.raises(SimBusy):
         registrations.create(database, _registration(2), NOW)
+
+
+def test_what_is_old_is_removed_in_steps_and_nothing_else(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "_PRUNED_AT_ONCE", 2)
+    for at in range(6):
+        transactions.create(database, order(at, f"8490000000{at}"), NOW)
+        finished = NOW + at
+        transactions.settle(database, f"transaction-{at}", transactions.EXPIRED, None, finished)
+    transactions.prune(database, NOW + 5)
+    assert [row.id for row in database.all(select(sim_transaction))] == ["transaction-5"]
 
 
 def test_a_wrong_statement_is_not_taken_for_a_database_that_is_away(database: Database) -> None:
