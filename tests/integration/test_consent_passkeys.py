@@ -286,7 +286,7 @@ def test_a_touch_is_for_the_set_that_was_shown_and_another_set_asks_again(
     answer = touched(visitor, place, page, field(page, "ids"))
     less = visitor.get("/batch", params={"without": names[2]})
     sent = visitor.send(less, "/batch/passkey", answer=answer)
-    assert sent.headers["location"] == f"/batch?without={names[2]}#passkey"
+    assert sent.headers["location"] == f"/batch?without={names[2]}#told"
     assert "không được chấp nhận" in visitor.follow(sent).text
     fresh = touched(visitor, place, less, field(less, "ids"))
     sent = visitor.send(less, "/batch/passkey", answer=fresh)
@@ -305,7 +305,7 @@ def test_where_one_was_answered_elsewhere_the_module_shows_how_it_stands(
     ids = field(page, "ids")
     assert asked(visitor, page, "/batch/passkey/options", ids=ids).status_code == 409
     sent = visitor.send(page, "/batch/passkey", answer=answer)
-    assert sent.headers["location"] == "/batch#passkey"
+    assert sent.headers["location"] == "/batch#told"
     page = visitor.follow(sent)
     assert field(page, "ids").split(".") == sorted(names[1:])
 
