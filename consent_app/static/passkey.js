@@ -19,12 +19,14 @@ async function ask(form, fields) {
   const body = new URLSearchParams({ form_token: form.dataset.askToken, ...fields });
   let answer;
   try {
-    answer = await fetch(form.dataset.ask, { method: "POST", body, headers: { Accept: "application/json" } });
+    const headers = { Accept: "application/json" };
+    // Not followed, lest the sign-in form's word about the session is said to nobody.
+    answer = await fetch(form.dataset.ask, { method: "POST", body, headers, redirect: "manual" });
   } catch {
     throw new Told("away");
   }
   const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
-  if (answer.redirected || answer.status === 409 || (answer.status === 403 && !isJson)) {
+  if (answer.type === "opaqueredirect" || answer.status === 409 || (answer.status === 403 && !isJson)) {
     // The session is over, somebody else was first, or the page is of a session before this one:
     // no second try can help, and the page says how it stands.
     location.reload();

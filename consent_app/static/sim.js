@@ -7,8 +7,10 @@ async function follow(address, version) {
   let seen = version;
   for (;;) {
     try {
-      const answer = await fetch(`${address}?version=${seen}`, { headers: { Accept: "application/json" } });
-      if (answer.redirected || answer.status === 404) break; // no session, or no request any more
+      // Not followed, lest the sign-in form's word about the session is said to nobody.
+      const options = { headers: { Accept: "application/json" }, redirect: "manual" };
+      const answer = await fetch(`${address}?version=${seen}`, options);
+      if (answer.type === "opaqueredirect" || answer.status === 404) break; // no session, or no request
       if (!answer.ok) throw new Error(String(answer.status));
       const told = await answer.json();
       if (told.state !== "WAITING") break;

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HERE = f"/requests/{REQUEST}"
 APPROVE = "#passkey [data-start]"
 ENTER = "[data-passkey=signIn] [data-start]"
+OVER = ".notice:has-text('Phiên làm việc đã kết thúc') ~ form #username"
 FORGED = 403
 
 
@@ -81,6 +82,14 @@ def test_of_two_sign_in_forms_of_a_restored_browser_the_first_one_works(
     check_that_it_helps_itself(page, ENTER)
 
 
+def test_who_taps_after_the_session_is_over_is_told_that_it_is(page: Page, stage: Stage) -> None:
+    sign_in(page, stage, HERE)
+    page.wait_for_selector(f"{APPROVE}:not([hidden])")
+    stage.rssp.session_is_valid = False
+    page.click(APPROVE)
+    page.wait_for_selector(OVER)
+
+
 @pytest.mark.parametrize("ending", ["over", "gone"])
 def test_who_waits_for_a_sim_does_not_wait_for_ever(page: Page, stage: Stage, ending: str) -> None:
     sign_in(page, stage, HERE)
@@ -92,7 +101,7 @@ def test_who_waits_for_a_sim_does_not_wait_for_ever(page: Page, stage: Stage, en
     else:
         stage.rssp.requests.clear()
     question["version"] += 1  # answers the question under way; the next one meets what has changed
-    page.wait_for_selector("#username" if ending == "over" else "h1:has-text('Không tìm thấy')")
+    page.wait_for_selector(OVER if ending == "over" else "h1:has-text('Không tìm thấy')")
 
 
 def test_what_was_read_is_said_to_be_while_a_passkey_is_asked(page: Page, stage: Stage) -> None:

@@ -49,7 +49,11 @@ class FakePasskeys:
         """What FastAPI adds; ``rssp`` knows the session."""
         self.rssp = rssp
         here = "/consent/v1/passkeys"
-        return [("GET", here, self._all), ("POST", f"{here}/{{name}}/options", self._begin_drop)]
+        return [
+            ("GET", here, self._all),
+            ("POST", f"{here}/{{name}}/options", self._begin_drop),
+            ("POST", "/consent/v1/requests/{name}/passkey/options", self._question),
+        ]
 
     async def _all(self, request: Request) -> Response:
         from tests.support.consent_api import SIGNER  # noqa: PLC0415 - that module imports this one
@@ -69,6 +73,12 @@ class FakePasskeys:
 
     async def _begin_drop(self, request: Request, name: str) -> Response:
         return self.rssp.refused(request) or JSONResponse({"token": name, "challenge": "AAAA"})
+
+    async def _question(self, request: Request) -> Response:
+        """None of them approves: a browser would have to answer."""
+        from tests.support.consent_api import problem  # noqa: PLC0415 - as above
+
+        return self.rssp.refused(request) or problem(404, "passkey_unknown")
 
 
 def _later(now: datetime) -> str:

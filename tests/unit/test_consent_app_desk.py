@@ -332,7 +332,7 @@ def test_a_batch_warns_of_what_came_without_documents(reviewed: Visitor) -> None
     }
     reviewed.rssp.requests[REQUEST]["passkey_from"] = "2026-01-01T00:00:00Z"
     page = reviewed.get("/batch").text
-    assert "2 văn bản cần ký" in page
+    assert "<dt>Số văn bản</dt><dd>2</dd>" in page
     assert page.count("bất kỳ nội dung nào") == 3, "beside it, and at both ways to approve"
     assert "đúng các văn bản này" not in page
 
