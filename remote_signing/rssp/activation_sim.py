@@ -187,12 +187,12 @@ def latest(services: Services, activation_id: str) -> Row[Any] | None:
     return services.database.one(_LATEST, {"the_activation": activation_id})
 
 
-def unattended(services: Services, grace_ms: int) -> Sequence[str]:
-    """Open questions whose time is over, or whose request was answered without them. One statement.
+def unattended(services: Services, before_ms: int = 0) -> Sequence[str]:
+    """Open questions whose request was answered without them, and those that ended ``before_ms``.
 
-    Their ids.
+    Their ids. One statement.
     """
-    rows = services.database.all(_UNATTENDED, {"before": services.now_ms() - grace_ms})
+    rows = services.database.all(_UNATTENDED, {"before": before_ms})
     return [row.id for row in rows]
 
 

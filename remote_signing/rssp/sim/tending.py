@@ -33,25 +33,26 @@ def afterwards(services: Services, *, is_asked: bool = True) -> BackgroundTask |
     """What is to be done once a request is answered; None: no SIM can have been asked about it."""
     if services.sim is None or not is_asked:
         return None
-    return BackgroundTask(_end_unattended, services)
+    return BackgroundTask(_end_answered, services)
 
 
 def tend(services: Services) -> None:
     """End what nobody waits for any more, and send receipts. For housekeeping."""
     if services.sim is None:
         return
-    _end_unattended(services)
+    for transaction_id in activation_sim.unattended(services, services.now_ms() - consent.GRACE_MS):
+        _look(services, transaction_id)
     for row in activation_sim.receipts_due(services):
         _tell_receipt(services, services.sim, row)
 
 
-def _end_unattended(services: Services) -> None:
-    """Look at each open question whose time or whose request is over. One statement and those."""
+def _end_answered(services: Services) -> None:
+    """End the questions whose request is over: each once, however slow the adapter is."""
     try:
-        for transaction_id in activation_sim.unattended(services, consent.GRACE_MS):
+        for transaction_id in activation_sim.unattended(services):
             _look(services, transaction_id)
     except Unavailable as error:
-        _log.warning("open questions to SIMs are not looked at", extra={"cause": error.cause})
+        _log.warning("questions to SIMs are not looked at", extra={"cause": error.cause})
 
 
 def _look(services: Services, transaction_id: str) -> None:
