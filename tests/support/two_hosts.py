@@ -112,6 +112,8 @@ def two_hosts(world: World, folder: Path) -> TwoHosts:
     second = Sam(
         folder / "other", node=first.node, clock=first.clock, ra=first.ra, passkey=first.passkey
     )
+    for host in (first, second):
+        host.revoked.refresh()  # as by a worker's canary, before anybody revokes anything
     saps = (MeetingSam(first), MeetingSam(second))
     one, other = (replace(world.services, sam=sap) for sap in saps)
     world.services, place.sap = one, saps[0]
