@@ -174,6 +174,27 @@ def test_certificates_of_before_are_listed_unless_another_authority_made_them(
     assert [tuple(row) for row in rows] == [("A1", "1" * 26, "good")]
 
 
+def test_what_was_frozen_or_on_hold_before_is_not_used(
+    database_url: str, database: Database
+) -> None:
+    migrations.upgrade(database_url, revision="0018")
+    for name, state in (("1", "frozen"), ("2", "enabled"), ("3", "enabled")):
+        add_certified(database, name, "{}")
+        statement = "UPDATE credential SET state = :state WHERE id = :id"
+        database.run(text(statement), {"state": state, "id": name * 26})
+    held = """
+        INSERT INTO issued_certificate (serial, credential_id, certificate, not_after, state)
+        VALUES ('A2', :id, :bytes, 2, 'suspended')
+    """
+    database.run(text(held), {"id": "2" * 26, "bytes": b"x"})
+    migrations.upgrade(database_url)
+    rows = database.all(text("SELECT state, frozen FROM credential ORDER BY id"))
+    assert [tuple(row) for row in rows] == [("frozen", 1), ("suspended", 0), ("enabled", 0)]
+    told = "SELECT credential_id, detail FROM audit_event WHERE kind = 'credential.suspended'"
+    (event,) = database.all(text(told))
+    assert tuple(event) == ("2" * 26, '{"state":"suspended"}')
+
+
 _ROWS = (
     "INSERT INTO agency (id, name) VALUES (:id, 'x')",
     """
