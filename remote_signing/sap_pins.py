@@ -55,7 +55,7 @@ class PinVerbs(ABC):
         return self._choice("choose_pin", sealed, arguments)
 
     def retire_pin(self, sealed: bytes) -> int:
-        """Revoke what the record's PIN replaced; the number of the list. As often as it takes."""
+        """Revoke what the record's PIN and rule replaced; the list's number. May be repeated."""
         return cast("int", self._call("retire_pin", {"sealed": b64(sealed)})["number"])
 
     def _choice(self, verb: str, sealed: bytes, arguments: Mapping[str, object]) -> Resealed:

@@ -6,7 +6,7 @@ A choice has two steps, so that no crash leaves a credential without a PIN that 
    replaces. Nothing is revoked: until that record is stored, the old one is good.
 2. ``retire_pin``, asked with the stored record, puts the replaced PIN on the revocation list for
    ever. It may be asked as often as it takes. A new PIN that is used before that retires the old
-   one by itself (:mod:`.factors`), whatever the rssp does.
+   one by itself (:mod:`.factors`), whatever the rssp does. So ends a replaced rule of consent.
 
 The first PIN needs both an order of the registration authority, which names the digest of a code,
 and the code, which only the official was given; with it whatever else the record's rule asks for
