@@ -84,10 +84,11 @@ def sim_is_asked() -> Label[bool]:
     question = sim_transaction.c
     # For SQLite, SQLAlchemy leaves the table's name out of RETURNING: "id" would be the question's.
     the_activation = literal_column("signature_activation.id", question.activation_id.type)
-    query = select(question.id).where(
-        question.activation_id == the_activation, question.state == "WAITING"
-    )
-    return exists(query).label("sim_is_asked")
+    # Of the youngest, which alone can be open: with the state as a condition, databases walk over
+    # everybody's open questions.
+    query = select(question.state).where(question.activation_id == the_activation)
+    youngest = query.order_by(question.id.desc()).limit(1).scalar_subquery()
+    return (youngest == "WAITING").label("sim_is_asked")
 
 
 def usable() -> list[ColumnElement[bool]]:
