@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 
-from remote_signing.errors import CodeUnmatched, SimBusy
+from remote_signing.errors import CodeUnmatched, SimBusy, Unavailable
 from remote_signing.identifiers import new_id
 from remote_signing.rssp import (
     activation,
@@ -243,3 +243,23 @@ def test_an_answer_costs_no_statement_more_for_the_sim_that_was_not_asked(
     with place.world.counted() as statements:
         assert ask(place, "POST", f"{API}{asked}/approve", body).status_code == 200
     assert len(statements) == 2
+
+
+@pytest.mark.parametrize("away", ["adapter", "database"])
+def test_an_answer_counts_although_its_question_cannot_be_ended_now(
+    place: SimWorld, away: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.enrol(number("208"))
+    asked = place.world.opened()
+    question = place.start(asked)
+    what = {"adapter": (consent_of_sim, "look"), "database": (activation_sim, "unattended")}[away]
+
+    def refuse(*_: object) -> None:
+        raise Unavailable(f"the {away} is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*what, refuse)
+        assert ask(place, "POST", f"{API}{asked}/deny", {}).status_code == 200
+    assert f"the {away} is away" in [getattr(record, "cause", "") for record in caplog.records]
+    tending.tend(place.services)
+    assert place.services.sim.read(question.transaction_id).state == "CANCELLED"

@@ -1,5 +1,6 @@
 """Consent by the key in the signer's SIM, on this side of the adapter (docs/sim-consent.md).
 
 :mod:`.cards` knows which number answers, :mod:`.consent` asks and draws the conclusion,
-:mod:`.words` are the texts, :mod:`.status` and :mod:`.evidence` what belongs to a signature.
+:mod:`.tending` ends what nobody waits for, :mod:`.words` are the texts, :mod:`.status` and
+:mod:`.evidence` what belongs to a signature.
 """
