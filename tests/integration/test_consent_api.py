@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi import FastAPI
 
-from remote_signing.errors import HsmUnavailable
+from remote_signing.errors import HsmUnavailable, SamUnavailable, SamUnreachable
 from remote_signing.identifiers import Ticket, new_id
 from remote_signing.rssp import (
     activation,
@@ -159,6 +159,22 @@ def test_too_many_wrong_codes_lock_the_credential(world: World) -> None:
     assert codes[:4] == ["evidence_invalid"] * 4
     assert codes[5] == "credential_locked"
     assert approve(world, name).json()["code"] == "credential_locked"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (SamUnreachable("not asked"), "temporarily_unavailable"),
+        (SamUnavailable("no answer"), "outcome_unknown"),
+    ],
+)
+def test_whether_a_lost_sam_was_asked_is_told_apart(
+    world: World, fault: Exception, code: str
+) -> None:
+    name = world.opened()
+    world.sam.faults["activate"] = [fault]
+    answer = approve(world, name)
+    assert (answer.status_code, answer.json()["code"]) == (503, code)
 
 
 def test_a_failing_hsm_uses_nothing_up(world: World) -> None:

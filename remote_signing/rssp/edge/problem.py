@@ -90,6 +90,8 @@ TABLE: Mapping[type[RemoteSigningError], Problem] = {
     errors.SimAskedOften: Problem(409, "sim_asked_often", "The SIM was asked often enough."),
     errors.SimBusy: Problem(409, "sim_busy", "The SIM has another question to answer."),
     errors.Unavailable: _UNAVAILABLE,
+    errors.SamUnavailable: Problem(503, "outcome_unknown", "It may be done. See how it stands."),
+    errors.SamUnreachable: _UNAVAILABLE,
 }
 _FAULT = Problem(500, "server_error", "Something went wrong here.")
 
