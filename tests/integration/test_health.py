@@ -66,8 +66,8 @@ def test_what_is_missing_is_told(world: World) -> None:
     assert ready().json()["checks"]["hsm:fake"] == DOWN
 
 
-def test_a_schema_of_another_version_is_not_ready(world: World) -> None:
-    world.database.run(text("UPDATE alembic_version SET version_num = '0000'"))
+def test_a_schema_of_an_older_version_is_not_ready(world: World) -> None:
+    world.database.run(text("UPDATE alembic_version SET version_num = '0001'"))
     assert Health(world.services).report().checks["migrations"] == DOWN
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -28,12 +29,12 @@ SIM_SAM = {"service_id": "ky-so.example", "embedded_authority": True}
 PKCS1 = "http://mss.ficom.fi/TS102204/v1.0.0#PKCS1"  # bare values: the card reads the structure
 CALLBACK_SECRET = "whsec_" + "c2ltLWNhbGxiYWNrLXNlY3JldC0wMDAwMDAwMDAw"
 _PATIENCE = 60.0
-_suffixes = itertools.count()
+_suffixes: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)  # of each choice
 
 
 def number(choice: str = "000") -> str:
     """A phone of the test numbers that nobody has used yet in this process."""
-    return f"849000{choice}{next(_suffixes) % 100:02d}"
+    return f"849000{choice}{next(_suffixes[choice]) % 100:02d}"
 
 
 @dataclass
