@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DIGEST = hashlib.sha256(b"document").digest()
 ROUNDS = 8
-DEADLINES = {"activation": 1.0, "canary": 0.5, "wait": 8.0, "start": 8.0, "drain": 5.0}
+DEADLINES = {"activation": 2.0, "canary": 1.0, "wait": 8.0, "start": 8.0, "drain": 5.0}
 
 
 @pytest.fixture
